@@ -1,0 +1,51 @@
+"""Where things start: regions of the workcell and maps from uniforms to places.
+
+Uniform columns, the same in every task: 0-2 tool, 3-4 object, 5 object yaw, 6-7 block, 8-11 fixtures, 12-15 goal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from razorbench.types import FloatArray
+
+TOOL = ((0.40, -0.15, 0.14), (0.56, 0.15, 0.26))
+OBJECT = ((0.41, -0.16), (0.52, 0.03))
+BLOCK = ((0.42, 0.09), (0.52, 0.13))
+BLOCK_HEIGHT = 0.0225
+PAD = np.array([0.66, -0.03, 0.05])
+"""Centre of the raised pad's top face."""
+
+
+def spread(u: FloatArray, low: tuple[float, ...], high: tuple[float, ...]) -> FloatArray:
+    """Map uniforms (N, D) to a box."""
+    low_, high_ = np.asarray(low), np.asarray(high)
+    return low_ + u * (high_ - low_)
+
+
+def standing(u: FloatArray, region: tuple[tuple[float, ...], tuple[float, ...]], height: float) -> FloatArray:
+    """Places (N, 3) on the table for a thing whose centre rests at that height. u: (N, 2)."""
+    return np.concatenate([spread(u, *region), np.full((len(u), 1), height)], axis=1)
+
+
+def table(u: FloatArray, *, rest_height: float = 0.02) -> dict[str, Any]:
+    """Tool, object and block at rest in their regions. u: (N, 16)."""
+    return {
+        "tool": spread(u[:, 0:3], *TOOL),
+        "object": standing(u[:, 3:5], OBJECT, rest_height),
+        "yaw": spread(u[:, 5], (-0.2,), (0.2,)),
+        "block": standing(u[:, 6:8], BLOCK, BLOCK_HEIGHT),
+    }
+
+
+def goals(place: FloatArray) -> FloatArray:
+    """Goals (N, 4) at places (N, 3), without a symbol."""
+    return np.concatenate([place, np.zeros((len(place), 1))], axis=1)
+
+
+def near(a: FloatArray, b: FloatArray, margin: float) -> FloatArray:
+    """A shaped reward term: 1 where the points meet, about 0.1 at the margin (m), (N,)."""
+    distance = np.linalg.norm(a - b, axis=1)
+    return 1.0 - np.tanh(1.5 * distance / margin)

@@ -1,0 +1,42 @@
+"""Lift: pick the cube up.
+
+Success: the cube held between the fingers with its centre 10 cm above its place on the table. Horizon: 40 decisions.
+History: v1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from razorbench.envs import layout
+from razorbench.envs.experts import CLOSED, UP, at, gripped, move, pick
+from razorbench.envs.physics import SLOTS, Readings, workcell
+from razorbench.task import Start, Task
+from razorbench.types import BoolArray, FloatArray
+
+
+def _start(u: FloatArray) -> Start:
+    placed = layout.table(u)
+    return workcell().start(goal=layout.goals(placed["object"] + 0.12 * UP), **placed)
+
+
+def _success(r: Readings) -> BoolArray:
+    return gripped(r, 0.04) & (r.object[:, 2] > 0.12)
+
+
+def _expert(r: Readings) -> FloatArray:
+    return pick(r, move(r, at(r.tool, z=0.20), CLOSED))
+
+
+def make(id: str) -> Task:
+    """Return the task."""
+    return Task(
+        id=id,
+        world=workcell(),
+        slot=SLOTS.index("lift"),
+        horizon=40,
+        start=_start,
+        success=_success,
+        experts={"direct": _expert},
+        terms={"touch": lambda r: layout.near(r.tool, r.object, 0.1), "raise": lambda r: np.clip((r.object[:, 2] - 0.02) / 0.1, 0, 1)},
+    )

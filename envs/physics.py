@@ -1,0 +1,292 @@
+"""The workcell: one model with named readings, an observation and Cartesian control.
+
+Units are metres, kilograms, radians and seconds unless said otherwise. The arrays have one row per environment; all
+arithmetic is elementwise over rows, so a row's values do not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from razorbench.task import Start, code_digest
+from razorbench.types import FloatArray, IntArray
+
+STEP = 0.08
+"""Largest lead of the commanded over the present tool position, m."""
+LOW, HIGH = np.array([0.26, -0.38, 0.012]), np.array([0.72, 0.42, 0.42])
+"""Workspace of the commanded tool position, m."""
+FINGER_TRAVEL = 0.04
+SLOTS = (
+    *("reach", "push", "lift", "carry", "drawer_open", "drawer_close", "button_press", "lever_pull"),
+    *("pick_place", "place_in_drawer", "stack", "peg_insert", "sort_parity"),
+)
+"""Instruction slots in use, by the skill that each asks for; the columns up to NUM_SLOTS are for users' tasks."""
+NUM_SLOTS = 20
+READY = np.array([0.0, -0.3, 0.0, -2.4, 0.0, 2.1, -np.pi / 4])
+TOOL_REGION = np.array([[0.30, -0.30, 0.05], [0.66, 0.30, 0.36]])
+"""Where episodes may start the tool, m; the range over which `Workcell.posture` is fitted."""
+
+_GEOM = mujoco.mjtGeom
+SHAPES: Mapping[str, tuple[Any, tuple[float, ...], float]] = {
+    "cube": (_GEOM.mjGEOM_BOX, (0.02, 0.02, 0.02), 0.08),
+    "can": (_GEOM.mjGEOM_CYLINDER, (0.028, 0.045), 0.15),
+    "peg": (_GEOM.mjGEOM_BOX, (0.012, 0.012, 0.05), 0.06),
+}
+"""The manipulated object's shapes: MuJoCo geom type, its half sizes, mass."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a task may change in the model. Poses are (x, y, yaw); None keeps the drawn one."""
+
+    shape: str = "cube"
+    mass: float | None = None
+    friction: float = 1.0
+    gain: float = 1.0
+    cabinet: tuple[float, float, float] | None = None
+    wall: tuple[float, float, float] | None = None
+
+    @property
+    def rest_height(self) -> float:
+        """Height of the object's centre when it stands on the table."""
+        return SHAPES[self.shape][1][-1]
+
+
+class Readings:
+    """Sensor values by name. Vectors are (N, 3), scalars (N,)."""
+
+    tool: FloatArray
+    tool_velocity: FloatArray
+    object: FloatArray
+    object_up: FloatArray
+    object_velocity: FloatArray
+    block: FloatArray
+    handle: FloatArray
+    button: FloatArray
+    lever: FloatArray
+    side_button: FloatArray
+    wall: FloatArray
+    drawer_opening: FloatArray
+    button_depth: FloatArray
+    lever_angle: FloatArray
+    side_button_depth: FloatArray
+    wall_shift: FloatArray
+
+    def __init__(self, columns: Mapping[str, slice | int], sensors: FloatArray, goal: FloatArray) -> None:
+        for name, column in columns.items():
+            setattr(self, name, sensors[:, column])
+        self.goal = goal[:, :3]
+        self.symbol = goal[:, 3]
+
+    @cached_property
+    def opening(self) -> FloatArray:
+        """Distance between the finger pads."""
+        return self.finger_left + self.finger_right  # type: ignore[attr-defined, no-any-return]
+
+
+class Workcell:
+    """The one world of all RazorBench tasks; see `razorbench.task.World` for the contract."""
+
+    observation_size = 60
+    action_size = 4
+    instruction = slice(40, 60)
+    goal_size = 4
+    start_uniforms = 16
+    substeps = 10
+
+    def __init__(self) -> None:
+        self._models: dict[Variant, mujoco.MjModel] = {}
+        model = self.model(Variant())
+        self.nq, self.nv = model.nq, model.nv
+        self._columns: dict[str, slice | int] = {}
+        for i in range(model.nsensor):
+            at, size = model.sensor_adr[i], model.sensor_dim[i]
+            self._columns[model.sensor(i).name] = slice(at, at + size) if size > 1 else int(at)
+        self._qpos0 = model.qpos0.copy()
+        self._qpos = {model.joint(i).name: model.jnt_qposadr[i] for i in range(model.njnt)}
+        self._qpos0[:7] = READY
+        self._qpos0[7:9] = FINGER_TRAVEL
+        self._posture = _fit_posture(model)
+
+    def spec(self, variant: Variant, *, visual: bool = False) -> mujoco.MjSpec:
+        """Return the editable model of a variant; `visual` keeps the geoms that are for the eye alone."""
+        spec = mujoco.MjSpec.from_string(_xml())
+        spec.compiler.discardvisual = not visual
+        shape, size, mass = SHAPES[variant.shape]
+        geom = spec.geom("object")
+        geom.type = shape
+        geom.size[: len(size)] = size
+        geom.mass = mass if variant.mass is None else variant.mass
+        geom.friction[0] = variant.friction
+        for name, pose in (("cabinet", variant.cabinet), ("wall", variant.wall)):
+            if pose is not None:
+                spec.body(name).pos[:2] = pose[:2]
+                spec.body(name).quat = [np.cos(pose[2] / 2), 0, 0, np.sin(pose[2] / 2)]
+        for actuator in spec.actuators:
+            if not actuator.name.startswith("finger"):
+                actuator.gainprm[0] *= variant.gain
+                actuator.biasprm[1:3] *= variant.gain
+        return spec
+
+    def model(self, variant: Variant | None) -> mujoco.MjModel:
+        """Return the compiled physics model of a variant, built once."""
+        variant = variant or Variant()
+        if variant not in self._models:
+            self._models[variant] = self.spec(variant).compile()
+        return self._models[variant]
+
+    def fingerprint(self) -> str:
+        """Return a digest of the model file and of this module's code."""
+        return hashlib.sha256((_xml() + code_digest(Workcell)).encode()).hexdigest()
+
+    def readings(self, sensors: FloatArray, goal: FloatArray) -> Readings:
+        """Name the sensors. sensors: (N, nsensordata), goal: (N, 4)."""
+        return Readings(self._columns, sensors, goal)
+
+    def observe(self, r: Readings, slot: IntArray) -> FloatArray:
+        """Return observations (N, 60) float32: fixed affine scalings, clipped to [-5, 5].
+
+        | columns | what | unit of 1.0 |
+        |---|---|---|
+        | 0-2 | tool position from (0.48, 0, 0.15) | 0.15 m |
+        | 3-5 | tool velocity | 0.5 m/s |
+        | 6 | finger opening, -1 closed to 1 open | 0.04 m |
+        | 7-9 | object from tool | 0.15 m |
+        | 10-12 | object velocity | 0.5 m/s |
+        | 13-15 | object's own up axis | 1 |
+        | 16-18 | block from tool | 0.15 m |
+        | 19-21 | goal from tool | 0.15 m |
+        | 22 | goal symbol (parity asked for), 0 if unused | 1 |
+        | 23-25 | drawer handle from tool | 0.15 m |
+        | 26 | drawer opening | 0.16 m |
+        | 27-29 | button from tool | 0.15 m |
+        | 30-32 | lever tip from tool | 0.15 m |
+        | 33 | lever angle | 0.7 rad |
+        | 34-36 | side button from tool | 0.15 m |
+        | 37-39 | wall's top from tool | 0.15 m |
+        | 40-59 | instruction, one-hot | 1 |
+        """
+        out = np.zeros((len(slot), self.observation_size), dtype=np.float32)
+        out[:, 0:3] = (r.tool - (0.48, 0.0, 0.15)) / 0.15
+        out[:, 3:6] = r.tool_velocity / 0.5
+        out[:, 6] = r.opening / 0.04 - 1.0
+        out[:, 7:10] = (r.object - r.tool) / 0.15
+        out[:, 10:13] = r.object_velocity / 0.5
+        out[:, 13:16] = r.object_up
+        out[:, 16:19] = (r.block - r.tool) / 0.15
+        out[:, 19:22] = (r.goal - r.tool) / 0.15
+        out[:, 22] = r.symbol
+        out[:, 23:26] = (r.handle - r.tool) / 0.15
+        out[:, 26] = r.drawer_opening / 0.16
+        out[:, 27:30] = (r.button - r.tool) / 0.15
+        out[:, 30:33] = (r.lever - r.tool) / 0.15
+        out[:, 33] = r.lever_angle / 0.7
+        out[:, 34:37] = (r.side_button - r.tool) / 0.15
+        out[:, 37:40] = (r.wall - r.tool) / 0.15
+        np.clip(out, -5.0, 5.0, out=out)
+        out[np.arange(len(slot)), 40 + slot] = 1.0
+        return out
+
+    def control(self, r: Readings, actions: FloatArray) -> FloatArray:
+        """Turn actions (dx, dy, dz, gripper) into controls (N, 8).
+
+        The tool is led by at most 0.08 m per axis inside the workspace; gripper -1 closes, 1 opens.
+        The rotation stays gripper-down. Signs follow the site `frame`, which is turned by pi about x.
+        """
+        actions = np.clip(actions, -1.0, 1.0)
+        target = np.clip(r.tool + STEP * actions[:, :3], LOW, HIGH)
+        out = np.zeros((len(actions), 8))
+        out[:, 0] = target[:, 0]
+        out[:, 1:3] = -target[:, 1:]
+        out[:, 5] = -np.pi / 2
+        out[:, 6:] = (FINGER_TRAVEL / 2 * (1.0 + actions[:, 3]))[:, None]
+        return out
+
+    def start(
+        self,
+        tool: FloatArray,
+        goal: FloatArray,
+        *,
+        object: FloatArray | None = None,
+        block: FloatArray | None = None,
+        yaw: FloatArray | None = None,
+        joints: Mapping[str, FloatArray] | None = None,
+    ) -> Start:
+        """Compose initial conditions at rest. tool, object, block: (N, 3); goal: (N, 4); yaw of the object and joints by name: (N,)."""
+        n = len(tool)
+        qpos = np.tile(self._qpos0, (n, 1))
+        qpos[:, :7] = self.posture(tool)
+        for name, place in (("object", object), ("block", block)):
+            if place is not None:
+                at = self._qpos[name]
+                qpos[:, at : at + 3] = place
+        if yaw is not None:
+            at = self._qpos["object"]
+            qpos[:, at + 3], qpos[:, at + 6] = np.cos(yaw / 2), np.sin(yaw / 2)
+        for name, value in (joints or {}).items():
+            qpos[:, self._qpos[name]] = value
+        return Start(np.concatenate([np.zeros((n, 1)), qpos, np.zeros((n, self.nv))], axis=1), goal)
+
+    def posture(self, tool: FloatArray) -> FloatArray:
+        """Joint angles (N, 7) that put the downward gripper at tool positions (N, 3), within a few millimetres."""
+        angles = np.zeros((len(tool), 7))
+        for column, weight in zip(_monomials(tool), self._posture, strict=True):
+            angles += column[:, None] * weight[None, :]
+        return angles
+
+
+@cache
+def workcell() -> Workcell:
+    """Return the shared workcell."""
+    return Workcell()
+
+
+@cache
+def _xml() -> str:
+    return files("razorbench.envs").joinpath("workcell.xml").read_text(encoding="utf-8")
+
+
+def _monomials(tool: FloatArray) -> list[FloatArray]:
+    """All products of the scaled coordinates up to degree 4."""
+    middle, half = TOOL_REGION.mean(axis=0), np.ptp(TOOL_REGION, axis=0) / 2
+    x, y, z = ((tool - middle) / half).T
+    return [x**i * y**j * z**k for i in range(5) for j in range(5 - i) for k in range(5 - i - j)]
+
+
+def _fit_posture(model: mujoco.MjModel) -> FloatArray:
+    """Fit joint angles as polynomials of the tool position to damped least-squares inverse kinematics on a grid.
+
+    Rounded to 1e-6 rad, so that the linear algebra of different machines gives the same starts.
+    """
+    data = mujoco.MjData(model)
+    site = model.site("tool").id
+    down = np.array([0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, -1.0]).reshape(3, 3)
+    axes = [np.linspace(TOOL_REGION[0, i], TOOL_REGION[1, i], 5) for i in range(3)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    angles = np.empty((len(grid), 7))
+    jacobian = np.zeros((6, model.nv))
+    for row, target in enumerate(grid):
+        data.qpos[:7] = READY
+        for _ in range(20):
+            mujoco.mj_kinematics(model, data)
+            mujoco.mj_comPos(model, data)
+            matrix = data.site_xmat[site].reshape(3, 3)
+            twist = 0.5 * sum(np.cross(matrix[:, i], down[:, i]) for i in range(3))
+            error = np.concatenate([target - data.site_xpos[site], twist])
+            mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], site)
+            j = jacobian[:, :7]
+            # The second term pulls the null space towards the ready posture.
+            inverse = j.T @ np.linalg.inv(j @ j.T + 1e-6 * np.eye(6))
+            data.qpos[:7] += inverse @ error + 0.2 * (np.eye(7) - inverse @ j) @ (READY - data.qpos[:7])
+        angles[row] = data.qpos[:7]
+    features = np.stack(_monomials(grid), axis=1)
+    fitted: FloatArray = np.linalg.lstsq(features, angles, rcond=None)[0]
+    return np.round(fitted, 6)

@@ -1,0 +1,69 @@
+"""Push: slide the cube over the table to a goal 6 to 12 cm away.
+
+Success: the cube's centre within 3.5 cm of the goal, on the table. Horizon: 40 decisions.
+History: v1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from razorbench.envs import layout
+from razorbench.envs.experts import CLOSED, at, choose, level, move
+from razorbench.envs.physics import SLOTS, Readings, workcell
+from razorbench.task import Start, Task
+from razorbench.types import BoolArray, FloatArray
+
+_HEIGHT = 0.02
+_GOAL = ((0.41, -0.17), (0.56, 0.05))
+
+
+def _start(u: FloatArray) -> Start:
+    placed = layout.table(u)
+    angle, distance = 2 * np.pi * u[:, 12], 0.06 + 0.06 * u[:, 13]
+    goal = placed["object"].copy()
+    step = np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=1)
+    # A step that would leave the region is mirrored back into it.
+    out = (goal[:, :2] + step < _GOAL[0]) | (goal[:, :2] + step > _GOAL[1])
+    goal[:, :2] += np.where(out, -step, step)
+    return workcell().start(goal=layout.goals(goal), **placed)
+
+
+def _success(r: Readings) -> BoolArray:
+    return (level(r.object, r.goal) < 0.035) & (r.object[:, 2] < 0.03)
+
+
+def slide(r: Readings, *, speed: float = 0.6, standoff: float = 0.045) -> FloatArray:
+    """Go behind the object as seen from the goal, descend, and push along the line to it."""
+    line = r.goal[:, :2] - r.object[:, :2]
+    direction = line / np.maximum(np.linalg.norm(line, axis=1), 1e-6)[:, None]
+    offset = r.tool[:, :2] - r.object[:, :2]
+    along = (offset * direction).sum(axis=1)
+    across = np.abs(offset[:, 0] * direction[:, 1] - offset[:, 1] * direction[:, 0])
+    behind = at(r.object, z=0.10)
+    behind[:, :2] -= standoff * direction
+    ready = level(r.tool, behind) < 0.015
+    low = r.tool[:, 2] < 0.035
+    action = move(r, behind, CLOSED)
+    # From beside the object, rise before going round it.
+    action = choose(r.tool[:, 2] < 0.06, move(r, at(r.tool, z=0.12), CLOSED), action)
+    action = choose(ready, move(r, at(behind, z=_HEIGHT), CLOSED), action)
+    # The tool's place when the object has arrived: the lead shrinks on the way, so the object is not knocked over.
+    arrived = at(r.goal, z=_HEIGHT)
+    arrived[:, :2] -= 0.03 * direction
+    pushing = low & (along < -0.02) & (across < 0.014)
+    return choose(pushing, move(r, arrived, CLOSED, speed), action)
+
+
+def make(id: str) -> Task:
+    """Return the task."""
+    return Task(
+        id=id,
+        world=workcell(),
+        slot=SLOTS.index("push"),
+        horizon=40,
+        start=_start,
+        success=_success,
+        experts={"direct": slide},
+        terms={"touch": lambda r: layout.near(r.tool, r.object, 0.1), "place": lambda r: layout.near(r.object, r.goal, 0.1)},
+    )

@@ -1,0 +1,44 @@
+"""Reach: bring the tool to a goal in the air.
+
+Success: tool within 2 cm of the goal. Horizon: 40 decisions. Starts: tool, goal, object and block anywhere in their regions.
+History: v1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from razorbench.envs import layout
+from razorbench.envs.experts import CLOSED, move
+from razorbench.envs.physics import SLOTS, Readings, workcell
+from razorbench.task import Start, Task
+from razorbench.types import BoolArray, FloatArray
+
+_GOAL = ((0.36, -0.22, 0.06), (0.60, 0.22, 0.30))
+
+
+def _start(u: FloatArray) -> Start:
+    goal = layout.goals(layout.spread(u[:, 12:15], *_GOAL))
+    return workcell().start(goal=goal, **layout.table(u))
+
+
+def _success(r: Readings) -> BoolArray:
+    return np.linalg.norm(r.tool - r.goal, axis=1) < 0.02
+
+
+def _expert(r: Readings) -> FloatArray:
+    return move(r, r.goal, CLOSED)
+
+
+def make(id: str) -> Task:
+    """Return the task."""
+    return Task(
+        id=id,
+        world=workcell(),
+        slot=SLOTS.index("reach"),
+        horizon=40,
+        start=_start,
+        success=_success,
+        experts={"direct": _expert},
+        terms={"near": lambda r: layout.near(r.tool, r.goal, 0.1)},
+    )

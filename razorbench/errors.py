@@ -1,0 +1,25 @@
+"""Errors that a user can cause or meet; each message is one sentence with a way out."""
+
+
+class RazorbenchError(Exception):
+    """Base of all errors that end a command with one sentence instead of a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(RazorbenchError):
+    """The command, a name or a value is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class FileDamaged(UsageError):
+    """A file exists but cannot be what it claims to be."""
+
+
+class BudgetExceeded(RazorbenchError):
+    """A method asked for more than its budget allows."""
+
+
+class NotFinite(RazorbenchError):
+    """NaN or infinity where a number belongs; the run stops rather than report it."""

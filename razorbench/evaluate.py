@@ -1,0 +1,144 @@
+"""Playing episodes on given starts, for policies and for scripted experts; all tasks and starts share one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import seeding
+from razorbench.engine import Engine, Rows
+from razorbench.policy import distribution
+from razorbench.task import Split, Task, stack_starts
+from razorbench.types import BoolArray, FloatArray, IntArray
+
+WIDTH = 512
+"""Episodes in flight at once; the results do not depend on it."""
+Mode = Literal["greedy", "sampled"]
+
+
+class Cell(NamedTuple):
+    """Episodes to play: the starts `index` (n,) of a split of a task, in one mode."""
+
+    task: Task
+    split: Split
+    index: IntArray
+    mode: Mode = "greedy"
+
+
+@dataclass(frozen=True)
+class Played:
+    """Episodes in the order asked for. cell, start: (E,) which; success, length (decisions): (E,).
+
+    observations (T, E, O) and actions (T, E, A) are kept on demand; only the first length[e] rows of an episode count.
+    """
+
+    cell: IntArray
+    start: IntArray
+    success: BoolArray
+    length: IntArray
+    observations: FloatArray | None = None
+    actions: FloatArray | None = None
+
+    def of(self, cell: int) -> Played:
+        """Return the episodes of one cell, without their states."""
+        index = np.flatnonzero(self.cell == cell)
+        return Played(self.cell[index], self.start[index], self.success[index], self.length[index])
+
+    def pairs(self, keep: BoolArray | None = None) -> tuple[FloatArray, FloatArray, IntArray]:
+        """Return (observations (M, O), actions (M, A), episode (M,)) of all decisions, episode by episode.
+
+        keep: (E,) which episodes.
+        """
+        if self.observations is None or self.actions is None:
+            raise ValueError("the states of these episodes were not kept")
+        steps = np.arange(len(self.observations))[None, :] < self.length[:, None]
+        if keep is not None:
+            steps &= keep[:, None]
+        episode, step = np.nonzero(steps)
+        return self.observations[step, episode], self.actions[step, episode], episode
+
+
+Act = Callable[[Engine, Rows, FloatArray, IntArray, IntArray], FloatArray]
+"""(engine, rows, observations (N, O), episode numbers (N,), decisions made so far (N,)) to actions (N, A)."""
+
+
+def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | None = None) -> Played:
+    """Play every episode of the cells to success or to its task's horizon."""
+    engine = Engine([cell.task for cell in cells], threads)
+    which = np.concatenate([np.full(len(cell.index), k) for k, cell in enumerate(cells)])
+    start = np.concatenate([np.asarray(cell.index) for cell in cells])
+    horizon = np.array([cell.task.horizon for cell in cells])[which]
+    total, world = len(which), engine.world
+    success, length = np.zeros(total, dtype=bool), np.zeros(total, dtype=np.int64)
+    observations = np.empty((horizon.max(), total, world.observation_size), np.float32) if keep else None
+    actions = np.empty((horizon.max(), total, world.action_size), np.float32) if keep else None
+    rows, live, begun = _begin(engine, cells, which[:0], start[:0]), np.zeros(0, dtype=np.int64), 0
+    while begun < total or len(live):
+        # Topping up in large portions keeps both the batch full and the joins few.
+        if begun < total and len(live) <= WIDTH // 2:
+            fresh = np.arange(begun, min(total, begun + WIDTH - len(live)))
+            rows = rows.join(_begin(engine, cells, which[fresh], start[fresh]))
+            live, begun = np.concatenate([live, fresh]), begun + len(fresh)
+        observation = engine.observe(rows)
+        action = np.clip(act(engine, rows, observation, live, length[live]), -1.0, 1.0)
+        if observations is not None and actions is not None:
+            observations[length[live], live], actions[length[live], live] = observation, action
+        engine.step(rows, action)
+        length[live] += 1
+        success[live] = engine.success(rows)
+        going = ~success[live] & (length[live] < horizon[live])
+        if not going.all():
+            rows, live = rows.take(going), live[going]
+    return Played(which, start, success, length, observations, actions)
+
+
+def play_policy(policy: ActorCriticPolicy, cells: Sequence[Cell], *, keep: bool = False, threads: int | None = None) -> Played:
+    """Play a policy; in `sampled` mode the noise belongs to the task, split, start and decision."""
+    draw = _Draws(cells, "sample")
+
+    def act(engine: Engine, rows: Rows, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+        actions = distribution(policy, observation)
+        chosen = actions.mode()
+        sampled = draw.sampled[live]
+        if sampled.any():
+            chosen = np.where(sampled[:, None], actions.sample(draw.uniforms(engine, live, decision)), chosen)
+        return chosen
+
+    return play(cells, act, keep=keep, threads=threads)
+
+
+def play_expert(cells: Sequence[Cell], style: str | None = None, *, noise: float = 0.0, keep: bool = False, threads: int | None = None) -> Played:
+    """Play scripted experts with Gaussian action noise of that standard deviation."""
+    draw = _Draws(cells, "noise")
+
+    def act(engine: Engine, rows: Rows, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+        return engine.expert(rows, style) + noise * ndtri(draw.uniforms(engine, live, decision))
+
+    return play(cells, act, keep=keep, threads=threads)
+
+
+class _Draws:
+    """Uniforms that belong to (task, split, start, decision), whatever the batch."""
+
+    def __init__(self, cells: Sequence[Cell], purpose: str) -> None:
+        which = np.concatenate([np.full(len(cell.index), k) for k, cell in enumerate(cells)])
+        self.sampled = np.array([cell.mode == "sampled" for cell in cells])[which]
+        self._start = np.concatenate([np.asarray(cell.index) for cell in cells]).astype(np.uint64)
+        self._stream = np.array([seeding.key(purpose, cell.task.id, cell.split.value) for cell in cells])[which]
+
+    def uniforms(self, engine: Engine, live: IntArray, decision: IntArray) -> FloatArray:
+        """Return (N, A) uniforms for the live episodes' next decisions."""
+        return seeding.uniforms(self._stream[live], self._start[live] * np.uint64(4096) + decision.astype(np.uint64), engine.world.action_size)
+
+
+def _begin(engine: Engine, cells: Sequence[Cell], which: IntArray, start: IntArray) -> Rows:
+    """Rows at the starts of the given episodes, cell by cell."""
+    parts = [cells[k].task.starts(cells[k].split, start[which == k]) for k in np.unique(which)]
+    if not parts:
+        parts = [cells[0].task.starts(cells[0].split, start[:0])]
+    return engine.rows(which, stack_starts(parts))
