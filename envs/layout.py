@@ -15,6 +15,8 @@ TOOL = ((0.40, -0.15, 0.14), (0.56, 0.15, 0.26))
 OBJECT = ((0.41, -0.16), (0.52, 0.03))
 BLOCK = ((0.42, 0.09), (0.52, 0.13))
 BLOCK_HEIGHT = 0.0225
+NEARBY = ((0.41, -0.17), (0.56, 0.05))
+"""Where goals on the table may lie."""
 PAD = np.array([0.66, -0.03, 0.05])
 """Centre of the raised pad's top face."""
 
@@ -43,6 +45,17 @@ def table(u: FloatArray, *, rest_height: float = 0.02) -> dict[str, Any]:
 def goals(place: FloatArray) -> FloatArray:
     """Goals (N, 4) at places (N, 3), without a symbol."""
     return np.concatenate([place, np.zeros((len(place), 1))], axis=1)
+
+
+def nearby(place: FloatArray, u: FloatArray) -> FloatArray:
+    """Goals (N, 3) on the table 6 to 12 cm from places (N, 3). u: (N, 16)."""
+    angle, distance = 2 * np.pi * u[:, 12], 0.06 + 0.06 * u[:, 13]
+    goal = place.copy()
+    step = np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=1)
+    # A step that would leave the region is mirrored back into it.
+    out = (goal[:, :2] + step < NEARBY[0]) | (goal[:, :2] + step > NEARBY[1])
+    goal[:, :2] += np.where(out, -step, step)
+    return goal
 
 
 def near(a: FloatArray, b: FloatArray, margin: float) -> FloatArray:

@@ -5,7 +5,8 @@ but has not set down and let go there.
 Success: the cube's centre within 3 cm of the spot, resting on the pad (0.9 to 1.3 times its resting height above it),
 slower than 5 cm/s, and released (finger opening above 5.5 cm). Horizon: 60 decisions.
 Styles: `direct`; `detour` lifts high, comes to the pad from the left, and is slower.
-Easy variant (a stated share of pretraining): starts with the cube on the pad, next to the spot.
+Easy variant (a stated share of pretraining): from table to table, 6 to 12 cm, or from one half of the pad to
+the other; never from the table up to the pad.
 History: v1.
 """
 
@@ -33,14 +34,16 @@ def _start(u: FloatArray) -> Start:
 
 
 def _easy_start(u: FloatArray) -> Start:
-    spot = _spots(u)
-    side = np.where(u[:, 14] < 0.5, -1.0, 1.0)
-    spot[:, 1] = layout.PAD[1] + side * (0.02 + 0.015 * u[:, 13])
     placed = layout.table(u)
-    placed["object"] = spot.copy()
-    placed["object"][:, 0] = layout.PAD[0] + 0.025 * (2 * u[:, 3] - 1)
-    placed["object"][:, 1] = layout.PAD[1] - side * (0.02 + 0.015 * u[:, 4])
-    return workcell().start(goal=layout.goals(spot), **placed)
+    goal = layout.nearby(placed["object"], u)
+    # Every other start is on the pad, cube and spot on different halves of it.
+    on_pad = u[:, 15] < 0.5
+    side = np.where(u[:, 14] < 0.5, -1.0, 1.0)
+    for place, direction, column in ((placed["object"], side, 3), (goal, -side, 12)):
+        spot = np.stack([0.025 * (2 * u[:, column] - 1), direction * (0.02 + 0.015 * u[:, column + 1])], axis=1)
+        place[on_pad, :2] = (layout.PAD[:2] + spot)[on_pad]
+        place[on_pad, 2] = layout.PAD[2] + _HALF
+    return workcell().start(goal=layout.goals(goal), **placed)
 
 
 def _success(r: Readings) -> BoolArray:

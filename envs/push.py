@@ -15,17 +15,11 @@ from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
 _HEIGHT = 0.02
-_GOAL = ((0.41, -0.17), (0.56, 0.05))
 
 
 def _start(u: FloatArray) -> Start:
     placed = layout.table(u)
-    angle, distance = 2 * np.pi * u[:, 12], 0.06 + 0.06 * u[:, 13]
-    goal = placed["object"].copy()
-    step = np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=1)
-    # A step that would leave the region is mirrored back into it.
-    out = (goal[:, :2] + step < _GOAL[0]) | (goal[:, :2] + step > _GOAL[1])
-    goal[:, :2] += np.where(out, -step, step)
+    goal = layout.nearby(placed["object"], u)
     return workcell().start(goal=layout.goals(goal), **placed)
 
 
