@@ -112,7 +112,7 @@ class Engine:
         """Return the mean of each row's shaped reward terms, (N,) in [0, 1]; 0 for a task without terms."""
         reward = np.zeros(len(rows))
         for k, index, readings in self._by_task(rows):
-            terms = self.tasks[k].terms or {}
+            terms = self.tasks[k].terms
             reward[index] = sum(term(readings) for term in terms.values()) / max(len(terms), 1)
         return reward
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -26,10 +27,10 @@ def spaces(task: Task) -> tuple[Box, Box]:
     )
 
 
-def _build(target: str, id: str) -> Task:
+def _build(target: str, id: str, reward: Literal["sparse", "shaped"]) -> Task:
     module, _, name = target.rpartition(".")
     task: Task = getattr(importlib.import_module(module), name)(id=id)
-    return task
+    return replace(task, reward=reward)
 
 
 class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
@@ -37,11 +38,11 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
 
-    def __init__(self, target: str, id: str, *, shaped: bool = False, max_episode_steps: int | None = None, render_mode: str | None = None) -> None:
-        self.task = _build(target, id)
+    def __init__(self, target: str, id: str, *, reward: Literal["sparse", "shaped"] = "sparse", max_episode_steps: int | None = None, render_mode: str | None = None) -> None:
+        self.task = _build(target, id, reward)
         self.observation_space, self.action_space = spaces(self.task)
         self.render_mode = render_mode
-        self._stepper = Stepper(self.task, 1, shaped=shaped, max_episode_steps=max_episode_steps, threads=0)
+        self._stepper = Stepper(self.task, 1, max_episode_steps=max_episode_steps, threads=0)
         self._seeded = False
         self._camera: Any = None
 
@@ -83,14 +84,14 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": [], "render_fps": 20}
 
     def __init__(
-        self, target: str, id: str, *, num_envs: int = 1, shaped: bool = False, max_episode_steps: int | None = None, threads: int | None = None
+        self, target: str, id: str, *, num_envs: int = 1, reward: Literal["sparse", "shaped"] = "sparse", max_episode_steps: int | None = None, threads: int | None = None
     ) -> None:
-        self.task = _build(target, id)
+        self.task = _build(target, id, reward)
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = spaces(self.task)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._stepper = Stepper(self.task, num_envs, shaped=shaped, max_episode_steps=max_episode_steps, threads=threads)
+        self._stepper = Stepper(self.task, num_envs, max_episode_steps=max_episode_steps, threads=threads)
         self._seeded = False
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[FloatArray, dict[str, Any]]:
@@ -117,9 +118,9 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
 class TaskVecEnv(VecEnv):
     """N environments of a task as Stable-Baselines3 wants them."""
 
-    def __init__(self, task: Task, num_envs: int, *, seed: int = 0, shaped: bool = False, threads: int | None = None) -> None:
+    def __init__(self, task: Task, num_envs: int, *, seed: int = 0, threads: int | None = None) -> None:
         super().__init__(num_envs, *spaces(task))
-        self.stepper = Stepper(task, num_envs, shaped=shaped, threads=threads)
+        self.stepper = Stepper(task, num_envs, threads=threads)
         self._first_seed = seed
         self._actions: FloatArray = np.zeros((num_envs, task.world.action_size))
 

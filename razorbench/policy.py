@@ -7,7 +7,8 @@ not depend on how many others there are.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,17 @@ def distribution(policy: ActorCriticPolicy, observations: FloatArray) -> Gaussia
             mean[begin : begin + BLOCK] = _mean(policy, torch.from_numpy(padded)).numpy()[: len(block)]
         log_std = policy.log_std.numpy().astype(np.float64)
     return Gaussian(mean, log_std)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: more would fight with the physics threads, and results would depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def save(policy: ActorCriticPolicy, path: Path) -> None:

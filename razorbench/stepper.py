@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from razorbench.engine import Engine
+from razorbench.engine import Engine, Rows
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 
@@ -33,13 +33,10 @@ class Step:
 
 
 class Stepper:
-    """Plays TRAIN episodes of one task in N environments; episode k of an environment depends on its seed and k alone.
+    """Plays TRAIN episodes of one task in N environments; episode k of an environment depends on its seed and k alone."""
 
-    shaped: add the mean of the task's shaped reward terms to the sparse reward.
-    """
-
-    def __init__(self, task: Task, num_envs: int, *, shaped: bool = False, max_episode_steps: int | None = None, threads: int | None = None) -> None:
-        self.task, self.num_envs, self._shaped = task, num_envs, shaped
+    def __init__(self, task: Task, num_envs: int, *, max_episode_steps: int | None = None, threads: int | None = None) -> None:
+        self.task, self.num_envs = task, num_envs
         self._horizon = max_episode_steps or task.horizon
         self._engine = Engine([task], threads)
         self.seeds = np.arange(num_envs)
@@ -68,7 +65,7 @@ class Stepper:
         terminated = self._engine.success(self._rows)
         truncated = ~terminated & (self.length >= self._horizon)
         reward = terminated.astype(np.float32)
-        if self._shaped:
+        if self.task.reward == "shaped":
             reward += self._engine.shaped(self._rows).astype(np.float32)
         final = observation = self._engine.observe(self._rows)
         index = np.flatnonzero(terminated | truncated)
@@ -84,7 +81,7 @@ class Stepper:
         """Physics states (N, nstate), for rendering."""
         return self._rows.state
 
-    def _fresh(self, index: IntArray):  # type: ignore[no-untyped-def]
+    def _fresh(self, index: IntArray) -> Rows:
         self._episode[index] += 1
         self.length[index] = 0
         counter = self.seeds[index].astype(np.uint64) * np.uint64(_EPISODES_PER_SEED) + self._episode[index].astype(np.uint64)

@@ -7,9 +7,9 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import mujoco
 import numpy as np
@@ -78,7 +78,7 @@ class Task:
     slot: index of the instruction that asks for it. variant: the world's model variant.
     start: maps uniforms (N, world.start_uniforms) to initial conditions.
     success: maps readings to (N,) bool. experts: demonstration styles, the first is the default.
-    terms: named parts in [0, 1] of the optional shaped reward.
+    terms: named parts in [0, 1] of the shaped reward. reward: `sparse` (1 on success), or `shaped` (plus the mean term).
     """
 
     id: str
@@ -89,7 +89,8 @@ class Task:
     success: Callable[[Any], BoolArray]
     experts: Mapping[str, Expert]
     variant: Hashable = None
-    terms: Mapping[str, Callable[[Any], FloatArray]] | None = None
+    terms: Mapping[str, Callable[[Any], FloatArray]] = field(default_factory=dict)
+    reward: Literal["sparse", "shaped"] = "sparse"
 
     @property
     def name(self) -> str:
@@ -109,6 +110,7 @@ class Task:
             "id": self.id,
             "slot": self.slot,
             "horizon": self.horizon,
+            "reward": self.reward,
             "success": code_digest(self.success),
             "start": code_digest(self.start),
         }

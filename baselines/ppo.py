@@ -1,0 +1,137 @@
+"""PPO: Stable-Baselines3's own, unmodified, on sparse reward and without any KL term (Schulman et al., arXiv 1707.06347).
+
+Two things keep the hand-over from a pretrained actor clean, both through SB3's public interface. The actor alone is in
+SB3's optimiser, with vf_coef = 0, because SB3 would otherwise clip the gradients of actor and critic together and give
+both one learning rate; a callback fits the critic to each rollout's returns. And the critic, which knows nothing at
+first, is fitted alone for the first iterations, while the actor's parameters take no gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import stable_baselines3
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.errors import UsageError
+from razorbench.method import Budget, TaskHandle
+from razorbench.policy import actor_optimizer, actor_parameters, clone, critic_parameters
+
+
+@dataclass(frozen=True)
+class PPO:
+    """Hyper-parameters, named as in Stable-Baselines3."""
+
+    learning_rate: float = 1e-4
+    """Adam's step for the actor, constant. To be tuned on push_far and lift_heavy, over as many values as every method's."""
+    num_envs: int = 128
+    """Environments in one batch: the engine is fastest from 128 on."""
+    n_steps: int = 40
+    """Decisions per environment and iteration: one to five whole episodes."""
+    batch_size: int = 1024
+    """Decisions per gradient step."""
+    n_epochs: int = 4
+    """Passes over each rollout."""
+    gamma: float = 0.97
+    """Discount: an episode of 20 decisions keeps half of its reward at the start."""
+    gae_lambda: float = 0.95
+    """SB3's default."""
+    clip_range: float = 0.2
+    """SB3's default."""
+    max_grad_norm: float = 0.5
+    """SB3's default."""
+    critic_learning_rate: float = 1e-3
+    """Adam's step for the critic, which has to catch up with a pretrained actor."""
+    critic_epochs: int = 4
+    """Passes over each rollout for the critic."""
+    warmup_iterations: int = 2
+    """Iterations in which only the critic learns."""
+
+    family: ClassVar[str] = "on-policy reward"
+    version: ClassVar[int] = 1
+    old_task_data: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if min(self.learning_rate, self.num_envs, self.n_steps, self.batch_size, self.n_epochs, self.critic_learning_rate) <= 0:
+            raise UsageError(f"ppo got {self}: rates, sizes and epochs must be positive")
+
+    def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
+        """Learn from TRAIN episodes; one update is one iteration of rollout and training, warm-up included."""
+        rollout = self.num_envs * self.n_steps
+        total = budget.env_steps // rollout
+        if total <= self.warmup_iterations:
+            raise UsageError(
+                f"budget.env_steps={budget.env_steps} gives ppo {total} iterations of {rollout} steps, {self.warmup_iterations} of them for the "
+                f"critic alone: set budget.env_steps to {(self.warmup_iterations + 1) * rollout} or more, or lower method.num_envs"
+            )
+        model = stable_baselines3.PPO(
+            "MlpPolicy",
+            task.envs(self.num_envs, rng),
+            n_steps=self.n_steps,
+            batch_size=self.batch_size,
+            n_epochs=self.n_epochs,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            learning_rate=self.learning_rate,
+            clip_range=self.clip_range,
+            max_grad_norm=self.max_grad_norm,
+            ent_coef=0.0,
+            vf_coef=0.0,
+            device="cpu",
+        )
+        model.policy = clone(base)
+        model.policy.optimizer = actor_optimizer(model.policy, self.learning_rate)
+        model.learn(total * rollout, callback=_Critic(self, task, total))
+        _report(task, model, total, total)
+        return model.policy
+
+
+class _Critic(BaseCallback):
+    """Fits the critic to each rollout's returns, and freezes the actor during warm-up."""
+
+    def __init__(self, settings: PPO, task: TaskHandle, total: int) -> None:
+        super().__init__()
+        self._settings, self._task, self._total = settings, task, total
+        self._iteration = 0
+
+    def _on_training_start(self) -> None:
+        self._optimizer = torch.optim.Adam(critic_parameters(self.model.policy), lr=self._settings.critic_learning_rate)
+
+    def _on_rollout_start(self) -> None:
+        # SB3 trains after the rollout; so the update before this rollout is complete now.
+        if self._iteration:
+            _report(self._task, self.model, self._iteration, self._total)
+        self._iteration += 1
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        settings, policy = self._settings, self.model.policy
+        warming_up = self._iteration <= settings.warmup_iterations
+        for parameter in actor_parameters(policy):
+            parameter.requires_grad_(not warming_up)
+        critic = critic_parameters(policy)
+        for parameter in critic:
+            parameter.requires_grad_(True)
+        for _ in range(settings.critic_epochs):
+            for batch in self.model.rollout_buffer.get(settings.batch_size):
+                loss = torch.nn.functional.mse_loss(policy.predict_values(batch.observations).flatten(), batch.returns)
+                self._optimizer.zero_grad()
+                loss.backward()
+                self._optimizer.step()
+        # With vf_coef = 0 the critic has no part in SB3's loss; during warm-up it must stay, or no gradient is left.
+        for parameter in critic:
+            parameter.requires_grad_(warming_up)
+
+
+def _report(task: TaskHandle, model: stable_baselines3.PPO, update: int, total: int) -> None:
+    values = model.logger.name_to_value
+    metrics = {key: float(values[f"train/{key}"]) for key in ("loss", "approx_kl", "clip_fraction") if f"train/{key}" in values}
+    if model.ep_success_buffer:
+        metrics["success"] = float(np.mean(model.ep_success_buffer))
+    task.update(model.policy, update, total, **metrics)

@@ -1,0 +1,167 @@
+"""The command line: sub-commands, and runs through Hydra."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from razorbench.errors import RazorbenchError, UsageError
+
+HELP = """\
+RazorBench: how much do robot policies forget, and can it be predicted?
+
+Adapt the shipped policy to a new task and measure what is left of its original skills:
+  python -m razorbench task=pick_place method=ppo
+  python -m razorbench task=pick_place method=sft demos=detour seed=1 budget=quick
+  python -m razorbench -m task=pick_place method=ppo,sft seed=0,1,2     (a sweep)
+
+Keys:     task=NAME method=NAME [base=mlp] [budget=quick|standard|long] [seed=0] [demos=direct]
+          [results=results] [eval.snapshots=24], and every setting of these, as in method.learning_rate=3e-5
+Options:  -m, --multirun     run every combination of comma-separated values
+          --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
+
+Other commands (each has --help):
+  razorbench list        what there is: tasks, skills, methods, bases, budgets
+  razorbench pretrain    make a base policy anew and compare it with the shipped one
+  razorbench video       films of base and tuned policy, from a run's folder
+
+Exit codes: 0 good, 1 a run failed, 2 wrong use. `python -m razorbench` and `razorbench` are the same program.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(arguments)
+    except RazorbenchError as error:
+        print(f"razorbench: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("razorbench: interrupted; unfinished runs left no record and start anew next time", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0
+    if not arguments:
+        print(HELP, end="", file=sys.stderr)
+        return 2
+    commands = {"list": _list, "pretrain": _pretrain, "video": _video}
+    if arguments[0] in commands:
+        return commands[arguments[0]](arguments[1:])
+    if "=" not in arguments[0] and not arguments[0].startswith("-"):
+        raise UsageError(f"{arguments[0]}: no such command; there are {', '.join(commands)}, or give task=NAME method=NAME")
+    return _run(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+def _run(arguments: list[str]) -> int:
+    """Check every run of the command, hand over to Hydra, and read the outcome from the store."""
+    parser = _Parser(prog="razorbench", add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    options, overrides = parser.parse_known_args(arguments)
+    for override in overrides:
+        if override.startswith("-") or "=" not in override.lstrip("~"):
+            raise UsageError(f"{override}: not understood; write key=value pairs, and see razorbench --help for the options")
+    if options.config_dir is not None and not Path(options.config_dir).is_dir():
+        raise UsageError(f"--config-dir {options.config_dir}: no such folder; give the one that holds task/ or method/")
+
+    from razorbench import config, show
+    from razorbench.store import RunFolder
+
+    logging.getLogger("razorbench").addHandler(logging.NullHandler())
+    expected: list[tuple[str, RunFolder]] = []
+    with config.registry(options.config_dir) as registry:
+        for combination in config.combinations(overrides, options.multirun):
+            composed = registry.compose(combination)
+            spec = config.spec(composed, composed.hydra.runtime.choices.method)
+            folder = spec.folder(config.results_of(composed))
+            folder.record()
+            folder.open()
+            expected.append((" ".join(combination), folder))
+    config.hand_over(_job, overrides, options.multirun, options.config_dir)
+    failures = [(text, folder.failure() or "the run left no record") for text, folder in expected if folder.record() is None]
+    if options.multirun or failures:
+        show.outcome(failures, len(expected))
+    return 1 if failures else 0
+
+
+def _job(composed: Any) -> None:
+    """Do one run of a command; a failure goes into the store, never out of here."""
+    from razorbench import config, show
+    from razorbench.run import run
+
+    spec = config.spec(composed, config.chosen("method"))
+    with show.watching(spec) as watch:
+        outcome = run(spec, config.results_of(composed), config.plain_config(composed), watch)
+    show.finished(outcome)
+
+
+def _list(arguments: list[str]) -> int:
+    parser = _Parser(prog="razorbench list", description="List what is registered.")
+    parser.add_argument("--keys", action="store_true", help="print the whole default configuration instead")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    options = parser.parse_args(arguments)
+    from omegaconf import OmegaConf
+
+    from razorbench import config, show
+
+    with config.registry(options.config_dir) as registry:
+        if options.keys:
+            composed = registry.compose(["task=pick_place", "method=ppo"])
+            print(OmegaConf.to_yaml(OmegaConf.create(config.plain_config(composed))), end="")
+        else:
+            show.listing(registry)
+    return 0
+
+
+def _pretrain(arguments: list[str]) -> int:
+    parser = _Parser(
+        prog="razorbench pretrain", description="Make a base policy anew, measure it, and say how it compares with the shipped one."
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="base=mlp seed=0 results=results, and settings such as base.epochs=30")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    options = parser.parse_args(arguments)
+
+    from razorbench import config, show
+    from razorbench.pretrain import pretrain
+
+    with config.registry(options.config_dir) as registry:
+        composed = registry.compose(options.overrides)
+        recipe = config.build(config.plain_config(composed)["base"], "base")
+        tasks = [registry.item("task", name) for name in registry.names("task")]
+    folder = config.results_of(composed) / "policies"
+    card = pretrain(recipe, tasks, int(composed.seed), folder, print)
+    return show.pretrained(card, folder, recipe)
+
+
+def _video(arguments: list[str]) -> int:
+    parser = _Parser(prog="razorbench video", description="Film base and tuned policy side by side, on the new task and on the most-forgotten skill.")
+    parser.add_argument("run", type=Path, help="a run's folder, as printed at its end")
+    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4")
+    parser.add_argument("--episodes", type=int, default=3, help="episodes of each task, one after the other")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    options = parser.parse_args(arguments)
+    if options.episodes < 1:
+        raise UsageError(f"--episodes is {options.episodes}: it must be 1 or more")
+
+    from razorbench import config
+    from razorbench.video import film
+
+    with config.registry(options.config_dir) as registry:
+        for path in film(options.run, registry.recorded, options.format, options.episodes):
+            print(path)
+    return 0

@@ -1,0 +1,205 @@
+"""From Hydra's configuration to typed objects; with cli.py the only place that knows Hydra."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import hydra
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.utils import get_class, get_method
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from razorbench import base
+from razorbench.errors import UsageError
+from razorbench.method import Budget
+from razorbench.run import EvalSettings, RunSpec
+from razorbench.task import Task
+
+
+@contextmanager
+def registry(searchpath: str | None = None) -> Iterator[Registry]:
+    """Open the configuration for look-ups; `searchpath` is a user's own conf folder."""
+    GlobalHydra.instance().clear()
+    with initialize_config_module("razorbench.conf", version_base="1.3"):
+        yield Registry(searchpath)
+    GlobalHydra.instance().clear()
+
+
+class Registry:
+    """What is registered: the yaml files of the conf folders."""
+
+    def __init__(self, searchpath: str | None) -> None:
+        self._extra = [f"hydra.searchpath=[file://{Path(searchpath).resolve()}]"] if searchpath else []
+
+    def compose(self, overrides: list[str]) -> DictConfig:
+        """Return the configuration of a run, Hydra's own part included; every fault in it is a UsageError of one sentence."""
+        try:
+            return compose("config", overrides=self._extra + overrides, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UsageError(self._sentence(error)) from error
+
+    def names(self, group: str) -> list[str]:
+        """Return the names registered in a group."""
+        compose("config", overrides=self._extra)
+        loader = GlobalHydra.instance().config_loader()
+        return sorted(name for name in loader.get_group_options(group) if not name.startswith("_"))
+
+    def item(self, group: str, name: str) -> Any:
+        """Build one registered thing with its defaults."""
+        config = self.compose([f"{'+' if group == 'skill' else ''}{group}={name}"])
+        return build(OmegaConf.to_container(config[group], resolve=True), group)
+
+    def recorded(self, record: Mapping[str, Any]) -> RunSpec:
+        """Rebuild the run that a record describes."""
+        config = OmegaConf.create(dict(record["config"]))
+        return spec(config, record["method"]["name"])
+
+    def _sentence(self, error: Exception) -> str:
+        text = str(error)
+        unknown = re.search(r"Could not find '(\w+)/([^']*)'", text)
+        if unknown:
+            group, name = unknown.groups()
+            return f"{group}={name}: no such {group}; there are {', '.join(self.names(group))}"
+        typo = re.search(r"Could not override '([^']*)'", text) or re.search(r"Key '([^']*)' is not in struct", text)
+        if typo:
+            key = typo.group(1)
+            return f"{key}: no such key in the configuration; the top-level keys are task, method, base, budget, seed, demos, results and eval (see `razorbench list --keys`)"
+        return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
+
+
+def spec(config: DictConfig, method_name: str) -> RunSpec:
+    """Turn a composed configuration into a run; raises UsageError or FileDamaged with one sentence."""
+    plain = plain_config(config)
+    for group in ("task", "method"):
+        if plain.get(group) is None:
+            raise UsageError(f"{group} is missing: name one, as in `python -m razorbench task=pick_place method=ppo`; see `razorbench list`")
+    seed = plain["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UsageError(f"seed is {seed!r}: it must be a whole number, 0 or more")
+    method = build(plain["method"], "method")
+    budget = typed(Budget, plain["budget"], "budget")
+    settings = typed(EvalSettings, plain["eval"], "eval")
+    return RunSpec(
+        task=build(plain["task"], "task"),
+        method_name=method_name,
+        method=method,
+        base=base.load(build(plain["base"], "base"), seed),
+        seed=seed,
+        budget=budget,
+        style=str(plain["demos"]),
+        eval=settings,
+    )
+
+
+def plain_config(config: DictConfig) -> dict[str, Any]:
+    """Return the run's part of the configuration as plain data."""
+    return {str(key): OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value for key, value in config.items() if key != "hydra"}
+
+
+def results_of(config: DictConfig) -> Path:
+    """Return the results folder asked for."""
+    return Path(str(config.results)).expanduser()
+
+
+def build(node: Any, where: str) -> Any:
+    """Build what a node's `_target_` names, nested targets first; values are checked against type annotations."""
+    if not isinstance(node, Mapping):
+        return node
+    values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key not in ("_target_", "reward")}
+    if "_target_" not in node:
+        return values
+    target = str(node["_target_"])
+    try:
+        factory = get_class(target) if target.rpartition(".")[2][0].isupper() else get_method(target)
+    except Exception as error:
+        raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
+    if is_dataclass(factory):
+        return typed(factory, values, where)
+    try:
+        built = factory(**values)
+    except TypeError as error:
+        raise UsageError(f"{where}: {target} does not take these values ({error})") from error
+    if isinstance(built, Task) and node.get("reward", "sparse") != "sparse":
+        if node["reward"] != "shaped":
+            raise UsageError(f"{where}.reward is {node['reward']!r}: it must be sparse or shaped")
+        built = replace(built, reward="shaped")
+    return built
+
+
+def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Build a dataclass from values of the right types; whole numbers pass for floats."""
+    hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{where}.{key}: no such setting; there are {', '.join(sorted(known))}")
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        wanted = hints[key]
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if wanted in (int, float, str, bool) and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            kind = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[wanted]
+            raise UsageError(f"{where}.{key} is {value!r}: it must be {kind}")
+        checked[key] = value
+    try:
+        return cls(**checked)
+    except TypeError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def combinations(overrides: list[str], multirun: bool) -> list[list[str]]:
+    """Return the overrides of every run of a command; raises UsageError if a value list stands without -m."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise UsageError(" ".join(str(error).split()) + ": write overrides as key=value") from error
+    choices = []
+    for override in parsed:
+        if override.is_sweep_override():
+            if not multirun:
+                raise UsageError(f"{override.input_line}: several values need -m, as in `python -m razorbench -m {override.input_line}`")
+            choices.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([str(override.input_line)])
+    return [list(combination) for combination in itertools.product(*choices)]
+
+
+def hand_over(job: Callable[[DictConfig], None], overrides: list[str], multirun: bool, searchpath: str | None) -> None:
+    """Let Hydra run the job for every combination; a job's failure is written into its run's folder."""
+    GlobalHydra.instance().clear()
+    extra = [f"hydra.searchpath=[file://{Path(searchpath).resolve()}]"] if searchpath else []
+    before = sys.argv
+    sys.argv = ["razorbench", *(["--multirun"] if multirun else []), *extra, *overrides]
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job))()
+    finally:
+        sys.argv = before
+
+
+def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    @functools.wraps(job)
+    def guarded(config: DictConfig) -> None:
+        try:
+            job(config)
+        except Exception as error:
+            spec(config, chosen("method")).folder(results_of(config)).write_failure(error)
+
+    return guarded
+
+
+def chosen(group: str) -> str:
+    """Return the name chosen in a group, inside a job."""
+    return str(HydraConfig.get().runtime.choices[group])

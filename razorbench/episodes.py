@@ -1,0 +1,72 @@
+"""The table of episodes: one row per played episode, kept beside every record."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from razorbench.errors import FileDamaged
+from razorbench.evaluate import Cell, Played
+from razorbench.metrics import wilson
+from razorbench.types import BoolArray
+
+COLUMNS = ("policy", "task", "split", "mode", "start", "success", "length")
+Row = tuple[str, str, str, str, int, bool, int]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Rows of (policy, task, split, mode, start, success, length in decisions)."""
+
+    rows: tuple[Row, ...] = ()
+
+    @classmethod
+    def of(cls, policy: str, cells: Sequence[Cell], played: Played) -> Episodes:
+        """Table what was played."""
+        return cls(
+            tuple(
+                (policy, cells[k].task.name, cells[k].split.value, cells[k].mode, int(start), bool(success), int(length))
+                for k, start, success, length in zip(played.cell, played.start, played.success, played.length, strict=True)
+            )
+        )
+
+    def __add__(self, other: Episodes) -> Episodes:
+        return Episodes(self.rows + other.rows)
+
+    def success(self, policy: str, task: str, split: str, mode: str = "greedy", first: int | None = None) -> BoolArray:
+        """Return success per start, in order of start index, (E,); `first` keeps the starts below it."""
+        chosen = [
+            (row[4], row[5]) for row in self.rows if row[:4] == (policy, task, split, mode) and (first is None or row[4] < first)
+        ]
+        return np.array([solved for _, solved in sorted(chosen)], dtype=bool)
+
+    def write(self, path: Path) -> None:
+        """Write gzipped CSV, the same bytes for the same rows."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows((*row[:5], int(row[5]), row[6]) for row in self.rows)
+        path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+
+    @classmethod
+    def read(cls, path: Path) -> Episodes:
+        """Read what `write` wrote; raises FileDamaged if it is anything else."""
+        try:
+            lines = csv.reader(io.StringIO(gzip.decompress(path.read_bytes()).decode()))
+            if tuple(next(lines)) != COLUMNS:
+                raise ValueError("other columns")
+            return cls(tuple((p, t, sp, m, int(st), bool(int(ok)), int(n)) for p, t, sp, m, st, ok, n in lines))
+        except (OSError, EOFError, ValueError, StopIteration) as error:
+            raise FileDamaged(f"episodes {path} cannot be read ({error}): expected gzipped CSV with columns {', '.join(COLUMNS)}; delete its folder and run again") from error
+
+
+def rate(success: BoolArray) -> dict[str, object]:
+    """Return the record's form of a success rate. success: (E,)."""
+    k, n = int(np.sum(success)), len(success)
+    return {"successes": k, "episodes": n, "rate": k / n, "ci95": list(wilson(k, n))}

@@ -1,0 +1,72 @@
+"""Pictures of a run, drawn without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#c05621", "#2f855a", "#a0aec0"
+
+
+def summary(record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw new success, retention and forward KL along the run, and success per skill before and after."""
+    plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), width_ratios=(1.15, 1), layout="constrained")
+    new = [point["new_task"]["test"] for point in curve]
+    _band(left, curve, [p["rate"] for p in new], [p["ci95"] for p in new], BLUE, "new task, success")
+    kept = [point["retention"] for point in curve]
+    _band(left, curve, [p["value"] for p in kept], [p["ci95"] for p in kept], ORANGE, "retention of original skills")
+    left.set(xlabel=f"update of {record['method']['name']}", ylabel="rate, with 95% interval", ylim=(-0.02, 1.08), title="Along the run")
+    left.set_xscale("symlog", linthresh=1)
+    left.set_xticks(ticks := _ticks(curve[-1]["update"]), [str(tick) for tick in ticks])
+    left.minorticks_off()
+    divergence = left.twinx()
+    divergence.spines["right"].set_visible(True)
+    divergence.plot(_updates(curve), [p["divergence"]["kl_forward"]["new"] for p in curve], color=GREEN, linestyle="--", label="forward KL, new task")
+    divergence.set_ylabel("forward KL to the base, nats per decision", color=GREEN)
+    divergence.tick_params(axis="y", colors=GREEN)
+    divergence.set_ylim(bottom=0)
+    handles = left.get_legend_handles_labels()[0] + divergence.get_legend_handles_labels()[0]
+    left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9.5)
+    _bars(right, record)
+    figure.suptitle(f"{record['task']}  |  {record['method']['name']}  |  base {record['base']}  |  seed {record['seed']}", fontsize=12.5)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _updates(curve: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [point["update"] for point in curve]
+
+
+def _ticks(last: int) -> list[int]:
+    """0, powers of ten, and the last update where it does not crowd its neighbour."""
+    powers = [10**k for k in range(8) if 10**k <= last / 2]
+    return [0, *powers, last]
+
+
+def _band(axes: Any, curve: Sequence[Mapping[str, Any]], values: Sequence[float], bounds: Sequence[Sequence[float]], colour: str, label: str) -> None:
+    low, high = np.array(bounds, dtype=float).T
+    axes.plot(_updates(curve), values, color=colour, marker="o", markersize=3.5, label=label)
+    axes.fill_between(_updates(curve), low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _bars(axes: Any, record: Mapping[str, Any]) -> None:
+    rows = {"new task": record["new_task"], **record["original"]}
+    place = np.arange(len(rows))
+    for offset, who, colour, label in ((-0.2, "base", GREY, "base"), (0.2, "final", BLUE, "tuned")):
+        rates = [row[who]["greedy"] for row in rows.values()]
+        value = np.array([r["rate"] for r in rates])
+        error = np.abs(np.array([r["ci95"] for r in rates]).T - value)
+        axes.bar(place + offset, value, 0.38, color=colour, label=label, yerr=error, error_kw={"elinewidth": 1, "ecolor": "#4a5568", "capsize": 2})
+    axes.axvline(0.5, color="#cbd5e0", linewidth=1)
+    axes.set_xticks(place, list(rows), rotation=35, ha="right")
+    axes.set(ylabel="greedy success, with 95% interval", ylim=(0, 1.08), title="Before and after")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.02), ncols=2, frameon=False)

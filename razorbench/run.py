@@ -1,0 +1,311 @@
+"""One run: adapt a base policy to a new task, measure along the way, write the record."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import policy as policies
+from razorbench import probe, provenance, seeding
+from razorbench.base import Base
+from razorbench.episodes import Episodes, rate
+from razorbench.errors import UsageError
+from razorbench.evaluate import Cell, play_policy
+from razorbench.method import Budget, Method, TaskHandle, Used
+from razorbench.metrics import Estimate, forgetting_and_retention, score
+from razorbench.store import PROTOCOL, SCHEMA, RunFolder, digest, read_curve, read_record
+from razorbench.task import SPLIT_SIZES, Split, Task
+
+log = logging.getLogger("razorbench")
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """How much is measured. snapshots: along a run; episodes: per task for base, final and new task; skill_episodes: of each original skill at a snapshot."""
+
+    snapshots: int = 24
+    episodes: int = 100
+    skill_episodes: int = 25
+
+    def __post_init__(self) -> None:
+        most = SPLIT_SIZES[Split.TEST]
+        for name, low in (("snapshots", 1), ("episodes", 1), ("skill_episodes", 1)):
+            value = getattr(self, name)
+            if not low <= value <= (10_000 if name == "snapshots" else most):
+                raise UsageError(f"eval.{name} is {value}: it must lie between {low} and {most if name != 'snapshots' else 10_000}")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that decides a run's result, and its name."""
+
+    task: Task
+    method_name: str
+    method: Method
+    base: Base
+    seed: int
+    budget: Budget
+    style: str
+    eval: EvalSettings
+
+    def __post_init__(self) -> None:
+        if self.style not in self.task.experts:
+            raise UsageError(f"demos={self.style}: {self.task.id} has the demonstration styles {', '.join(self.task.experts)}; choose one of them")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}: it must be 0 or more")
+        if self.task.name not in self.base.probes:
+            raise UsageError(f"base {self.base.id} has no probe states for {self.task.id}: rebuild it with `razorbench pretrain` so that they are drawn")
+
+    def identity(self) -> dict[str, Any]:
+        """What the run's hash is made of."""
+        return {
+            "schema": SCHEMA,
+            "protocol": PROTOCOL,
+            "task": self.task.fingerprint(),
+            "method": {"name": self.method_name, "version": self.method.version, **asdict(self.method)},  # type: ignore[call-overload]
+            "base": self.base.sha256,
+            "probe": self.base.probe_sha256,
+            "seed": self.seed,
+            "budget": asdict(self.budget),
+            "demos": self.style,
+            "eval": asdict(self.eval),
+        }
+
+    def folder(self, results: Path) -> RunFolder:
+        """Return where the run lies in a results folder."""
+        return RunFolder(results, self.task.name, self.method_name, self.seed, digest(self.identity()))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its folder, its record, the points of its curve, and whether any work was done."""
+
+    path: Path
+    record: dict[str, Any]
+    curve: list[dict[str, Any]]
+    worked: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher is told after each update."""
+
+    update: int
+    total: int
+    used: Used
+    success: float | None
+    metrics: dict[str, float]
+
+
+Watcher = Callable[[Progress], None]
+
+
+def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = lambda _: None, threads: int | None = None) -> Outcome:
+    """Do a run, or find it done.
+
+    Raises a RazorbenchError on wrong use, an exceeded budget or numbers that are not finite; nothing that a later run
+    would trust is left behind then.
+    """
+    folder = spec.folder(results)
+    worked = folder.record() is None
+    if worked:
+        folder.open()
+        with policies.one_thread(), _logging_to(folder.path / "log.txt"):
+            _Run(spec, folder, config, watch, threads).carry_out()
+    return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
+
+
+class _Run:
+    """The steps of one run, sharing the episodes and the curve that grow along it."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
+        self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
+        self.handle = TaskHandle(spec.task, spec.budget, spec.style, threads, self._on_update)
+        self.episodes = Episodes()
+        self.curve: list[dict[str, Any]] = []
+        self.schedule: set[int] = set()
+        self.measuring_s = 0.0
+        self.success: float | None = None
+
+    def carry_out(self) -> None:
+        began = time.perf_counter()
+        spec = self.spec
+        log.info("%s with %s from %s, seed %d, budget %s", spec.task.id, spec.method_name, spec.base.id, spec.seed, spec.budget.name)
+        self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
+        with self._measuring():
+            self.episodes += self._base_episodes()
+            self._snapshot(spec.base.policy, 0, "base")
+        rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
+        with _global_generators(int(rng.integers(2**31))), self.handle.counting_gradients():
+            tuned = spec.method.adapt(spec.base.policy, self.handle, spec.budget, rng).eval()
+        with self._measuring():
+            record = self._final(tuned)
+        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring_s, 1)}
+        self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
+        self.folder.write("episodes.csv.gz", self.episodes.write)
+        self.folder.write_text("curve.jsonl", "".join(json.dumps(point) + "\n" for point in self.curve))
+        self.folder.write_record(record)
+        log.info("done in %.1f s, %.1f s of it measuring", record["wall_s"], record["measuring_s"])
+
+    def _on_update(self, policy: ActorCriticPolicy, update: int, total: int, metrics: dict[str, float]) -> None:
+        if not self.schedule:
+            self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
+        if update in self.schedule:
+            with self._measuring():
+                self._snapshot(policy, update, f"update{update}")
+                self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(policy, path))
+        self.watch(Progress(update, total, self.handle.used, self.success, metrics))
+
+    def _cells(self, mode: Any = "greedy", *, skill_episodes: int, select: bool) -> list[Cell]:
+        """TEST episodes of the new task and of every skill, and SELECT episodes of the new task."""
+        spec, whole = self.spec, np.arange(self.spec.eval.episodes)
+        cells = [Cell(spec.task, Split.TEST, whole, mode)]
+        cells += [Cell(skill, Split.TEST, np.arange(skill_episodes), mode) for skill in spec.base.skills]
+        return cells + ([Cell(spec.task, Split.SELECT, whole, mode)] if select else [])
+
+    def _play(self, policy: ActorCriticPolicy, label: str, cells: list[Cell]) -> Episodes:
+        return Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
+
+    def _both_modes(self) -> list[Cell]:
+        n = self.spec.eval.episodes
+        return self._cells(skill_episodes=n, select=True) + self._cells("sampled", skill_episodes=n, select=False)
+
+    def _base_episodes(self) -> Episodes:
+        """The base's episodes: the same for every run from it on this machine, so they are kept beside the runs."""
+        spec = self.spec
+        identity = {
+            "protocol": PROTOCOL,
+            "base": spec.base.sha256,
+            "tasks": [task.fingerprint() for task in (spec.task, *spec.base.skills)],
+            "episodes": spec.eval.episodes,
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+        }
+        name = f"{spec.base.id}-{spec.task.name}-{digest(identity)[:12]}.csv.gz"
+        path = self.folder.path.parents[2] / ".base" / name
+        if path.exists():
+            return Episodes.read(path)
+        episodes = self._play(spec.base.policy, "base", self._both_modes())
+        self.folder.write(f"../../../.base/{name}", episodes.write)
+        return episodes
+
+    def _snapshot(self, policy: ActorCriticPolicy, update: int, label: str) -> None:
+        """Measure greedy success and divergences, and add a point to the curve."""
+        spec, n = self.spec, self.spec.eval.skill_episodes
+        if label != "base":
+            self.episodes += self._play(policy, label, self._cells(skill_episodes=n, select=True))
+        skills = [skill.name for skill in spec.base.skills]
+        before = {skill: self.episodes.success("base", skill, "test", first=n) for skill in skills}
+        after = {skill: self.episodes.success(label, skill, "test", first=n) for skill in skills}
+        forgot, kept = forgetting_and_retention(before, after, self._bootstrap(label))
+        self.success = float(self.episodes.success(label, spec.task.name, "test").mean())
+        self.curve.append(
+            {
+                "update": update,
+                **asdict(self.handle.used),
+                "new_task": {split: rate(self.episodes.success(label, spec.task.name, split)) for split in ("test", "select")},
+                "original": {skill: rate(after[skill]) for skill in skills},
+                "forgetting": _estimate(forgot),
+                "retention": _estimate(kept),
+                "divergence": probe.divergences(spec.base.policy, policy, spec.base.probes, spec.task, spec.base.skills),
+            }
+        )
+        log.info("update %d: new task %.2f, retention %s, forward KL %.3f", update, self.success, "undefined" if kept is None else f"{kept.value:.2f}", self.curve[-1]["divergence"]["kl_forward"]["new"])
+
+    def _final(self, tuned: ActorCriticPolicy) -> dict[str, Any]:
+        """Measure the final policy in full and compose the record."""
+        spec = self.spec
+        self.episodes += self._play(tuned, "final", self._both_modes())
+        names = [spec.task.name, *(skill.name for skill in spec.base.skills)]
+        success = {
+            (who, name, mode): self.episodes.success(who, name, "test", mode) for who in ("base", "final") for name in names for mode in ("greedy", "sampled")
+        }
+        before = {name: success["base", name, "greedy"] for name in names[1:]}
+        after = {name: success["final", name, "greedy"] for name in names[1:]}
+        forgot, kept = forgetting_and_retention(before, after, self._bootstrap("final"))
+        states = probe.choose_states(probe.visited(tuned, [spec.task])[0].pairs()[0], "tuned", spec.task.id)
+        rates = {name: {who: {mode: rate(success[who, name, mode]) for mode in ("greedy", "sampled")} for who in ("base", "final")} for name in names}
+        retained = None if kept is None else kept.value
+        s, s0 = (float(success[who, spec.task.name, "greedy"].mean()) for who in ("final", "base"))
+        return {
+            "schema": SCHEMA,
+            "protocol": PROTOCOL,
+            "task": spec.task.id,
+            "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.style},
+            "base": spec.base.id,
+            "seed": spec.seed,
+            "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
+            "upstream": None,
+            "config": self.config,
+            "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+            "git": provenance.git(),
+            "new_task": rates.pop(spec.task.name) | {"select": rate(self.episodes.success("final", spec.task.name, "select"))},
+            "original": rates,
+            "forgetting": _estimate(forgot),
+            "retention": _estimate(kept),
+            "score": score(s, s0, retained),
+            "divergence": probe.divergences(spec.base.policy, tuned, spec.base.probes, spec.task, spec.base.skills, states),
+        }
+
+    def _bootstrap(self, label: str) -> np.random.Generator:
+        return seeding.generator("bootstrap", self.spec.task.id, self.spec.method_name, self.spec.seed, label)
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.measuring_s += time.perf_counter() - began
+
+
+def snapshot_schedule(total: int, count: int) -> set[int]:
+    """Update numbers to measure at: geometric from the first update to the last, at most `count` of them."""
+    return {int(round(update)) for update in np.geomspace(1, total, min(count, total))} | {1, total}
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, Any]:
+    if estimate is None:
+        return {"value": None, "ci95": None, "undefined": "the base solves no original skill"}
+    return {"value": estimate.value, "ci95": [estimate.low, estimate.high]}
+
+
+@contextmanager
+def _global_generators(seed: int) -> Iterator[None]:
+    """Seed the global generators that SB3 and torch draw from, and restore them afterwards."""
+    numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level, propagate = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
+        handler.close()

@@ -1,0 +1,151 @@
+"""What a person sees in the terminal: progress, the table at the end of a run, lists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from razorbench.base import Recipe, read_card
+from razorbench.plots import summary
+from razorbench.run import Outcome, RunSpec, Watcher
+from razorbench.run import Progress as RunProgress
+
+console = Console(highlight=False, soft_wrap=True)
+_EVERY_S = 10.0
+"""Seconds between lines of progress where there is no terminal to draw a bar in."""
+
+
+class Registry(Protocol):
+    """What `listing` needs of the configuration."""
+
+    def names(self, group: str) -> list[str]:
+        """Return the names of a group."""
+
+    def item(self, group: str, name: str) -> Any:
+        """Return one thing."""
+
+
+@contextmanager
+def watching(spec: RunSpec) -> Iterator[Watcher]:
+    """Show progress while a run goes on."""
+    console.print(
+        f"[bold]{spec.task.name}[/bold] with [bold]{spec.method_name}[/bold], from {spec.base.id}, seed {spec.seed}, budget {spec.budget.name}: "
+        f"measuring the base policy first"
+    )
+    began = time.perf_counter()
+    last = began
+
+    def text(progress: RunProgress) -> str:
+        rate = progress.used.env_steps / (time.perf_counter() - began)
+        steps = f"{rate:,.0f} env steps/s, " if progress.used.env_steps else ""
+        success = "not measured yet" if progress.success is None else f"{progress.success:.2f}"
+        return f"{steps}success {success}"
+
+    if not console.is_terminal:
+
+        def plain(progress: RunProgress) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            if now - last >= _EVERY_S:
+                last = now
+                left = (now - began) * (progress.total - progress.update) / progress.update
+                console.print(f"update {progress.update} of {progress.total}, {text(progress)}, about {left:.0f} s left")
+
+        yield plain
+        return
+    columns = (TextColumn("update {task.completed:.0f} of {task.total:.0f}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        job = bar.add_task("starting", total=None)
+        yield lambda progress: bar.update(job, completed=progress.update, total=progress.total, description=text(progress))
+
+
+def finished(outcome: Outcome) -> None:
+    """Print a run's table, draw its picture, and say where the record is."""
+    record = outcome.record
+    picture = outcome.path / "plots" / "summary.png"
+    if outcome.worked or not picture.exists():
+        picture.parent.mkdir(exist_ok=True)
+        summary(record, outcome.curve, picture)
+    if not outcome.worked:
+        console.print("This run is already done; nothing was run again.")
+    table = Table(title=f"{record['task']}, {record['method']['name']}, {record['base']}, seed {record['seed']}", title_justify="left")
+    for column in ("success, greedy", "base", "tuned", "tuned 95%"):
+        table.add_column(column, justify="left" if column.startswith("success") else "right")
+    rows = [("new task", record["new_task"]), *record["original"].items()]
+    for position, (name, rates) in enumerate(rows):
+        tuned = rates["final"]["greedy"]
+        table.add_row(name, f"{rates['base']['greedy']['rate']:.2f}", f"{tuned['rate']:.2f}", interval(tuned["ci95"]), end_section=position == 0)
+    console.print(table)
+    forward = record["divergence"]["kl_forward"]
+    console.print(f"retention of original skills  {estimate(record['retention'])}")
+    console.print(f"forgetting                    {estimate(record['forgetting'])}")
+    console.print(f"forward KL to the base        {forward['new']:.3f} nats per decision on the new task, {forward['original']:.3f} on the original skills")
+    console.print(f"score                         {'undefined' if record['score'] is None else format(record['score'], '.2f')}")
+    used = record["budget"]
+    console.print(
+        f"cost                          {used['env_steps']:,} env steps, {used['demo_episodes']:,} demonstrations, {used['gradient_steps']:,} gradient steps, "
+        f"{record['wall_s']:.0f} s ({record['measuring_s']:.0f} s of it measuring)"
+    )
+    console.print(f"picture                       {picture}")
+    console.print(f"record                        {outcome.path / 'record.json'}")
+
+
+def outcome(failures: Sequence[tuple[str, str]], total: int) -> None:
+    """Print how many runs of a command are good, and why the others failed."""
+    console.print(f"{total - len(failures)} of {total} runs are done.")
+    for overrides, reason in failures:
+        console.print(f"failed: {overrides}\n  {reason}", markup=False)
+
+
+def listing(registry: Registry) -> None:
+    """Print what is registered."""
+    described: Mapping[str, Callable[[Any], str]] = {
+        "task": lambda task: f"{task.id}, styles {', '.join(task.experts)}, horizon {task.horizon}",
+        "skill": lambda task: f"{task.id}, horizon {task.horizon}",
+        "method": lambda method: f"{method.family}, version {method.version}",
+        "base": lambda recipe: f"{recipe.size}, pretraining seeds {', '.join(map(str, recipe.seeds())) or 'none'}",
+        "budget": lambda budget: f"{budget['env_steps']:,} env steps, {budget['demo_episodes']:,} demonstrations, {budget['gradient_steps']:,} gradient steps",
+    }
+    titles = {"task": "new tasks", "skill": "original skills", "method": "methods", "base": "base policies", "budget": "budgets"}
+    for group, describe in described.items():
+        console.print(f"[bold]{titles[group]}[/bold]")
+        for name in registry.names(group):
+            console.print(f"  {name:<14}{describe(registry.item(group, name))}", markup=False)
+
+
+def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
+    """Print how a rebuilt base does beside the shipped one; 1 if a skill falls below the bar of 0.95."""
+    shipped_path = recipe.folder / f"{card['id']}.json"
+    shipped = read_card(shipped_path)["success"]["select"] if shipped_path.exists() else {}
+    table = Table(title=f"{card['id']}: success on SELECT starts", title_justify="left")
+    for column in ("task", "greedy", "95%", "sampled", "shipped, greedy"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for name, rates in card["success"]["select"].items():
+        before = f"{shipped[name]['greedy']['rate']:.3f}" if name in shipped else "none"
+        table.add_row(name, f"{rates['greedy']['rate']:.3f}", interval(rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}", before)
+    console.print(table)
+    same = shipped_path.exists() and read_card(shipped_path)["sha256"]["policy"] == card["sha256"]["policy"]
+    console.print(f"written to {folder}; {'the same weights as the shipped policy, bit for bit' if same else 'other weights than the shipped policy'}")
+    low = [name for name in recipe.skills if card["success"]["select"][name]["greedy"]["rate"] < 0.95]
+    if low:
+        console.print(f"below 0.95: {', '.join(low)}")
+    return 1 if low else 0
+
+
+def estimate(value: Mapping[str, Any]) -> str:
+    """Format a value with its interval."""
+    if value["value"] is None:
+        return f"undefined: {value['undefined']}"
+    return f"{value['value']:.3f}  95% {interval(value['ci95'])}"
+
+
+def interval(bounds: Sequence[float]) -> str:
+    """Format an interval."""
+    return f"{bounds[0]:.2f} to {bounds[1]:.2f}"

@@ -1,0 +1,114 @@
+"""Where results lie and how they are written: one folder per run, every file atomically, `record.json` last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from razorbench.errors import FileDamaged, RazorbenchError, UsageError
+
+SCHEMA = 1
+PROTOCOL = 1
+"""Raised by any change of measure, split or harness that could move a result."""
+REQUIRED = (
+    *("schema", "protocol", "task", "method", "base", "seed", "budget", "upstream", "config", "hashes", "versions", "machine"),
+    *("git", "wall_s", "new_task", "original", "forgetting", "retention", "score", "divergence"),
+)
+
+
+def digest(identity: Any) -> str:
+    """SHA-256 of canonical JSON."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+class RunFolder:
+    """One run's folder, `<results>/<task>/<method>/seed<k>-<hash>/`."""
+
+    def __init__(self, results: Path, task: str, method: str, seed: int, run_hash: str) -> None:
+        self.path = results / task / method / f"seed{seed}-{run_hash[:12]}"
+        self.hash = run_hash
+
+    def open(self) -> None:
+        """Make the folder; raises UsageError if that is impossible."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise UsageError(f"results={self.path.parents[2]}: cannot write there ({error.strerror}); choose a writable folder with results=DIR") from error
+
+    def record(self) -> dict[str, Any] | None:
+        """Return the finished record, or None if there is none yet."""
+        path = self.path / "record.json"
+        return read_record(path) if path.exists() else None
+
+    def write(self, name: str, write: Callable[[Path], None]) -> None:
+        """Call `write` on a temporary path and move the result into place."""
+        final = self.path / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.with_name(f".{final.name}.tmp{os.getpid()}")
+        try:
+            write(temporary)
+            os.replace(temporary, final)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file atomically."""
+        self.write(name, lambda path: _write_synced(path, text))
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write `record.json`; its presence is what makes the run finished."""
+        (self.path / "failed.txt").unlink(missing_ok=True)
+        self.write_text("record.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+    def write_failure(self, error: Exception) -> None:
+        """Leave word of why the run has no record; an error that is ours, with its traceback in `log.txt`."""
+        expected = isinstance(error, RazorbenchError)
+        sentence = str(error) if expected else f"unexpected {type(error).__name__}: {error}; see {self.path / 'log.txt'}"
+        if not expected:
+            with (self.path / "log.txt").open("a", encoding="utf-8") as log:
+                log.write("".join(traceback.format_exception(error)))
+        self.write_text("failed.txt", sentence + "\n")
+
+    def failure(self) -> str | None:
+        """Return why the run failed last time, if it did."""
+        path = self.path / "failed.txt"
+        return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record; raises FileDamaged if it is not a whole record of this schema."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; delete its folder and run again") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else type(record).__name__
+        raise FileDamaged(f"record {path} has schema {found!r}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
+    missing = [key for key in REQUIRED if key not in record]
+    if missing:
+        raise FileDamaged(f"record {path} lacks {', '.join(missing)}: it is damaged; delete its folder and run again")
+    return record
+
+
+def read_curve(folder: Path) -> list[dict[str, Any]]:
+    """Read a run's snapshots; raises FileDamaged if the file is missing or damaged."""
+    path = folder / "curve.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; delete its folder and run again") from error
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
