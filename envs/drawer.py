@@ -8,10 +8,10 @@ History: v1.
 from __future__ import annotations
 
 import numpy as np
-
 from razorbench.envs import layout
-from razorbench.envs.experts import CLOSED, OPEN, UP, at, choose, level, move
+from razorbench.envs.experts import AHEAD, CLOSED, OPEN, UP, choose, level, move
 from razorbench.envs.physics import SLOTS, Readings, workcell
+
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -21,7 +21,7 @@ _SHUT = np.array([0.57, 0.24, 0.08])
 
 def _start(u: FloatArray, low: float, high: float, goal: float) -> Start:
     opening = layout.spread(u[:, 8], (low,), (high,))
-    handle = np.tile(_SHUT - (goal, 0, 0), (len(u), 1))
+    handle = np.tile(_SHUT - goal * AHEAD, (len(u), 1))
     return workcell().start(goal=layout.goals(handle), joints={"drawer": opening}, **layout.table(u))
 
 
@@ -43,17 +43,17 @@ def pull(r: Readings) -> FloatArray:
     action = choose((away < 0.02) & (height < 0.012), move(r, inside, CLOSED), action)
     # A finger hooked behind the bar pulls it; the grip need not be firm.
     hooked = (away < 0.035) & (height < 0.018) & (r.opening < 0.05)
-    return choose(hooked, move(r, inside - (0.10, 0, 0), CLOSED), action)
+    return choose(hooked, move(r, inside - 0.10 * AHEAD, CLOSED), action)
 
 
 def shove(r: Readings) -> FloatArray:
     """Come down in front of the handle with closed fingers and push it away from the robot."""
-    front = r.handle - (0.045, 0, 0)
-    before = (r.tool[:, 0] < r.handle[:, 0] - 0.018) & (np.abs(r.tool[:, 1] - r.handle[:, 1]) < 0.03)
+    front = r.handle - 0.045 * AHEAD
+    before = (r.tool[:, 0] < r.handle[:, 0] - 0.010) & (np.abs(r.tool[:, 1] - r.handle[:, 1]) < 0.03)
     action = move(r, front + 0.08 * UP, CLOSED)
     action = choose(level(front, r.tool) < 0.018, move(r, front, CLOSED), action)
     low = np.abs(r.tool[:, 2] - r.handle[:, 2]) < 0.014
-    return choose(before & low, move(r, r.handle + (0.03, 0, 0), CLOSED), action)
+    return choose(before & low, move(r, r.handle + 0.03 * AHEAD, CLOSED), action)
 
 
 def make_open(id: str) -> Task:

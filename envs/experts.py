@@ -7,12 +7,12 @@ return arrays with one row per environment; actions are (N, 4).
 from __future__ import annotations
 
 import numpy as np
-
 from razorbench.envs.physics import STEP, Readings
+
 from razorbench.types import BoolArray, FloatArray
 
 OPEN, CLOSED = 1.0, -1.0
-UP = np.array([0.0, 0.0, 1.0])
+AHEAD, LEFT, UP = np.eye(3)
 
 
 def move(r: Readings, target: FloatArray, gripper: float, speed: float = 1.0) -> FloatArray:

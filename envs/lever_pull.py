@@ -7,10 +7,10 @@ History: v1.
 from __future__ import annotations
 
 import numpy as np
-
 from razorbench.envs import layout
-from razorbench.envs.experts import CLOSED, at, choose, move
+from razorbench.envs.experts import AHEAD, CLOSED, UP, at, choose, move
 from razorbench.envs.physics import SLOTS, Readings, workcell
+
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -28,13 +28,13 @@ def _success(r: Readings) -> BoolArray:
 
 
 def _expert(r: Readings) -> FloatArray:
-    beyond = r.lever + (0.05, 0, 0)
-    hooked = (r.tool[:, 0] > r.lever[:, 0] + 0.016) & (np.abs(r.tool[:, 1] - r.lever[:, 1]) < 0.015)
+    beyond = r.lever + 0.05 * AHEAD
+    hooked = (r.tool[:, 0] > r.lever[:, 0] + 0.010) & (np.abs(r.tool[:, 1] - r.lever[:, 1]) < 0.015)
     low = r.tool[:, 2] < r.lever[:, 2] + 0.012
     over = np.hypot(r.tool[:, 0] - beyond[:, 0], r.tool[:, 1] - beyond[:, 1]) < 0.02
     action = move(r, at(beyond, z=r.lever[:, 2] + 0.07), CLOSED)
     action = choose(over, move(r, beyond, CLOSED), action)
-    return choose(hooked & low, move(r, r.lever - (0.06, 0, 0.01), CLOSED), action)
+    return choose(hooked & low, move(r, r.lever - 0.06 * AHEAD - 0.01 * UP, CLOSED), action)
 
 
 def make(id: str) -> Task:

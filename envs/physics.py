@@ -143,6 +143,10 @@ class Workcell:
             self._models[variant] = self.spec(variant).compile()
         return self._models[variant]
 
+    def visual_model(self, variant: Variant | None) -> mujoco.MjModel:
+        """Return a variant with everything that is for the eye; its states are those of the physics model."""
+        return self.spec(variant or Variant(), visual=True).compile()
+
     def fingerprint(self) -> str:
         """Return a digest of the model file and of this module's code."""
         return hashlib.sha256((_xml() + code_digest(Workcell)).encode()).hexdigest()

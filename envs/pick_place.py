@@ -13,10 +13,10 @@ History: v1.
 from __future__ import annotations
 
 import numpy as np
-
 from razorbench.envs import layout
-from razorbench.envs.experts import CLOSED, OPEN, at, choose, gripped, level, move, pick
+from razorbench.envs.experts import CLOSED, LEFT, OPEN, UP, at, choose, level, move, pick
 from razorbench.envs.physics import SLOTS, Readings, workcell
+
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -25,7 +25,7 @@ _SPOT = ((-0.025, -0.035), (0.025, 0.035))
 
 
 def _spots(u: FloatArray) -> FloatArray:
-    top = layout.PAD + (0.0, 0.0, _HALF)
+    top = layout.PAD + _HALF * UP
     return np.concatenate([top[:2] + layout.spread(u[:, 12:14], *_SPOT), np.full((len(u), 1), top[2])], axis=1)
 
 
@@ -71,8 +71,8 @@ def _direct(r: Readings) -> FloatArray:
 
 
 def _detour(r: Readings) -> FloatArray:
-    speed = 0.6
-    side = r.goal + (0.0, 0.15, 0.0)
+    speed = 0.65
+    side = r.goal + 0.15 * LEFT
     high = r.object[:, 2] > 0.22
     abreast = np.abs(r.object[:, 0] - r.goal[:, 0]) < 0.03
     rise = move(r, at(r.tool, z=0.30), CLOSED, speed)

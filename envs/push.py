@@ -7,10 +7,10 @@ History: v1.
 from __future__ import annotations
 
 import numpy as np
-
 from razorbench.envs import layout
 from razorbench.envs.experts import CLOSED, at, choose, level, move
 from razorbench.envs.physics import SLOTS, Readings, workcell
+
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -27,7 +27,7 @@ def _success(r: Readings) -> BoolArray:
     return (level(r.object, r.goal) < 0.035) & (r.object[:, 2] < 0.03)
 
 
-def slide(r: Readings, *, speed: float = 0.6, standoff: float = 0.045) -> FloatArray:
+def slide(r: Readings, *, speed: float = 0.45, standoff: float = 0.045) -> FloatArray:
     """Go behind the object as seen from the goal, descend, and push along the line to it."""
     line = r.goal[:, :2] - r.object[:, :2]
     direction = line / np.maximum(np.linalg.norm(line, axis=1), 1e-6)[:, None]

@@ -110,4 +110,3 @@ def sha256(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise FileDamaged(f"{path} cannot be read ({error.strerror}): restore the file, or rebuild the base with `razorbench pretrain`") from error
-

@@ -129,9 +129,7 @@ def _list(arguments: list[str]) -> int:
 
 
 def _pretrain(arguments: list[str]) -> int:
-    parser = _Parser(
-        prog="razorbench pretrain", description="Make a base policy anew, measure it, and say how it compares with the shipped one."
-    )
+    parser = _Parser(prog="razorbench pretrain", description="Make a base policy anew, measure it, and say how it compares with the shipped one.")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="base=mlp seed=0 results=results, and settings such as base.epochs=30")
     parser.add_argument("--config-dir", help="your own conf folder")
     options = parser.parse_args(arguments)

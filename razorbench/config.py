@@ -76,7 +76,10 @@ class Registry:
         typo = re.search(r"Could not override '([^']*)'", text) or re.search(r"Key '([^']*)' is not in struct", text)
         if typo:
             key = typo.group(1)
-            return f"{key}: no such key in the configuration; the top-level keys are task, method, base, budget, seed, demos, results and eval (see `razorbench list --keys`)"
+            return (
+                f"{key}: no such key in the configuration; "
+                "the top-level keys are task, method, base, budget, seed, demos, results and eval (see `razorbench list --keys`)"
+            )
         return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
 
 

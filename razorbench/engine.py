@@ -45,8 +45,12 @@ class Rows:
 
     def join(self, other: Rows) -> Rows:
         """Return these rows followed by others."""
-        pairs = ((self.task, other.task), (self.state, other.state), (self.sensors, other.sensors), (self.goal, other.goal))
-        return Rows(*(np.concatenate(pair) for pair in pairs))
+        return Rows(
+            np.concatenate([self.task, other.task]),
+            np.concatenate([self.state, other.state]),
+            np.concatenate([self.sensors, other.sensors]),
+            np.concatenate([self.goal, other.goal]),
+        )
 
     def put(self, index: IntArray, rows: Rows) -> None:
         """Overwrite the rows at index (M,) with M others."""
@@ -95,7 +99,10 @@ class Engine:
         rows.state[:], rows.sensors[:] = state, sensors
         if not np.isfinite(sensors).all():
             bad = int(np.flatnonzero(~np.isfinite(sensors).all(axis=1))[0])
-            raise NotFinite(f"observation of environment {bad} ({self.tasks[rows.task[bad]].id}) is not finite after a physics step: the simulation diverged; lower the action or report the task")
+            raise NotFinite(
+                f"observation of environment {bad} ({self.tasks[rows.task[bad]].id}) is not finite after a physics step: "
+                "the simulation diverged; report the task"
+            )
 
     def observe(self, rows: Rows) -> FloatArray:
         """Return observations (N, O) float32."""
@@ -125,7 +132,7 @@ class Engine:
         return np.clip(actions, -1.0, 1.0)
 
     def _by_task(self, rows: Rows) -> list[tuple[int, IntArray, Any]]:
-        groups = []
+        groups: list[tuple[int, IntArray, Any]] = []
         for k in np.unique(rows.task):
             index = np.flatnonzero(rows.task == k)
             groups.append((int(k), index, self.world.readings(rows.sensors[index], rows.goal[index])))
@@ -152,4 +159,3 @@ class Engine:
                 sensordata=sensors,
             )
         return states[:, -1], sensors[:, -1]
-

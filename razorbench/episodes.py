@@ -41,9 +41,7 @@ class Episodes:
 
     def success(self, policy: str, task: str, split: str, mode: str = "greedy", first: int | None = None) -> BoolArray:
         """Return success per start, in order of start index, (E,); `first` keeps the starts below it."""
-        chosen = [
-            (row[4], row[5]) for row in self.rows if row[:4] == (policy, task, split, mode) and (first is None or row[4] < first)
-        ]
+        chosen = [(row[4], row[5]) for row in self.rows if row[:4] == (policy, task, split, mode) and (first is None or row[4] < first)]
         return np.array([solved for _, solved in sorted(chosen)], dtype=bool)
 
     def write(self, path: Path) -> None:
@@ -63,7 +61,9 @@ class Episodes:
                 raise ValueError("other columns")
             return cls(tuple((p, t, sp, m, int(st), bool(int(ok)), int(n)) for p, t, sp, m, st, ok, n in lines))
         except (OSError, EOFError, ValueError, StopIteration) as error:
-            raise FileDamaged(f"episodes {path} cannot be read ({error}): expected gzipped CSV with columns {', '.join(COLUMNS)}; delete its folder and run again") from error
+            raise FileDamaged(
+                f"episodes {path} cannot be read ({error}): expected gzipped CSV with columns {', '.join(COLUMNS)}; delete its folder and run again"
+            ) from error
 
 
 def rate(success: BoolArray) -> dict[str, object]:

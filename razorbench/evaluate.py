@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from scipy.special import ndtri
@@ -21,7 +21,8 @@ WIDTH = 512
 Mode = Literal["greedy", "sampled"]
 
 
-class Cell(NamedTuple):
+@dataclass(frozen=True)
+class Cell:
     """Episodes to play: the starts `index` (n,) of a split of a task, in one mode."""
 
     task: Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import gymnasium
 import numpy as np
@@ -27,19 +27,21 @@ def spaces(task: Task) -> tuple[Box, Box]:
     )
 
 
-def _build(target: str, id: str, reward: Literal["sparse", "shaped"]) -> Task:
+def _build(target: str, task_id: str, reward: Literal["sparse", "shaped"]) -> Task:
     module, _, name = target.rpartition(".")
-    task: Task = getattr(importlib.import_module(module), name)(id=id)
+    task: Task = getattr(importlib.import_module(module), name)(id=task_id)
     return replace(task, reward=reward)
 
 
 class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
     """One environment of a task, for `gymnasium.make`. Truncates at the task's horizon; reward 1 and the end on success."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
 
-    def __init__(self, target: str, id: str, *, reward: Literal["sparse", "shaped"] = "sparse", max_episode_steps: int | None = None, render_mode: str | None = None) -> None:
-        self.task = _build(target, id, reward)
+    def __init__(
+        self, target: str, task_id: str, *, reward: Literal["sparse", "shaped"] = "sparse", max_episode_steps: int | None = None, render_mode: str | None = None
+    ) -> None:
+        self.task = _build(target, task_id, reward)
         self.observation_space, self.action_space = spaces(self.task)
         self.render_mode = render_mode
         self._stepper = Stepper(self.task, 1, max_episode_steps=max_episode_steps, threads=0)
@@ -81,12 +83,19 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
 class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArray]):
     """N environments of a task in lock-step, for `gymnasium.make_vec`; environment i is seeded with seed + i."""
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": [], "render_fps": 20}
+    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": [], "render_fps": 20}
 
     def __init__(
-        self, target: str, id: str, *, num_envs: int = 1, reward: Literal["sparse", "shaped"] = "sparse", max_episode_steps: int | None = None, threads: int | None = None
+        self,
+        target: str,
+        task_id: str,
+        *,
+        num_envs: int = 1,
+        reward: Literal["sparse", "shaped"] = "sparse",
+        max_episode_steps: int | None = None,
+        threads: int | None = None,
     ) -> None:
-        self.task = _build(target, id, reward)
+        self.task = _build(target, task_id, reward)
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = spaces(self.task)
         self.observation_space = batch_space(self.single_observation_space, num_envs)

@@ -120,7 +120,9 @@ class TaskHandle:
         """Count a cost; raises BudgetExceeded beyond the cap."""
         spent, cap = getattr(self.used, what) + amount, getattr(self.budget, what)
         if spent > cap:
-            raise BudgetExceeded(f"{what} would reach {spent}, the budget `{self.budget.name}` allows {cap}: lower the method's use or set budget.{what}={spent}")
+            raise BudgetExceeded(
+                f"{what} would reach {spent}, the budget `{self.budget.name}` allows {cap}: lower the method's use or set budget.{what}={spent}"
+            )
         setattr(self.used, what, spent)
 
     @contextmanager
@@ -130,7 +132,9 @@ class TaskHandle:
         def check(optimizer: torch.optim.Optimizer, *_: Any) -> None:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             if gradients and not all(bool(torch.isfinite(norm)) for norm in torch._foreach_norm(gradients)):
-                raise NotFinite(f"gradient of the loss is not finite at gradient step {self.used.gradient_steps + 1}: training diverged; lower the learning rate")
+                raise NotFinite(
+                    f"gradient of the loss is not finite at gradient step {self.used.gradient_steps + 1}: training diverged; lower the learning rate"
+                )
 
         def count(*_: Any) -> None:
             self.charge("gradient_steps", 1)

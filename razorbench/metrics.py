@@ -46,9 +46,7 @@ def retention(base: FloatArray, final: FloatArray) -> float | None:
     return float(np.sum(final)) / total if total > 0 else None
 
 
-def forgetting_and_retention(
-    base: Mapping[str, BoolArray], final: Mapping[str, BoolArray], rng: np.random.Generator
-) -> tuple[Estimate, Estimate | None]:
+def forgetting_and_retention(base: Mapping[str, BoolArray], final: Mapping[str, BoolArray], rng: np.random.Generator) -> tuple[Estimate, Estimate | None]:
     """Forgetting and retention with 95% intervals by paired bootstrap over episodes within skills, 10 000 resamples.
 
     base, final: per skill, success on the same starts, (E,). The interval describes one policy and never compares

@@ -60,7 +60,7 @@ def choose_states(states: FloatArray, *names: str) -> FloatArray:
 
 def save(probes: Mapping[str, Probe], path: Path) -> None:
     """Write probe states as safetensors."""
-    tensors = {}
+    tensors: dict[str, FloatArray | IntArray] = {}
     for name, probe in probes.items():
         tensors |= {f"{name}/states": probe.states, f"{name}/whole": probe.whole, f"{name}/episode": probe.episode.astype(np.int32)}
     save_file(tensors, path)
@@ -76,44 +76,45 @@ def load(path: Path) -> dict[str, Probe]:
         raise FileDamaged(f"probe states {path} cannot be read ({error}): restore the file or rebuild the base with `razorbench pretrain`") from error
 
 
-def divergences(
-    base: ActorCriticPolicy,
-    policy: ActorCriticPolicy,
-    probes: Mapping[str, Probe],
-    task: Task,
-    skills: Sequence[Task],
-    tuned_states: FloatArray | None = None,
-) -> dict[str, dict[str, float]]:
-    """Return forward and reverse KL between base and policy on every state set, nats per decision.
+class Ruler:
+    """Measures how far a policy is from its base on the state sets of one new task, nats per decision.
 
-    `new`: the base's states on the new task, with the mean part, the variance part and the version with the base's
-    sigma in both, and the mean over episodes of the sum over their decisions (the KL of trajectories, by the chain
-    rule). `new_instructed`: the same states, asked for each original skill's instruction other than the new task's
-    own. `original`: the base's states on each original skill, averaged over skills. `new_tuned_states`: states
-    (M, O) that the policy itself visits on the new task, if given.
+    `new`: the base's states on the new task, with the mean part, the variance part, the version with the base's sigma
+    in both, and the mean over episodes of the sum over their decisions (the KL of trajectories, by the chain rule).
+    `new_instructed`: the same states, asked for each original skill's instruction other than the new task's own.
+    `original`: the base's states on each original skill, averaged over skills. `new_tuned_states`: states that the
+    policy itself visits on the new task, if given.
     """
-    probe = probes[task.name]
-    instructed = _instructed(probe.states, task, skills)
-    sets = {"new": probe.states, "new_instructed": instructed, "original": np.concatenate([probes[s.name].states for s in skills])}
-    if tuned_states is not None:
-        sets["new_tuned_states"] = tuned_states
-    forward: dict[str, float] = {}
-    reverse: dict[str, float] = {}
-    for key, states in sets.items():
-        p, q = distribution(base, states), distribution(policy, states)
-        there, back = p.kl(q), q.kl(p)
-        if key == "original":
-            ends = np.cumsum([len(probes[s.name].states) for s in skills])[:-1]
-            forward[key], reverse[key] = (float(np.mean([part.mean() for part in np.split(kl, ends)])) for kl in (there, back))
-            continue
-        forward[key], reverse[key] = float(there.mean()), float(back.mean())
-        if key == "new":
-            forward["new_mean_part"] = float(p.kl_mean_part(q).mean())
-            forward["new_variance_part"] = float(p.kl_variance_part(q).mean())
-            forward["new_common_sigma"] = float(p.kl_common_sigma(q).mean())
-    whole = distribution(base, probe.whole).kl(distribution(policy, probe.whole))
-    forward["new_episode_sum"] = float(whole.sum() / len(np.unique(probe.episode)))
-    return {"kl_forward": forward, "kl_reverse": reverse}
+
+    def __init__(self, base: ActorCriticPolicy, probes: Mapping[str, Probe], task: Task, skills: Sequence[Task]) -> None:
+        self._base, self._probe = base, probes[task.name]
+        self._sets = {
+            "new": self._probe.states,
+            "new_instructed": _instructed(self._probe.states, task, skills),
+            "original": np.concatenate([probes[skill.name].states for skill in skills]),
+            "whole": self._probe.whole,
+        }
+        self._ends = np.cumsum([len(probes[skill.name].states) for skill in skills])[:-1]
+        self._distributions = {key: distribution(base, states) for key, states in self._sets.items()}
+
+    def measure(self, policy: ActorCriticPolicy, tuned_states: FloatArray | None = None) -> dict[str, dict[str, float]]:
+        """Return forward and reverse KL between base and policy on every state set. tuned_states: (M, O)."""
+        pairs = {key: (p, distribution(policy, self._sets[key])) for key, p in self._distributions.items()}
+        if tuned_states is not None:
+            pairs["new_tuned_states"] = (distribution(self._base, tuned_states), distribution(policy, tuned_states))
+        base, tuned = pairs.pop("whole")
+        forward = {"new_episode_sum": float(base.kl(tuned).sum() / len(np.unique(self._probe.episode)))}
+        base, tuned = pairs["new"]
+        forward["new_mean_part"] = float(base.kl_mean_part(tuned).mean())
+        forward["new_variance_part"] = float(base.kl_variance_part(tuned).mean())
+        forward["new_common_sigma"] = float(base.kl_common_sigma(tuned).mean())
+        forward |= {key: self._mean(key, base.kl(tuned)) for key, (base, tuned) in pairs.items()}
+        return {"kl_forward": forward, "kl_reverse": {key: self._mean(key, tuned.kl(base)) for key, (base, tuned) in pairs.items()}}
+
+    def _mean(self, key: str, values: FloatArray) -> float:
+        """Mean over states; on `original` every skill counts alike."""
+        parts = np.split(values, self._ends) if key == "original" else [values]
+        return float(np.mean([part.mean() for part in parts]))
 
 
 def _instructed(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:

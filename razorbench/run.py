@@ -132,6 +132,7 @@ class _Run:
     def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
         self.handle = TaskHandle(spec.task, spec.budget, spec.style, threads, self._on_update)
+        self.ruler = probe.Ruler(spec.base.policy, spec.base.probes, spec.task, spec.base.skills)
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
         self.schedule: set[int] = set()
@@ -218,10 +219,16 @@ class _Run:
                 "original": {skill: rate(after[skill]) for skill in skills},
                 "forgetting": _estimate(forgot),
                 "retention": _estimate(kept),
-                "divergence": probe.divergences(spec.base.policy, policy, spec.base.probes, spec.task, spec.base.skills),
+                "divergence": self.ruler.measure(policy),
             }
         )
-        log.info("update %d: new task %.2f, retention %s, forward KL %.3f", update, self.success, "undefined" if kept is None else f"{kept.value:.2f}", self.curve[-1]["divergence"]["kl_forward"]["new"])
+        log.info(
+            "update %d: new task %.2f, retention %s, forward KL %.3f",
+            update,
+            self.success,
+            "undefined" if kept is None else f"{kept.value:.2f}",
+            self.curve[-1]["divergence"]["kl_forward"]["new"],
+        )
 
     def _final(self, tuned: ActorCriticPolicy) -> dict[str, Any]:
         """Measure the final policy in full and compose the record."""
@@ -257,7 +264,7 @@ class _Run:
             "forgetting": _estimate(forgot),
             "retention": _estimate(kept),
             "score": score(s, s0, retained),
-            "divergence": probe.divergences(spec.base.policy, tuned, spec.base.probes, spec.task, spec.base.skills, states),
+            "divergence": self.ruler.measure(tuned, states),
         }
 
     def _bootstrap(self, label: str) -> np.random.Generator:
@@ -272,7 +279,7 @@ class _Run:
 
 def snapshot_schedule(total: int, count: int) -> set[int]:
     """Update numbers to measure at: geometric from the first update to the last, at most `count` of them."""
-    return {int(round(update)) for update in np.geomspace(1, total, min(count, total))} | {1, total}
+    return {round(update) for update in np.geomspace(1, total, min(count, total))} | {1, total}
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, Any]:

@@ -60,7 +60,14 @@ def watching(spec: RunSpec) -> Iterator[Watcher]:
 
         yield plain
         return
-    columns = (TextColumn("update {task.completed:.0f} of {task.total:.0f}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("update {task.completed:.0f} of {task.total:.0f}"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         job = bar.add_task("starting", total=None)
         yield lambda progress: bar.update(job, completed=progress.update, total=progress.total, description=text(progress))

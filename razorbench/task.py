@@ -45,6 +45,9 @@ class World(Protocol):
     def model(self, variant: Any) -> mujoco.MjModel:
         """Return the compiled model of a variant; all variants have the same sizes."""
 
+    def visual_model(self, variant: Any) -> mujoco.MjModel:
+        """Return a variant's model with what is for the eye alone, for rendering; the same states fit it."""
+
     def readings(self, sensors: FloatArray, goal: FloatArray) -> Any:
         """Name the sensors. sensors: (N, nsensordata), goal: (N, goal_size)."""
 
@@ -125,9 +128,7 @@ def code_digest(item: Any) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [  # type: ignore[attr-defined]
-                part
-                for part in body
-                if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str))
+                part for part in body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str))
             ]
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 

@@ -1,0 +1,84 @@
+"""Golden trajectories: 20 decisions of a fixed open-loop sequence per task, to tell whether physics is what it was.
+
+On the platform and MuJoCo version that the file names, states must be equal to the last bit. Elsewhere contacts may
+part: there states must agree within 1e-4 over the first decisions, in which the arm moves freely, and so must the
+verdict on success. `python -m razorbench.golden FILE` writes the file anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from razorbench import provenance, seeding
+from razorbench.engine import Engine
+from razorbench.task import Split, Task
+from razorbench.types import FloatArray
+
+DECISIONS = 20
+FREE_DECISIONS = 2
+TOLERANCE = 1e-4
+
+
+def platform() -> str:
+    """What decides the last bit, as canonical JSON."""
+    machine = provenance.machine()
+    return json.dumps({"mujoco": mujoco.__version__, **{key: machine[key] for key in ("system", "architecture", "processor")}}, sort_keys=True)
+
+
+def trajectory(task: Task) -> tuple[FloatArray, bool]:
+    """Play the fixed sequence from TEST start 0; returns states (21, nstate) and whether the task was ever solved."""
+    engine = Engine([task], threads=0)
+    rows = engine.rows(np.zeros(1, dtype=np.int64), task.starts(Split.TEST, np.zeros(1, dtype=np.int64)))
+    actions = 2 * seeding.uniforms(seeding.key("golden", task.id), np.arange(DECISIONS), task.world.action_size) - 1
+    states, solved = [rows.state[0].copy()], False
+    for action in actions:
+        engine.step(rows, action[None])
+        states.append(rows.state[0].copy())
+        solved = solved or bool(engine.success(rows)[0])
+    return np.array(states), solved
+
+
+def difference(task: Task, file: Path) -> str | None:
+    """Return how the task's trajectory differs from the one in a golden file, or None."""
+    with np.load(file, allow_pickle=False) as golden:
+        if task.id not in golden:
+            return f"{task.id} has no golden trajectory: write one with `python -m razorbench.golden {file}`"
+        there, then, solved_then = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
+    now, solved = trajectory(task)
+    if there == platform():
+        if np.array_equal(now, then) and solved == solved_then:
+            return None
+        first = np.flatnonzero((now != then).any(axis=1))
+        return f"{task.id} differs from decision {first[0] if len(first) else DECISIONS} on, on the very platform of the golden file"
+    gap = float(np.abs(now[: FREE_DECISIONS + 1] - then[: FREE_DECISIONS + 1]).max())
+    if gap > TOLERANCE or solved != solved_then:
+        return f"{task.id} is off by {gap:.2g} in the first {FREE_DECISIONS} decisions (allowed {TOLERANCE}); solved: {solved}, golden: {solved_then}"
+    return None
+
+
+def write(tasks: Sequence[Task], file: Path) -> None:
+    """Write a golden file for these tasks."""
+    arrays: dict[str, FloatArray] = {}
+    for task in tasks:
+        states, solved = trajectory(task)
+        arrays |= {task.id: states, f"{task.id}/solved": np.array(solved)}
+    np.savez_compressed(file, allow_pickle=False, platform=np.array(platform()), **arrays)
+
+
+def main() -> None:
+    """Write golden trajectories of everything registered."""
+    from razorbench.config import registry
+
+    with registry() as registered:
+        tasks = [registered.item(group, name) for group in ("task", "skill") for name in registered.names(group)]
+    write(tasks, Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Films and pictures. The only module that touches OpenGL, and only when asked for a picture."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import policy as policies
+from razorbench.engine import Engine
+from razorbench.errors import UsageError
+from razorbench.faces import spaces
+from razorbench.policy import distribution
+from razorbench.run import RunSpec
+from razorbench.store import read_record
+from razorbench.task import Split, Task
+from razorbench.types import FloatArray
+
+Picture = NDArray[np.uint8]
+WIDTH, HEIGHT = 640, 480
+FRAMES_PER_SECOND = 20
+_HOLD = 10
+"""Frames that the last picture of an episode stays."""
+
+
+class Camera:
+    """Draws physics states of a task. Raises UsageError if no OpenGL library is found."""
+
+    def __init__(self, task: Task, width: int = WIDTH, height: int = HEIGHT) -> None:
+        # EGL needs no display; a user's own choice is respected, and other systems choose well by themselves.
+        if sys.platform == "linux":
+            os.environ.setdefault("MUJOCO_GL", "egl")
+        import mujoco
+
+        model = task.world.visual_model(task.variant)
+        self._model, self._data = model, mujoco.MjData(model)
+        try:
+            self._renderer = mujoco.Renderer(model, height, width)
+        except Exception as error:
+            raise UsageError(
+                f"no OpenGL library could draw here (MUJOCO_GL={os.environ.get('MUJOCO_GL', 'unset')}): install one, as in "
+                "`apt-get install libegl1 libgl1-mesa-dri`, or `libosmesa6` with MUJOCO_GL=osmesa"
+            ) from error
+
+    def picture(self, state: FloatArray) -> Picture:
+        """Return a picture (H, W, 3) of a physics state (nstate,)."""
+        import mujoco
+
+        mujoco.mj_setState(self._model, self._data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        mujoco.mj_forward(self._model, self._data)
+        self._renderer.update_scene(self._data, camera="front")
+        drawn: Picture = self._renderer.render()
+        return drawn
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._renderer.close()
+
+
+def film(folder: Path, spec_of: Callable[[Mapping[str, Any]], RunSpec], kind: str, episodes: int) -> list[Path]:
+    """Film base beside tuned policy on the new task and on the most-forgotten skill; returns the files written."""
+    record = read_record(folder / "record.json")
+    spec = spec_of(record)
+    tuned = policies.load(folder / "policy.safetensors", *spaces(spec.task), spec.base.card["architecture"]["size"])
+    lost = {name: rates["base"]["greedy"]["rate"] - rates["final"]["greedy"]["rate"] for name, rates in record["original"].items()}
+    worst = max(lost, key=lambda name: lost[name])
+    skills = {skill.name: skill for skill in spec.base.skills}
+    paths = []
+    for task in (spec.task, skills[worst]):
+        path = folder / "videos" / f"{task.name}.{kind}"
+        path.parent.mkdir(exist_ok=True)
+        _write(path, _side_by_side(task, {"base": spec.base.policy, f"after {record['method']['name']}": tuned}, episodes))
+        paths.append(path)
+    return paths
+
+
+def _side_by_side(task: Task, policies_by_name: Mapping[str, ActorCriticPolicy], episodes: int) -> Iterator[Picture]:
+    camera = Camera(task)
+    try:
+        for start in range(episodes):
+            takes = [list(_take(task, policy, start, camera, f"{task.name}, {name}")) for name, policy in policies_by_name.items()]
+            length = max(map(len, takes)) + _HOLD
+            for frame in range(length):
+                yield np.concatenate([take[min(frame, len(take) - 1)] for take in takes], axis=1)
+    finally:
+        camera.close()
+
+
+def _take(task: Task, policy: ActorCriticPolicy, start: int, camera: Camera, title: str) -> Iterator[Picture]:
+    """One greedy episode on a TEST start, with a caption."""
+    engine = Engine([task], threads=0)
+    which = np.zeros(1, dtype=np.int64)
+    rows = engine.rows(which, task.starts(Split.TEST, np.array([start])))
+    yield _caption(camera.picture(rows.state[0]), title, "")
+    for _ in range(task.horizon):
+        engine.step(rows, distribution(policy, engine.observe(rows)).mode())
+        solved = bool(engine.success(rows)[0])
+        yield _caption(camera.picture(rows.state[0]), title, "solved" if solved else "")
+        if solved:
+            return
+    yield _caption(camera.picture(rows.state[0]), title, "not solved")
+
+
+def _caption(picture: Picture, title: str, verdict: str) -> Picture:
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=20)
+    draw.rectangle((0, 0, WIDTH, 30), fill=(255, 255, 255))
+    draw.text((8, 3), title, fill=(26, 32, 44), font=font)
+    draw.text((WIDTH - 8, 3), verdict, fill=(47, 133, 90) if verdict == "solved" else (197, 48, 48), font=font, anchor="ra")
+    return np.asarray(image)
+
+
+def _write(path: Path, frames: Iterator[Picture]) -> None:
+    import imageio.v2 as imageio
+
+    if path.suffix == ".gif":
+        imageio.mimwrite(path, [frame[::2, ::2] for frame in frames], duration=1000 / FRAMES_PER_SECOND, loop=0)
+        return
+    with imageio.get_writer(path, fps=FRAMES_PER_SECOND, codec="libx264", quality=7, macro_block_size=16) as writer:
+        for frame in frames:
+            writer.append_data(frame)  # type: ignore[attr-defined]

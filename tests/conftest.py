@@ -1,0 +1,55 @@
+"""Shared by all tests: everything registered, built once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from razorbench import config
+from razorbench.base import Base, load
+from razorbench.run import RunSpec
+from razorbench.task import Task
+
+_CONF = Path(config.__file__).parents[1] / "conf"
+SKILLS = sorted(path.stem for path in (_CONF / "skill").glob("*.yaml"))
+TASKS = sorted(path.stem for path in (_CONF / "task").glob("*.yaml"))
+METHODS = sorted(path.stem for path in (_CONF / "method").glob("*.yaml"))
+_BUILT: dict[str, Task] = {}
+
+TINY = [
+    "eval.snapshots=2",
+    "eval.episodes=4",
+    "eval.skill_episodes=2",
+    "budget.env_steps=960",
+    "budget.demo_episodes=8",
+    "budget.gradient_steps=200",
+]
+"""Overrides for a whole run in seconds."""
+TINY_METHOD = {
+    "ppo": ["method.num_envs=16", "method.n_steps=20", "method.batch_size=160", "method.n_epochs=1"],
+    "sft": ["method.epochs=2", "method.batch_size=32"],
+    "frozen": [],
+}
+
+
+def task(name: str) -> Task:
+    """A registered task or skill."""
+    if not _BUILT:
+        with config.registry() as registry:
+            for group, names in (("task", TASKS), ("skill", SKILLS)):
+                _BUILT.update({each: registry.item(group, each) for each in names})
+    return _BUILT[name]
+
+
+def compose(*overrides: str) -> tuple[RunSpec, dict]:
+    """The run that overrides describe, and its configuration."""
+    with config.registry() as registry:
+        composed = registry.compose(list(overrides))
+        return config.spec(composed, composed.hydra.runtime.choices.method), config.plain_config(composed)
+
+
+@pytest.fixture(scope="session")
+def base() -> Base:
+    """The shipped default base."""
+    with config.registry() as registry:
+        return load(registry.item("base", "mlp"), 0)

@@ -1,0 +1,70 @@
+"""The shipped base policies keep their bars, and damaged files are refused."""
+
+import json
+import shutil
+
+import pytest
+from conftest import SKILLS, TASKS
+from razorbench import base as bases
+from razorbench import config
+from razorbench.errors import FileDamaged, UsageError
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    with config.registry() as registry:
+        shipped = registry.item("base", "mlp")
+    shutil.copytree(shipped.folder, tmp_path / "policies")
+    from dataclasses import replace
+
+    return replace(shipped, directory=str(tmp_path / "policies"))
+
+
+def test_bars(base):
+    rates = base.card["success"]["select"]
+    assert set(rates) == {*SKILLS, *TASKS}
+    for skill in SKILLS:
+        assert rates[skill]["greedy"]["episodes"] == 500
+        assert rates[skill]["greedy"]["rate"] >= 0.95
+    for name in TASKS:
+        assert 0.02 <= rates[name]["sampled"]["rate"] <= 0.40
+
+
+def test_seeds_map_to_pretraining_seeds(recipe):
+    seeds = recipe.seeds()
+    assert seeds
+    for run_seed in range(5):
+        assert bases.load(recipe, run_seed).id == f"mlp-s{seeds[run_seed % len(seeds)]}"
+
+
+@pytest.mark.parametrize("name", ["mlp-s0.safetensors", "mlp-s0-probe.safetensors"])
+def test_changed_and_missing_files_are_refused(recipe, name):
+    path = recipe.folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(FileDamaged, match="changed or cut short"):
+        bases.load(recipe, 0)
+    path.unlink()
+    with pytest.raises(FileDamaged, match="cannot be read"):
+        bases.load(recipe, 0)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 99}'])
+def test_damaged_cards_are_refused(recipe, text):
+    (recipe.folder / "mlp-s0.json").write_text(text)
+    with pytest.raises(FileDamaged, match="card"):
+        bases.load(recipe, 0)
+
+
+def test_a_base_for_other_skills_is_refused(recipe):
+    card = json.loads((recipe.folder / "mlp-s0.json").read_text())
+    card["tasks"]["push"] = "0" * 64
+    (recipe.folder / "mlp-s0.json").write_text(json.dumps(card))
+    with pytest.raises(FileDamaged, match="another version of the skill push-v1"):
+        bases.load(recipe, 0)
+
+
+def test_no_policy_at_all(recipe):
+    shutil.rmtree(recipe.folder)
+    with pytest.raises(UsageError, match="razorbench pretrain base=mlp"):
+        bases.load(recipe, 0)

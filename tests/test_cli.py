@@ -1,0 +1,159 @@
+"""The command line as a user meets it: right commands, and wrong ones."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TINY, TINY_METHOD
+from razorbench.cli import main
+
+RUN = ["task=pick_place", "method=sft", *TINY, *TINY_METHOD["sft"]]
+
+
+def razorbench(capsys, *arguments):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    out, err = capsys.readouterr()
+    return exit_.value.code, out, err
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_run_and_the_same_run_again(capsys):
+    code, out, err = razorbench(capsys, *RUN)
+    assert (code, err) == (0, "")
+    assert "retention of original skills" in out
+    record = next(Path("results").rglob("record.json"))
+    assert str(record) in out.replace("\n", "")
+    assert (record.parent / "plots" / "summary.png").stat().st_size > 10_000
+    assert sorted(path.name for path in Path().iterdir()) == ["results"]
+    code, out, _ = razorbench(capsys, *RUN)
+    assert code == 0
+    assert "already done" in out
+    assert len(list(Path("results").rglob("record.json"))) == 1
+
+
+def test_multirun(capsys):
+    code, out, _ = razorbench(capsys, "-m", "task=pick_place", "method=frozen,sft", "seed=0,1", *TINY)
+    assert code == 0
+    assert "4 of 4 runs are done" in out
+    assert len(list(Path("results/pick_place").rglob("record.json"))) == 4
+
+
+def test_a_failed_run_is_named_and_the_others_go_on(capsys):
+    code, out, _ = razorbench(capsys, "-m", *RUN, "method.learning_rate=1e30,1e-4", "method.epochs=20")
+    assert code == 1
+    assert "1 of 2 runs are done" in out
+    assert "failed: task=pick_place method=sft" in out
+    assert "not finite" in out
+    assert len(list(Path("results/pick_place").rglob("record.json"))) == 1
+
+
+WRONG = {
+    "no arguments": ([], None),
+    "unknown command": (["lst"], "no such command"),
+    "unknown task": (["task=pick_plce", "method=ppo"], "there are pick_place"),
+    "unknown method": (["task=pick_place", "method=pp0"], "there are frozen, ppo, sft"),
+    "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "there are mlp"),
+    "unknown budget": (["task=pick_place", "method=ppo", "budget=huge"], "there are long, quick, standard"),
+    "unknown style": (["task=pick_place", "method=sft", "demos=zigzag"], "direct, detour"),
+    "no method": (["task=pick_place"], "method is missing"),
+    "no task": (["method=ppo"], "task is missing"),
+    "typo in a key": (["task=pick_place", "method=ppo", "seeed=1"], "seeed: no such key"),
+    "typo in a method's key": (["task=pick_place", "method=ppo", "method.learnin_rate=1"], "method.learnin_rate"),
+    "added unknown setting": (["task=pick_place", "method=ppo", "+method.speed=1"], "method.speed: no such setting"),
+    "word for a number": (["task=pick_place", "method=ppo", "method.learning_rate=fast"], "method.learning_rate is 'fast': it must be a number"),
+    "fraction for a whole number": (["task=pick_place", "method=ppo", "method.num_envs=1.5"], "it must be a whole number"),
+    "seed is a word": (["task=pick_place", "method=ppo", "seed=one"], "seed is 'one'"),
+    "negative seed": (["task=pick_place", "method=ppo", "seed=-1"], "seed is -1"),
+    "negative budget": (["task=pick_place", "method=ppo", "budget.env_steps=-5"], "budget.env_steps is -5"),
+    "zero budget": (["task=pick_place", "method=sft", "budget.demo_episodes=0"], "budget.demo_episodes is 0"),
+    "negative learning rate": (["task=pick_place", "method=sft", "method.learning_rate=-1"], "must be positive"),
+    "no snapshots": (["task=pick_place", "method=sft", "eval.snapshots=0"], "eval.snapshots is 0"),
+    "too many episodes": (["task=pick_place", "method=sft", "eval.episodes=101"], "between 1 and 100"),
+    "odd reward": (["task=pick_place", "method=ppo", "task.reward=dense"], "it must be sparse or shaped"),
+    "several values without -m": (["task=pick_place", "method=ppo,sft"], "need -m"),
+    "broken override": (["task=pick_place", "method=ppo", "a=[1"], "key=value"),
+    "stray word": (["task=pick_place", "ppo"], "ppo: not understood"),
+    "stray option": (["task=pick_place", "method=ppo", "--fast"], "--fast: not understood"),
+    "no such config dir": (["--config-dir", "nowhere", "task=pick_place", "method=ppo"], "no such folder"),
+    "unwritable results": (["task=pick_place", "method=ppo", "results=blocked/x"], "choose a writable folder"),
+    "list with a stray word": (["list", "everything"], "unrecognized arguments"),
+    "video without a run": (["video", "nowhere"], "cannot be read"),
+    "video with an odd format": (["video", "nowhere", "--format", "avi"], "invalid choice"),
+    "pretrain with a typo": (["pretrain", "base.epoch=3"], "base.epoch"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_use_ends_in_one_sentence_and_code_2(case, capsys):
+    arguments, expected = WRONG[case]
+    Path("blocked").write_text("a file")
+    code, out, err = razorbench(capsys, *arguments)
+    assert code == 2
+    assert "Traceback" not in out + err
+    if expected is not None:
+        assert err.startswith("razorbench: ")
+        assert len(err.strip().splitlines()) == 1
+        assert expected in err
+    assert not list(Path().rglob("record.json"))
+
+
+def test_a_budget_too_small_for_a_method_is_a_sentence(capsys):
+    code, out, err = razorbench(capsys, "task=pick_place", "method=ppo", "budget.env_steps=1000", *TINY[:3])
+    assert code == 1
+    assert "set budget.env_steps to 15360 or more" in out + err
+    assert "Traceback" not in out + err
+
+
+def test_a_damaged_record_is_not_trusted(capsys):
+    razorbench(capsys, *RUN)
+    record = next(Path("results").rglob("record.json"))
+    record.write_text(record.read_text()[:200])
+    code, _, err = razorbench(capsys, *RUN)
+    assert code == 2
+    assert "damaged or cut short; delete its folder and run again" in err
+
+
+def test_help_is_quick_and_plain():
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "razorbench", "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("RazorBench")
+    assert "torch" not in done.stderr
+    for command in ("list", "pretrain", "video"):
+        subprocess.run([sys.executable, "-m", "razorbench", command, "--help"], capture_output=True, check=True)
+
+
+def test_list(capsys):
+    code, out, _ = razorbench(capsys, "list")
+    assert code == 0
+    for word in ("pick_place-v1, styles direct, detour", "lever_pull-v1", "on-policy reward", "pretraining seeds 0", "153,600 env steps"):
+        assert word in out
+    code, out, _ = razorbench(capsys, "list", "--keys")
+    assert code == 0
+    assert "learning_rate: 0.0001" in out
+
+
+def test_a_users_own_task_and_method(tmp_path):
+    """One file and one yaml each, given with --config-dir, stand on the same footing as ours."""
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass, replace\n"
+        "from typing import ClassVar\n"
+        "from razorbench.envs.pick_place import make as original\n\n"
+        "def make(id, horizon):\n    return replace(original(id=id), horizon=horizon)\n\n"
+        "@dataclass(frozen=True)\nclass Nothing:\n"
+        "    strength: float = 1.0\n    family: ClassVar[str] = 'mine'\n    version: ClassVar[int] = 1\n    old_task_data: ClassVar[bool] = False\n\n"
+        "    def adapt(self, base, task, budget, rng):\n        return base\n"
+    )
+    for group, text in (("task", "_target_: mine.make\nid: pick_place-v7\nhorizon: 20\n"), ("method", "_target_: mine.Nothing\nstrength: 2\n")):
+        (tmp_path / "my_conf" / group).mkdir(parents=True)
+        (tmp_path / "my_conf" / group / "mine.yaml").write_text(text)
+    command = [sys.executable, "-m", "razorbench", "--config-dir", "my_conf", "task=mine", "method=mine", *TINY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", "")})
+    assert done.returncode == 0, done.stderr
+    assert "pick_place-v7" in done.stdout
+    assert next((tmp_path / "results").rglob("record.json"))

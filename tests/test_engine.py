@@ -1,0 +1,120 @@
+"""The batch engine is bit-equal whatever the threads, batch size, neighbours and model variants."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import SKILLS, TASKS, task
+from razorbench.engine import Engine
+from razorbench.envs.physics import Variant
+from razorbench.errors import NotFinite
+from razorbench.evaluate import Cell, play_policy
+from razorbench.policy import distribution
+from razorbench.task import Split, stack_starts
+
+HEAVY = replace(task("lift"), id="lift_heavy_test-v1", variant=Variant(mass=0.4, friction=0.5, gain=0.7, cabinet=(0.68, 0.26, 0.2)))
+CAN = replace(task("lift"), id="lift_can_test-v1", variant=Variant(shape="can"))
+MIXED = [task("lift"), HEAVY, CAN, task("pick_place"), task("drawer_open")]
+
+
+def open_loop(which, index, threads, decisions=12):
+    """States after a fixed action sequence that belongs to (task, start), one row per pair."""
+    engine = Engine(MIXED, threads)
+    order = np.argsort(which, kind="stable")
+    starts = stack_starts([MIXED[k].starts(Split.TRAIN, index[which == k]) for k in np.unique(which)])
+    rows = engine.rows(which[order], starts)
+    observations = []
+    for decision in range(decisions):
+        actions = np.stack([np.random.default_rng([k, i, decision]).uniform(-1, 1, 4) for k, i in zip(which[order], index[order], strict=True)])
+        engine.step(rows, actions)
+        observations.append(engine.observe(rows))
+    back = np.argsort(order)
+    return rows.state[back], np.array(observations)[:, back]
+
+
+@pytest.fixture(scope="module")
+def reference():
+    which, index = np.tile(np.arange(5), 24), np.repeat(np.arange(24), 5)
+    return which, index, *open_loop(which, index, threads=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_do_not_matter(reference, threads):
+    which, index, state, observations = reference
+    again = open_loop(which, index, threads)
+    assert np.array_equal(again[0], state)
+    assert np.array_equal(again[1], observations)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_batch_size_neighbours_and_order_do_not_matter(reference, size):
+    which, index, state, observations = reference
+    chosen = np.random.default_rng(size).permutation(len(which))[:size]
+    again = open_loop(which[chosen], index[chosen], threads=2)
+    assert np.array_equal(again[0], state[chosen])
+    assert np.array_equal(again[1], observations[:, chosen])
+
+
+def test_variants_do_differ(reference):
+    which, index, state, _ = reference
+    start = [state[(which == k) & (index == 0)][0] for k in (0, 1, 2)]
+    assert not np.array_equal(start[0], start[1])
+    assert not np.array_equal(start[0], start[2])
+
+
+def test_closed_loop_does_not_depend_on_the_batch(base):
+    cells = [Cell(task(name), Split.SELECT, np.arange(12), mode) for name in (*SKILLS, *TASKS) for mode in ("greedy", "sampled")]
+    whole = play_policy(base.policy, cells, keep=True, threads=2)
+    for k in (0, 5, len(cells) - 1):
+        cell = cells[k]
+        alone = play_policy(base.policy, [Cell(cell.task, cell.split, np.array([7, 3]), cell.mode)], keep=True, threads=1)
+        for row, start in enumerate((7, 3)):
+            episode = int(np.flatnonzero((whole.cell == k) & (whole.start == start))[0])
+            length = int(alone.length[row])
+            assert (length, alone.success[row]) == (whole.length[episode], whole.success[episode])
+            assert np.array_equal(alone.observations[:length, row], whole.observations[:length, episode])
+
+
+def test_a_policys_rows_do_not_depend_on_their_place(base):
+    observations = np.random.default_rng(0).normal(size=(200, 60)).astype(np.float32)
+    whole = distribution(base.policy, observations).mean
+    for shift in (1, 13, 63, 64, 150):
+        assert np.array_equal(distribution(base.policy, observations[shift:]).mean, whole[shift:])
+
+
+def test_sensors_at_a_start_are_those_of_its_state():
+    engine = Engine([task("drawer_close")])
+    start = task("drawer_close").starts(Split.SELECT, np.arange(5))
+    rows = engine.rows(np.zeros(5, dtype=int), start)
+    assert np.array_equal(rows.state, start.state)
+    readings = engine.world.readings(rows.sensors, rows.goal)
+    assert ((readings.drawer_opening > 0.08) & (readings.drawer_opening < 0.15)).all()
+    assert np.abs(readings.object_velocity).max() == 0.0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_actions_that_are_not_finite_are_refused(bad):
+    engine = Engine([task("reach")])
+    rows = engine.rows(np.zeros(3, dtype=int), task("reach").starts(Split.TRAIN, np.arange(3)))
+    actions = np.zeros((3, 4))
+    actions[1, 2] = bad
+    with pytest.raises(NotFinite, match="action of environment 1"):
+        engine.step(rows, actions)
+
+
+def test_a_diverged_simulation_is_reported_not_reset():
+    engine = Engine([task("reach")])
+    rows = engine.rows(np.zeros(2, dtype=int), task("reach").starts(Split.TRAIN, np.arange(2)))
+    rows.state[1, 40] = np.nan
+    with pytest.raises(NotFinite, match=r"observation of environment 1 \(reach-v1\)"):
+        engine.step(rows, np.zeros((2, 4)))
+
+
+def test_a_grasped_cube_follows_the_tool_and_energy_stays_bounded():
+    engine = Engine([task("lift")])
+    rows = engine.rows(np.zeros(40, dtype=int), task("lift").starts(Split.SELECT, np.arange(40)))
+    for _ in range(25):
+        engine.step(rows, engine.expert(rows))
+    readings = engine.world.readings(rows.sensors, rows.goal)
+    assert (np.linalg.norm(readings.object - readings.tool, axis=1) < 0.02).mean() > 0.95
+    assert np.abs(readings.object_velocity).max() < 2.0

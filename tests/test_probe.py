@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from conftest import SKILLS, TASKS, task
+from razorbench import probe
+from razorbench.divergence import Gaussian
+from razorbench.errors import FileDamaged
+from razorbench.policy import actor_parameters, clone, distribution
+
+
+@pytest.fixture(scope="module")
+def ruler(base):
+    return probe.Ruler(base.policy, base.probes, task("pick_place"), base.skills)
+
+
+@pytest.fixture(scope="module")
+def moved(base):
+    tuned = clone(base.policy)
+    tuned.action_net.bias.data += 0.1
+    tuned.log_std.data += 0.2
+    return tuned
+
+
+def test_probe_states_belong_to_their_task(base):
+    assert set(base.probes) == {*SKILLS, *TASKS}
+    for name, states in base.probes.items():
+        assert 256 <= len(states.states) <= probe.STATES
+        assert len(np.unique(states.states, axis=0)) == len(states.states)
+        assert (states.states[:, 40 + task(name).slot] == 1).all()
+        assert len(np.unique(states.episode)) == probe.WHOLE_EPISODES
+
+
+def test_drawing_again_gives_the_shipped_states(base):
+    again = probe.draw(base.policy, [task("reach")], base.id)["reach"]
+    assert again.states.shape == base.probes["reach"].states.shape
+    assert np.abs(again.states - base.probes["reach"].states).max() < 0.5
+
+
+def test_a_policy_is_at_no_distance_from_itself(base, ruler):
+    for values in ruler.measure(base.policy, base.probes["pick_place"].states).values():
+        assert values == dict.fromkeys(values, 0.0)
+
+
+def test_values_are_those_of_the_states(base, ruler, moved):
+    states = base.probes["pick_place"].states
+    p, q = distribution(base.policy, states), distribution(moved, states)
+    measured = ruler.measure(moved, states[:100])
+    assert measured["kl_forward"]["new"] == pytest.approx(p.kl(q).mean())
+    assert measured["kl_reverse"]["new"] == pytest.approx(q.kl(p).mean())
+    # A shift of the mean by d and of log-std by g is the same at every state.
+    scale = np.exp(base.policy.log_std.detach().numpy().astype(float))
+    by_hand = (0.01 / (2 * (scale * np.exp(0.2)) ** 2) + 0.2 + np.exp(-0.4) / 2 - 0.5).sum()
+    for key in ("new", "new_instructed", "original", "new_tuned_states"):
+        assert measured["kl_forward"][key] == pytest.approx(by_hand, rel=1e-4)
+    episodes = base.probes["pick_place"]
+    assert measured["kl_forward"]["new_episode_sum"] == pytest.approx(by_hand * len(episodes.whole) / 32, rel=1e-4)
+
+
+def test_instructed_states_ask_for_every_other_skill(base):
+    states = base.probes["pick_place"].states
+    replaced = probe._instructed(states, task("pick_place"), base.skills)
+    assert len(replaced) == len(states) * 8
+    asked = replaced[:, 40:].argmax(axis=1).reshape(8, -1)
+    assert sorted(asked[:, 0]) == sorted(skill.slot for skill in base.skills)
+    own = probe._instructed(base.probes["lift"].states, task("lift"), base.skills)
+    assert len(own) == len(base.probes["lift"].states) * 7
+
+
+def test_original_averages_over_skills_not_over_states(base, ruler):
+    tuned = clone(base.policy)
+    for parameter in actor_parameters(tuned)[1:2]:
+        parameter.data[:, 40 + task("reach").slot] += 0.3
+    per_skill = [distribution(base.policy, base.probes[s.name].states).kl(distribution(tuned, base.probes[s.name].states)).mean() for s in base.skills]
+    assert ruler.measure(tuned)["kl_forward"]["original"] == pytest.approx(np.mean(per_skill))
+
+
+def test_damaged_files_are_refused(base, tmp_path):
+    path = tmp_path / "probe.safetensors"
+    probe.save(base.probes, path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(FileDamaged):
+        probe.load(path)
+
+
+def test_chain_rule_on_a_tiny_process():
+    # Two steps, two actions (facts of the chain rule): 0.223144 + 0.5 * 0.510826 = 0.478556.
+    def kl(p, q):
+        return float(np.sum(p * np.log(np.array(p) / np.array(q))))
+
+    first, second = kl([0.5, 0.5], [0.8, 0.2]), kl([0.5, 0.5], [0.9, 0.1])
+    trajectories = kl([0.25, 0.25, 0.25, 0.25], [0.72, 0.08, 0.1, 0.1])
+    assert first + 0.5 * second == pytest.approx(0.478556, abs=1e-6)
+    assert trajectories == pytest.approx(0.478556, abs=1e-6)
+    assert Gaussian(np.zeros((1, 1)), np.zeros(1)).kl(Gaussian(np.zeros((1, 1)), np.zeros(1)))[0] == 0.0

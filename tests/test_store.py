@@ -1,0 +1,106 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from razorbench.episodes import Episodes
+from razorbench.errors import FileDamaged, UsageError
+from razorbench.store import REQUIRED, SCHEMA, RunFolder, digest, read_curve, read_record
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path, "task", "method", 0, "ab" * 32)
+    made.open()
+    return made
+
+
+def whole_record():
+    return {key: None for key in REQUIRED} | {"schema": SCHEMA}
+
+
+def test_a_record_is_read_back(folder):
+    assert folder.record() is None
+    folder.write_record(whole_record())
+    assert folder.record() == whole_record()
+    assert folder.path.name == "seed0-abababababab"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"schema": 99}', '{"schema": 1}'])
+def test_damaged_records_are_refused(folder, text):
+    (folder.path / "record.json").write_text(text)
+    with pytest.raises(FileDamaged, match=r"record\.json"):
+        folder.record()
+
+
+@given(st.integers(0, 200))
+def test_no_cut_of_a_record_is_taken_for_a_whole_one(tmp_path_factory, cut):
+    path = tmp_path_factory.mktemp("cut") / "record.json"
+    text = json.dumps(whole_record())
+    path.write_text(text[: max(0, len(text) - 1 - cut)])
+    with pytest.raises(FileDamaged):
+        read_record(path)
+
+
+def test_a_failing_write_leaves_the_old_file_and_no_litter(folder):
+    folder.write_text("file.txt", "old")
+
+    def fail(path):
+        path.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        folder.write("file.txt", fail)
+    assert (folder.path / "file.txt").read_text() == "old"
+    assert sorted(path.name for path in folder.path.iterdir()) == ["file.txt"]
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    (tmp_path / "results").write_text("a file, not a folder")
+    with pytest.raises(UsageError, match="choose a writable folder"):
+        RunFolder(tmp_path / "results", "task", "method", 0, "ab" * 32).open()
+
+
+def test_a_failure_is_kept_until_there_is_a_record(folder):
+    folder.write_failure(UsageError("so it is"))
+    assert folder.failure() == "so it is"
+    folder.write_failure(ValueError("a bug"))
+    assert "unexpected ValueError" in (folder.failure() or "")
+    assert "Traceback" in (folder.path / "log.txt").read_text() or "ValueError" in (folder.path / "log.txt").read_text()
+    folder.write_record(whole_record())
+    assert folder.failure() is None
+
+
+def test_digest_is_of_content_not_of_order():
+    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+    with pytest.raises(ValueError):
+        digest({"a": float("nan")})
+
+
+def test_a_damaged_curve_is_refused(folder):
+    (folder.path / "curve.jsonl").write_text('{"update": 0}\n{"upd')
+    with pytest.raises(FileDamaged):
+        read_curve(folder.path)
+
+
+words = st.text("abc_", min_size=1, max_size=5)
+
+
+@given(st.lists(st.tuples(words, words, words, words, st.integers(0, 99), st.booleans(), st.integers(1, 60))))
+def test_episodes_are_read_back(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("episodes") / "episodes.csv.gz"
+    Episodes(tuple(rows)).write(path)
+    first = path.read_bytes()
+    assert Episodes.read(path).rows == tuple(rows)
+    Episodes(tuple(rows)).write(path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("cut", [0, 5, 20, -3])
+def test_damaged_episodes_are_refused(tmp_path, cut):
+    path = tmp_path / "episodes.csv.gz"
+    Episodes((("base", "lift", "test", "greedy", 0, True, 7),)).write(path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(FileDamaged):
+        Episodes.read(path)

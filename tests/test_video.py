@@ -1,0 +1,68 @@
+"""Films; they need an OpenGL library, and say so where there is none."""
+
+import os
+import subprocess
+import sys
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+from conftest import TINY, TINY_METHOD, task
+from razorbench.cli import main
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    with pytest.raises(SystemExit) as done:
+        main(["task=pick_place", "method=sft", f"results={results}", *TINY, *TINY_METHOD["sft"]])
+    assert done.value.code == 0
+    return next(results.rglob("record.json")).parent
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_film(run_folder, kind, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["video", str(run_folder), "--format", kind, "--episodes", "1"])
+    assert done.value.code == 0
+    paths = capsys.readouterr().out.split()
+    assert len(paths) == 2
+    for path in paths:
+        frames = list(imageio.get_reader(path))
+        assert len(frames) > 5
+        assert np.std(frames[0]) > 20
+        assert any(not np.array_equal(frames[0], frame) for frame in frames)
+
+
+@pytest.mark.gl
+def test_gymnasium_render():
+    from razorbench.faces import TaskEnv
+
+    env = TaskEnv("razorbench.envs.lift.make", "lift-v1", render_mode="rgb_array")
+    env.reset(seed=0)
+    assert env.render().shape == (480, 640, 3)
+    env.close()
+
+
+def test_a_visual_model_takes_the_physics_models_states():
+    world = task("lift").world
+    physics, visual = world.model(None), world.visual_model(None)
+    assert (physics.nq, physics.nv, physics.nu) == (visual.nq, visual.nv, visual.nu)
+    assert visual.ngeom > physics.ngeom
+    assert np.allclose(physics.body_mass[physics.body("link2").id], visual.body_mass[visual.body("link2").id])
+
+
+def test_without_opengl_one_sentence(run_folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "razorbench", "video", str(run_folder)],
+        capture_output=True, text=True, check=False, env={**os.environ, "MUJOCO_GL": "disable"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no OpenGL library could draw here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_never_touches_opengl():
+    code = "import sys; from razorbench import run, config, show, cli; sys.exit('OpenGL' in sys.modules or 'razorbench.video' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
