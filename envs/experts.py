@@ -7,8 +7,8 @@ return arrays with one row per environment; actions are (N, 4).
 from __future__ import annotations
 
 import numpy as np
-from razorbench.envs.physics import STEP, Readings
 
+from razorbench.envs.physics import STEP, Readings
 from razorbench.types import BoolArray, FloatArray
 
 OPEN, CLOSED = 1.0, -1.0

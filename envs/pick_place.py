@@ -3,7 +3,7 @@
 What shifts: goals on the pad, and their height, are never asked for in pretraining; the base has picked and carried,
 but has not set down and let go there.
 Success: the cube's centre within 3 cm of the spot, resting on the pad (0.9 to 1.3 times its resting height above it),
-slower than 5 cm/s, and released (finger opening above 5.5 cm). Horizon: 60 decisions.
+slower than 5 cm/s, and released (finger opening above 5.5 cm). Horizon: 50 decisions.
 Styles: `direct`; `detour` lifts high, comes to the pad from the left, and is slower.
 Easy variant (a stated share of pretraining): from table to table, 6 to 12 cm, or from one half of the pad to
 the other; never from the table up to the pad.
@@ -13,10 +13,10 @@ History: v1.
 from __future__ import annotations
 
 import numpy as np
+
 from razorbench.envs import layout
 from razorbench.envs.experts import CLOSED, LEFT, OPEN, UP, at, choose, level, move, pick
 from razorbench.envs.physics import SLOTS, Readings, workcell
-
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -71,7 +71,7 @@ def _direct(r: Readings) -> FloatArray:
 
 
 def _detour(r: Readings) -> FloatArray:
-    speed = 0.65
+    speed = 0.75
     side = r.goal + 0.15 * LEFT
     high = r.object[:, 2] > 0.22
     abreast = np.abs(r.object[:, 0] - r.goal[:, 0]) < 0.03
@@ -87,7 +87,7 @@ def make(id: str, easy: bool = False) -> Task:
         id=id,
         world=workcell(),
         slot=SLOTS.index("pick_place"),
-        horizon=60,
+        horizon=50,
         start=_easy_start if easy else _start,
         success=_success,
         experts={"direct": _direct, "detour": _detour},

@@ -7,10 +7,10 @@ History: v1.
 from __future__ import annotations
 
 import numpy as np
+
 from razorbench.envs import layout
 from razorbench.envs.experts import CLOSED, at, choose, level, move
 from razorbench.envs.physics import SLOTS, Readings, workcell
-
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 

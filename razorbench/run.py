@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,8 +64,6 @@ class RunSpec:
             raise UsageError(f"demos={self.style}: {self.task.id} has the demonstration styles {', '.join(self.task.experts)}; choose one of them")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}: it must be 0 or more")
-        if self.task.name not in self.base.probes:
-            raise UsageError(f"base {self.base.id} has no probe states for {self.task.id}: rebuild it with `razorbench pretrain` so that they are drawn")
 
     def identity(self) -> dict[str, Any]:
         """What the run's hash is made of."""
@@ -132,7 +130,7 @@ class _Run:
     def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
         self.handle = TaskHandle(spec.task, spec.budget, spec.style, threads, self._on_update)
-        self.ruler = probe.Ruler(spec.base.policy, spec.base.probes, spec.task, spec.base.skills)
+        self.ruler = probe.Ruler(spec.base.policy, self._probes(), spec.task, spec.base.skills)
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
         self.schedule: set[int] = set()
@@ -181,6 +179,13 @@ class _Run:
     def _both_modes(self) -> list[Cell]:
         n = self.spec.eval.episodes
         return self._cells(skill_episodes=n, select=True) + self._cells("sampled", skill_episodes=n, select=False)
+
+    def _probes(self) -> Mapping[str, probe.Probe]:
+        """The base's probe states; for a task that it was not shipped with, drawn now by the same rule."""
+        spec = self.spec
+        if spec.base.card["tasks"].get(spec.task.name) == spec.task.fingerprint():
+            return spec.base.probes
+        return {**spec.base.probes, **probe.draw(spec.base.policy, [spec.task], spec.base.id)}
 
     def _base_episodes(self) -> Episodes:
         """The base's episodes: the same for every run from it on this machine, so they are kept beside the runs."""

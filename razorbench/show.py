@@ -75,13 +75,19 @@ def watching(spec: RunSpec) -> Iterator[Watcher]:
 
 def finished(outcome: Outcome) -> None:
     """Print a run's table, draw its picture, and say where the record is."""
-    record = outcome.record
     picture = outcome.path / "plots" / "summary.png"
     if outcome.worked or not picture.exists():
         picture.parent.mkdir(exist_ok=True)
-        summary(record, outcome.curve, picture)
+        summary(outcome.record, outcome.curve, picture)
     if not outcome.worked:
         console.print("This run is already done; nothing was run again.")
+    report(outcome.record, console)
+    console.print(f"picture                       {picture}")
+    console.print(f"record                        {outcome.path / 'record.json'}")
+
+
+def report(record: Mapping[str, Any], console: Console) -> None:
+    """Print what a record says."""
     table = Table(title=f"{record['task']}, {record['method']['name']}, {record['base']}, seed {record['seed']}", title_justify="left")
     for column in ("success, greedy", "base", "tuned", "tuned 95%"):
         table.add_column(column, justify="left" if column.startswith("success") else "right")
@@ -91,17 +97,17 @@ def finished(outcome: Outcome) -> None:
         table.add_row(name, f"{rates['base']['greedy']['rate']:.2f}", f"{tuned['rate']:.2f}", interval(tuned["ci95"]), end_section=position == 0)
     console.print(table)
     forward = record["divergence"]["kl_forward"]
-    console.print(f"retention of original skills  {estimate(record['retention'])}")
-    console.print(f"forgetting                    {estimate(record['forgetting'])}")
-    console.print(f"forward KL to the base        {forward['new']:.3f} nats per decision on the new task, {forward['original']:.3f} on the original skills")
-    console.print(f"score                         {'undefined' if record['score'] is None else format(record['score'], '.2f')}")
     used = record["budget"]
-    console.print(
-        f"cost                          {used['env_steps']:,} env steps, {used['demo_episodes']:,} demonstrations, {used['gradient_steps']:,} gradient steps, "
-        f"{record['wall_s']:.0f} s ({record['measuring_s']:.0f} s of it measuring)"
-    )
-    console.print(f"picture                       {picture}")
-    console.print(f"record                        {outcome.path / 'record.json'}")
+    lines = {
+        "retention of original skills": estimate(record["retention"]),
+        "forgetting": estimate(record["forgetting"]),
+        "forward KL to the base": f"{forward['new']:.3f} nats per decision on the new task, {forward['original']:.3f} on the original skills",
+        "score": "undefined" if record["score"] is None else f"{record['score']:.2f}",
+        "cost": f"{used['env_steps']:,} env steps, {used['demo_episodes']:,} demonstrations, {used['gradient_steps']:,} gradient steps",
+        "time": f"{record['wall_s']:.0f} s, {record['measuring_s']:.0f} s of it measuring",
+    }
+    for name, text in lines.items():
+        console.print(f"{name:<30}{text}")
 
 
 def outcome(failures: Sequence[tuple[str, str]], total: int) -> None:

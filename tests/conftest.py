@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
 from razorbench import config
 from razorbench.base import Base, load
 from razorbench.run import RunSpec
@@ -53,3 +56,16 @@ def base() -> Base:
     """The shipped default base."""
     with config.registry() as registry:
         return load(registry.item("base", "mlp"), 0)
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what draws pictures where no OpenGL library can."""
+    drawing = [item for item in items if item.get_closest_marker("gl")]
+    if drawing and not _can_draw():
+        for item in drawing:
+            item.add_marker(pytest.mark.skip(reason="no OpenGL library here: install libegl1 and libgl1-mesa-dri"))
+
+
+def _can_draw() -> bool:
+    code = "from razorbench import config, video\nwith config.registry() as r: video.Camera(r.item('skill', 'reach')).close()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from conftest import SKILLS, TASKS
+
 from razorbench import base as bases
 from razorbench import config
 from razorbench.errors import FileDamaged, UsageError

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from razorbench.divergence import Gaussian
 from razorbench.seeding import generator
 
@@ -19,7 +20,9 @@ def test_hand_worked_numbers():
     assert P.kl(P0)[0] == pytest.approx(0.285822, abs=1e-6)
 
 
-@pytest.mark.parametrize(("sigma", "forward", "reverse"), [(1.0, 0.005, 0.005), (0.5, 0.826853, 0.323147), (0.1, 47.697415, 1.812585), (0.01, 5044.894830, 4.110220)])
+@pytest.mark.parametrize(
+    ("sigma", "forward", "reverse"), [(1.0, 0.005, 0.005), (0.5, 0.826853, 0.323147), (0.1, 47.697415, 1.812585), (0.01, 5044.894830, 4.110220)]
+)
 def test_sigma_collapse_moves_forward_kl_and_not_the_common_sigma_version(sigma, forward, reverse):
     base, tuned = Gaussian(np.zeros((1, 1)), np.zeros(1)), Gaussian(np.full((1, 1), 0.1), np.log([sigma]))
     assert base.kl(tuned)[0] == pytest.approx(forward, abs=1e-6)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import SKILLS, TASKS, task
+
 from razorbench.engine import Engine
 from razorbench.envs.physics import Variant
 from razorbench.errors import NotFinite

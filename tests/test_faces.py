@@ -7,12 +7,13 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
-import razorbench  # noqa: F401
 from conftest import SKILLS, TASKS, task
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-from razorbench.faces import TaskVecEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+import razorbench  # noqa: F401
+from razorbench.faces import TaskVecEnv
 
 IDS = {name: f"razorbench:RazorBench/{name.title().replace('_', '')}-v1" for name in (*SKILLS, *TASKS)}
 

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+
 import razorbench
 
 ROOT = Path(razorbench.__file__).parents[1]

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import task
+from safetensors.torch import save_file
+
 from razorbench import policy
 from razorbench.errors import FileDamaged
 from razorbench.faces import spaces
-from safetensors.torch import save_file
 
 
 @pytest.fixture

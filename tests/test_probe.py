@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from conftest import SKILLS, TASKS, task
+
 from razorbench import probe
 from razorbench.divergence import Gaussian
 from razorbench.errors import FileDamaged

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import METHODS, TINY, TINY_METHOD, compose
+
 from razorbench.episodes import Episodes
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.method import Budget, TaskHandle
@@ -95,7 +96,9 @@ def test_running_again_does_no_work_and_elsewhere_gives_the_same(outcome, tmp_pa
         assert (elsewhere.path / file).read_bytes() == (done.path / file).read_bytes()
 
 
-@pytest.mark.parametrize("change", ["seed=1", "eval.episodes=5", "budget.gradient_steps=100", "demos=detour", "method.learning_rate=2e-4", "task.reward=shaped"])
+@pytest.mark.parametrize(
+    "change", ["seed=1", "eval.episodes=5", "budget.gradient_steps=100", "demos=detour", "method.learning_rate=2e-4", "task.reward=shaped"]
+)
 def test_whatever_decides_the_result_decides_the_folder(change):
     spec, _ = compose("task=pick_place", "method=sft", *TINY)
     other, _ = compose("task=pick_place", "method=sft", *TINY, change)
@@ -122,7 +125,7 @@ def test_snapshots_are_geometric_from_the_first_update_to_the_last():
 
 
 def test_divergence_of_training_stops_the_run_without_a_record(tmp_path):
-    with pytest.raises(NotFinite, match="at gradient step|at update"):
+    with pytest.raises(NotFinite, match=r"at (gradient step|update)"):
         do(tmp_path, "sft", "method.learning_rate=1e30", "method.epochs=20")
     assert not list(tmp_path.rglob("record.json"))
     assert not do(tmp_path, "frozen").record["score"]

@@ -3,6 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from razorbench.episodes import Episodes
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.store import REQUIRED, SCHEMA, RunFolder, digest, read_curve, read_record

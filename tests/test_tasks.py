@@ -5,6 +5,7 @@ from importlib.resources import as_file, files
 import numpy as np
 import pytest
 from conftest import SKILLS, TASKS, task
+
 from razorbench.engine import Engine
 from razorbench.evaluate import Cell, play, play_expert
 from razorbench.faces import spaces
@@ -91,9 +92,7 @@ def test_golden_trajectory(name):
 
 
 def test_demonstration_styles_differ_visibly():
-    direct, detour = (
-        play_expert([Cell(task("pick_place"), Split.SELECT, np.arange(100))], style, keep=True) for style in ("direct", "detour")
-    )
+    direct, detour = (play_expert([Cell(task("pick_place"), Split.SELECT, np.arange(100))], style, keep=True) for style in ("direct", "detour"))
     assert detour.length.mean() > 1.4 * direct.length.mean()
     heights = [played.pairs()[0][:, 2].max() * 0.15 + 0.15 for played in (direct, detour)]
     assert heights[1] > heights[0] + 0.02

@@ -8,6 +8,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 from conftest import TINY, TINY_METHOD, task
+
 from razorbench.cli import main
 
 

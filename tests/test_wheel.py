@@ -6,6 +6,7 @@ import venv
 from pathlib import Path
 
 import pytest
+
 import razorbench
 
 ROOT = Path(razorbench.__file__).parents[1]

@@ -1,0 +1,104 @@
+"""Writes the figures of README.md from the shipped card and from records, so that none is typed.
+
+`python -m razorbench.readme README.md baselines/results` does it; a test says when it has to be done again.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from scipy import stats
+
+from razorbench import base
+from razorbench.show import interval, report
+from razorbench.store import read_record
+
+
+def section(text: str, name: str, content: str) -> str:
+    """Return the text with what stands between the marks of a section replaced."""
+    pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
+
+
+def base_table(card: Mapping[str, Any]) -> str:
+    """Success of a base policy on SELECT starts, from its card."""
+    lines = [
+        f"Base policy `{card['id']}`, trained in {card['trained_s']:.0f} s; success on 500 SELECT starts:",
+        "",
+        "| task | greedy | 95% | sampled | 95% |",
+        "|---|---|---|---|---|",
+    ]
+    for name, rates in card["success"]["select"].items():
+        greedy, sampled = rates["greedy"], rates["sampled"]
+        lines.append(f"| `{name}` | {greedy['rate']:.3f} | {interval(greedy['ci95'])} | {sampled['rate']:.3f} | {interval(sampled['ci95'])} |")
+    return "\n".join(lines)
+
+
+def runs_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Means over seeds with 95% Student intervals, per task, method and style."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault((record["task"], record["method"]["name"], record["method"]["demos"]), []).append(record)
+    lines = ["| task | method | runs | success | retention | forward KL, new task | score |", "|---|---|---|---|---|---|---|"]
+    for (task, method, _), members in sorted(groups.items()):
+        cells = [
+            mean([r["new_task"]["final"]["greedy"]["rate"] for r in members]),
+            mean([r["retention"]["value"] for r in members]),
+            mean([r["divergence"]["kl_forward"]["new"] for r in members]),
+            mean([r["score"] for r in members]),
+        ]
+        lines.append(f"| `{task}` | `{method}` | {len(members)} | " + " | ".join(cells) + " |")
+    walls = {name: [r["wall_s"] for r in records if r["method"]["name"] == name] for name in sorted({r["method"]["name"] for r in records})}
+    cost = "; ".join(f"`{name}` {min(values):.0f} to {max(values):.0f} s" for name, values in walls.items())
+    machine = records[0]["machine"]
+    lines += ["", f"Mean over seeds, 95% Student interval over seeds in brackets. A run took {cost} on {machine['cores']} cores ({machine['processor']})."]
+    return "\n".join(lines)
+
+
+def mean(values: Sequence[float]) -> str:
+    """Format a mean with its Student interval, if there are two values or more."""
+    average = sum(values) / len(values)
+    if len(values) < 2:
+        return f"{average:.2f}"
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    return f"{average:.2f} [{average - half:.2f}, {average + half:.2f}]"
+
+
+def example(record: Mapping[str, Any]) -> str:
+    """What a run prints at its end."""
+    console = Console(width=110, record=True, force_terminal=False, file=open("/dev/null", "w", encoding="utf-8"))
+    report(record, console)
+    text = "\n".join(line.rstrip() for line in console.export_text().splitlines())
+    return f"`make run` ends with\n\n```\n{text}\n```"
+
+
+def render(text: str, card: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
+    """Return README's text with its three sections written anew."""
+    shown = next(record for record in records if record["method"]["name"] == "ppo" and record["seed"] == 0)
+    for name, content in (("output", example(shown)), ("runs", runs_table(records)), ("base", base_table(card))):
+        text = section(text, name, content)
+    return text
+
+
+def load(results: Path) -> list[dict[str, Any]]:
+    """Read every record below a folder, in order of path."""
+    return [read_record(path) for path in sorted(results.rglob("record.json"))]
+
+
+def main() -> None:
+    """Rewrite README.md."""
+    from razorbench.config import registry
+
+    readme, results = Path(sys.argv[1]), Path(sys.argv[2])
+    with registry() as registered:
+        card = base.load(registered.item("base", "mlp"), 0).card
+    readme.write_text(render(readme.read_text(encoding="utf-8"), card, load(results)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
