@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
 import mujoco
 import numpy as np
 
+from razorbench.envs.posture import READY, posture
 from razorbench.task import Start, code_digest
 from razorbench.types import FloatArray, IntArray
 
@@ -30,10 +32,6 @@ SLOTS = (
 )
 """Instruction slots in use, by the skill that each asks for; the columns up to NUM_SLOTS are for users' tasks."""
 NUM_SLOTS = 20
-READY = np.array([0.0, -0.3, 0.0, -2.4, 0.0, 2.1, -np.pi / 4])
-TOOL_REGION = np.array([[0.30, -0.30, 0.05], [0.66, 0.30, 0.36]])
-"""Where episodes may start the tool, m; the range over which `Workcell.posture` is fitted."""
-
 _GEOM = mujoco.mjtGeom
 SHAPES: Mapping[str, tuple[Any, tuple[float, ...], float]] = {
     "cube": (_GEOM.mjGEOM_BOX, (0.02, 0.02, 0.02), 0.08),
@@ -114,7 +112,6 @@ class Workcell:
         self._qpos = {model.joint(i).name: model.jnt_qposadr[i] for i in range(model.njnt)}
         self._qpos0[:7] = READY
         self._qpos0[7:9] = FINGER_TRAVEL
-        self._posture = _fit_posture(model)
 
     def spec(self, variant: Variant, *, visual: bool = False) -> mujoco.MjSpec:
         """Return the editable model of a variant; `visual` keeps the geoms that are for the eye alone."""
@@ -147,9 +144,12 @@ class Workcell:
         """Return a variant with everything that is for the eye; its states are those of the physics model."""
         return self.spec(variant or Variant(), visual=True).compile()
 
+    @cache  # noqa: B019 - there is one workcell, and it lives as long as the program
     def fingerprint(self) -> str:
-        """Return a digest of the model file and of this module's code."""
-        return hashlib.sha256((_xml() + code_digest(Workcell)).encode()).hexdigest()
+        """Return a digest of the model and of all code and data that tasks share."""
+        shared = [code_digest(import_module(f"razorbench.envs.{name}")) for name in ("experts", "layout", "physics", "posture")]
+        weights = files("razorbench.envs").joinpath("posture.npy").read_bytes()
+        return hashlib.sha256("\n".join([_xml(), *shared]).encode() + weights).hexdigest()
 
     def readings(self, sensors: FloatArray, goal: FloatArray) -> Readings:
         """Name the sensors. sensors: (N, nsensordata), goal: (N, 4)."""
@@ -227,7 +227,7 @@ class Workcell:
         """Compose initial conditions at rest. tool, object, block: (N, 3); goal: (N, 4); yaw of the object and joints by name: (N,)."""
         n = len(tool)
         qpos = np.tile(self._qpos0, (n, 1))
-        qpos[:, :7] = self.posture(tool)
+        qpos[:, :7] = posture(tool)
         for name, place in (("object", object), ("block", block)):
             if place is not None:
                 at = self._qpos[name]
@@ -239,13 +239,6 @@ class Workcell:
             qpos[:, self._qpos[name]] = value
         return Start(np.concatenate([np.zeros((n, 1)), qpos, np.zeros((n, self.nv))], axis=1), goal)
 
-    def posture(self, tool: FloatArray) -> FloatArray:
-        """Joint angles (N, 7) that put the downward gripper at tool positions (N, 3), within a few millimetres."""
-        angles = np.zeros((len(tool), 7))
-        for column, weight in zip(_monomials(tool), self._posture, strict=True):
-            angles += column[:, None] * weight[None, :]
-        return angles
-
 
 @cache
 def workcell() -> Workcell:
@@ -256,41 +249,3 @@ def workcell() -> Workcell:
 @cache
 def _xml() -> str:
     return files("razorbench.envs").joinpath("workcell.xml").read_text(encoding="utf-8")
-
-
-def _monomials(tool: FloatArray) -> list[FloatArray]:
-    """All products of the scaled coordinates up to degree 4."""
-    middle, half = TOOL_REGION.mean(axis=0), np.ptp(TOOL_REGION, axis=0) / 2
-    x, y, z = ((tool - middle) / half).T
-    return [x**i * y**j * z**k for i in range(5) for j in range(5 - i) for k in range(5 - i - j)]
-
-
-def _fit_posture(model: mujoco.MjModel) -> FloatArray:
-    """Fit joint angles as polynomials of the tool position to damped least-squares inverse kinematics on a grid.
-
-    Rounded to 1e-6 rad, so that the linear algebra of different machines gives the same starts.
-    """
-    data = mujoco.MjData(model)
-    site = model.site("tool").id
-    down = np.array([0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, -1.0]).reshape(3, 3)
-    axes = [np.linspace(TOOL_REGION[0, i], TOOL_REGION[1, i], 5) for i in range(3)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    angles = np.empty((len(grid), 7))
-    jacobian = np.zeros((6, model.nv))
-    for row, target in enumerate(grid):
-        data.qpos[:7] = READY
-        for _ in range(20):
-            mujoco.mj_kinematics(model, data)
-            mujoco.mj_comPos(model, data)
-            matrix = data.site_xmat[site].reshape(3, 3)
-            twist = 0.5 * sum(np.cross(matrix[:, i], down[:, i]) for i in range(3))
-            error = np.concatenate([target - data.site_xpos[site], twist])
-            mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], site)
-            j = jacobian[:, :7]
-            # The second term pulls the null space towards the ready posture.
-            inverse = j.T @ np.linalg.inv(j @ j.T + 1e-6 * np.eye(6))
-            data.qpos[:7] += inverse @ error + 0.2 * (np.eye(7) - inverse @ j) @ (READY - data.qpos[:7])
-        angles[row] = data.qpos[:7]
-    features = np.stack(_monomials(grid), axis=1)
-    fitted: FloatArray = np.linalg.lstsq(features, angles, rcond=None)[0]
-    return np.round(fitted, 6)

@@ -28,6 +28,7 @@ Other commands (each has --help):
   razorbench list        what there is: tasks, skills, methods, bases, budgets
   razorbench pretrain    make a base policy anew and compare it with the shipped one
   razorbench video       films of base and tuned policy, from a run's folder
+  razorbench bench       speed on this machine, against the raw rate of the physics
 
 Exit codes: 0 good, 1 a run failed, 2 wrong use. `python -m razorbench` and `razorbench` are the same program.
 """
@@ -54,7 +55,7 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(HELP, end="", file=sys.stderr)
         return 2
-    commands = {"list": _list, "pretrain": _pretrain, "video": _video}
+    commands = {"list": _list, "pretrain": _pretrain, "video": _video, "bench": _bench}
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
@@ -162,4 +163,22 @@ def _video(arguments: list[str]) -> int:
     with config.registry(options.config_dir) as registry:
         for path in film(options.run, registry.recorded, options.format, options.episodes):
             print(path)
+    return 0
+
+
+def _bench(arguments: list[str]) -> int:
+    parser = _Parser(prog="razorbench bench", description="Measure the engine, PPO and an evaluation against the raw rate of mujoco.rollout.")
+    parser.add_argument("--num-envs", type=int, default=128, help="environments in the batch")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds to take medians over")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args(arguments)
+    if options.num_envs < 1 or options.rounds < 1:
+        raise UsageError(f"--num-envs is {options.num_envs} and --rounds is {options.rounds}: both must be 1 or more")
+
+    from razorbench import base, config, show
+    from razorbench.bench import bench
+
+    with config.registry() as registry:
+        task, ppo, recipe = registry.item("task", "pick_place"), registry.item("method", "ppo"), registry.item("base", "mlp")
+    show.bench(bench(base.load(recipe, 0), task, ppo, options.num_envs, options.rounds), options.json)
     return 0

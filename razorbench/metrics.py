@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from razorbench.types import BoolArray, FloatArray
 
@@ -26,7 +26,7 @@ def wilson(successes: int, episodes: int, confidence: float = 0.95) -> tuple[flo
     """Wilson score interval of a proportion (Wilson 1927), clipped to [0, 1]."""
     if episodes == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     p, n = successes / episodes, episodes
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)

@@ -59,7 +59,7 @@ def critic_parameters(policy: ActorCriticPolicy) -> list[nn.Parameter]:
 
 def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
     """Return Adam over the actor, log-std included, that keeps the log-std in its range after every step."""
-    optimizer = torch.optim.Adam(actor_parameters(policy), lr=learning_rate, eps=1e-5)
+    optimizer = torch.optim.Adam(actor_parameters(policy), lr=learning_rate, eps=1e-5, fused=True)
 
     def clamp(*_: Any) -> None:
         policy.log_std.data.clamp_(*LOG_STD_RANGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from razorbench.base import Recipe, read_card
-from razorbench.plots import summary
 from razorbench.run import Outcome, RunSpec, Watcher
 from razorbench.run import Progress as RunProgress
 
@@ -78,6 +78,8 @@ def finished(outcome: Outcome) -> None:
     picture = outcome.path / "plots" / "summary.png"
     if outcome.worked or not picture.exists():
         picture.parent.mkdir(exist_ok=True)
+        from razorbench.plots import summary
+
         summary(outcome.record, outcome.curve, picture)
     if not outcome.worked:
         console.print("This run is already done; nothing was run again.")
@@ -150,6 +152,22 @@ def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
     if low:
         console.print(f"below 0.95: {', '.join(low)}")
     return 1 if low else 0
+
+
+def bench(measured: Mapping[str, Any], as_json: bool) -> None:
+    """Print what `razorbench bench` measured."""
+    if as_json:
+        print(json.dumps(measured, indent=2))
+        return
+    median = measured["median"]
+    table = Table(title=f"{measured['num_envs']} environments, {measured['threads']} threads, medians of {measured['rounds']} rounds", title_justify="left")
+    for column in ("", "decisions/s", "over raw"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("raw mujoco.rollout", f"{median['raw_per_s']:,.0f}", "1.00")
+    table.add_row("batch engine", f"{median['engine_per_s']:,.0f}", f"{median['engine_over_raw']:.2f}")
+    table.add_row("PPO, update included", f"{median['ppo_per_s']:,.0f}", f"{median['ppo_over_raw']:.2f}")
+    console.print(table)
+    console.print(f"evaluating the new task and every original skill, 100 episodes each: {median['evaluation_s']:.1f} s")
 
 
 def estimate(value: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +79,13 @@ class Stepper:
 
     @property
     def state(self) -> FloatArray:
-        """Physics states (N, nstate), for rendering."""
+        """Physics states (N, nstate)."""
         return self._rows.state
+
+    @property
+    def readings(self) -> Any:
+        """The world's named readings of the environments as they are now."""
+        return self._engine.world.readings(self._rows.sensors, self._rows.goal)
 
     def _fresh(self, index: IntArray) -> Rows:
         self._episode[index] += 1
