@@ -147,6 +147,15 @@ class TaskHandle:
                 hook.remove()
 
 
+@contextmanager
+def saying_where(place: str) -> Iterator[None]:
+    """Put the place in front of the message of a NotFinite that is raised in the block."""
+    try:
+        yield
+    except NotFinite as error:
+        raise NotFinite(f"{place}: {error}") from error
+
+
 class _CountedVecEnv(TaskVecEnv):
     def __init__(self, handle: TaskHandle, num_envs: int, seed: int) -> None:
         super().__init__(handle.task, num_envs, seed=seed, threads=handle.threads)
@@ -155,3 +164,7 @@ class _CountedVecEnv(TaskVecEnv):
     def step_async(self, actions: FloatArray) -> None:
         self._handle.charge("env_steps", self.num_envs)
         super().step_async(actions)
+
+    def step_wait(self) -> tuple[FloatArray, FloatArray, Any, list[dict[str, Any]]]:
+        with saying_where(f"env step {self._handle.used.env_steps}"):
+            return super().step_wait()

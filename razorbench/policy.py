@@ -6,7 +6,6 @@ not depend on how many others there are.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,18 +32,15 @@ CRITIC = (128, 128)
 
 def build(observation_space: Box, action_space: Box, size: str) -> ActorCriticPolicy:
     """Return a freshly initialised policy: diagonal Gaussian, state-independent log-std, separate critic."""
-    return ActorCriticPolicy(observation_space, action_space, lambda _: 1e-3, **policy_kwargs(size))
-
-
-def policy_kwargs(size: str) -> dict[str, Any]:
-    """Return what Stable-Baselines3 needs to build the same policy."""
-    return {"net_arch": {"pi": list(SIZES[size]), "vf": list(CRITIC)}, "activation_fn": nn.ReLU, "log_std_init": -1.5}
+    return _assemble(observation_space, action_space, {"pi": list(SIZES[size]), "vf": list(CRITIC)})
 
 
 def clone(policy: ActorCriticPolicy) -> ActorCriticPolicy:
-    """Return an independent copy with every parameter trainable."""
-    twin = copy.deepcopy(policy)
-    return twin.requires_grad_(True)
+    """Return an independent copy with every parameter trainable; draws nothing from torch's global generator."""
+    with torch.random.fork_rng(devices=[]):
+        twin = _assemble(policy.observation_space, policy.action_space, policy.net_arch)
+    twin.load_state_dict(policy.state_dict())
+    return twin
 
 
 def actor_parameters(policy: ActorCriticPolicy) -> list[nn.Parameter]:
@@ -111,7 +107,8 @@ def load(path: Path, observation_space: Box, action_space: Box, size: str) -> Ac
 
     Raises FileDamaged if the file is missing, is no safetensors file, or holds other parameters than this size has.
     """
-    policy = build(observation_space, action_space, size)
+    with torch.random.fork_rng(devices=[]):
+        policy = build(observation_space, action_space, size)
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
@@ -127,6 +124,10 @@ def load(path: Path, observation_space: Box, action_space: Box, size: str) -> Ac
         raise FileDamaged(f"policy {path} holds NaN or infinite parameters: it cannot be used; restore it or rebuild it")
     policy.load_state_dict(tensors)
     return policy.eval()
+
+
+def _assemble(observation_space: Box, action_space: Box, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:
+    return ActorCriticPolicy(observation_space, action_space, lambda _: 1e-3, net_arch=net_arch, activation_fn=nn.ReLU, log_std_init=-1.5)
 
 
 def _mean(policy: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from razorbench.base import Base
 from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
 from razorbench.evaluate import Cell, play_policy
-from razorbench.method import Budget, Method, TaskHandle, Used
+from razorbench.method import Budget, Method, TaskHandle, Used, saying_where
 from razorbench.metrics import Estimate, forgetting_and_retention, score
 from razorbench.store import PROTOCOL, SCHEMA, RunFolder, digest, read_curve, read_record
 from razorbench.task import SPLIT_SIZES, Split, Task
@@ -161,7 +161,7 @@ class _Run:
         if not self.schedule:
             self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
         if update in self.schedule:
-            with self._measuring():
+            with self._measuring(), saying_where(f"measuring after update {update}"):
                 self._snapshot(policy, update, f"update{update}")
                 self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(policy, path))
         self.watch(Progress(update, total, self.handle.used, self.success, metrics))
@@ -283,8 +283,12 @@ class _Run:
 
 
 def snapshot_schedule(total: int, count: int) -> set[int]:
-    """Update numbers to measure at: geometric from the first update to the last, at most `count` of them."""
-    return {round(update) for update in np.geomspace(1, total, min(count, total))} | {1, total}
+    """Update numbers to measure at: `count` of them, or all, geometric from the first update to the last."""
+    updates = [1]
+    while len(updates) < min(count, total):
+        here, left = updates[-1], min(count, total) - len(updates)
+        updates.append(max(here + 1, round(here * (total / here) ** (1 / left))))
+    return {*updates, total}
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, Any]:

@@ -94,8 +94,9 @@ def test_golden_trajectory(name):
 def test_demonstration_styles_differ_visibly():
     direct, detour = (play_expert([Cell(task("pick_place"), Split.SELECT, np.arange(100))], style, keep=True) for style in ("direct", "detour"))
     assert detour.length.mean() > 1.4 * direct.length.mean()
-    heights = [played.pairs()[0][:, 2].max() * 0.15 + 0.15 for played in (direct, detour)]
-    assert heights[1] > heights[0] + 0.02
+    # On the way the detour keeps to the left of the goal; columns 19 to 21 are the goal seen from the tool.
+    sides = [np.percentile(-played.pairs()[0][:, 20] * 0.15, 90) for played in (direct, detour)]
+    assert sides[1] > sides[0] + 0.04
 
 
 def test_random_actions_do_not_break_the_physics():

@@ -1,5 +1,6 @@
 """The wheel works from anywhere, beside a user's own envs/ and conf/."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -27,13 +28,14 @@ def test_wheel(tmp_path):
     packages = next((place / "lib").glob("python*")) / "site-packages"
     (packages / "dependencies.pth").write_text(str(Path(site).parent) + "\n")
     project = tmp_path / "project"
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     for folder in ("envs", "conf", "baselines"):
         (project / folder).mkdir(parents=True)
         (project / folder / "__init__.py").write_text("raise RuntimeError('the user own package was imported')\n")
     tiny = ["eval.snapshots=2", "eval.episodes=4", "eval.skill_episodes=2", "budget.demo_episodes=8", "budget.gradient_steps=20"]
     for command in (["list"], ["task=pick_place", "method=sft", *tiny], ["-m", "task=pick_place", "method=sft,frozen", *tiny]):
-        done = subprocess.run([python, "-m", "razorbench", *command], cwd=project, capture_output=True, text=True, check=False)
+        done = subprocess.run([python, "-m", "razorbench", *command], cwd=project, env=clean, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    where = subprocess.run([python, "-c", "import razorbench; print(razorbench.__file__)"], cwd=project, capture_output=True, text=True, check=True).stdout
-    assert str(place) in where
+    where = [python, "-c", "import razorbench; print(razorbench.__file__)"]
+    assert str(place) in subprocess.run(where, cwd=project, env=clean, capture_output=True, text=True, check=True).stdout
     assert len(list(project.rglob("record.json"))) == 2
