@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
+from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
@@ -149,7 +150,7 @@ class Workcell:
         """Return a digest of the model and of all code and data that tasks share."""
         shared = [code_digest(import_module(f"razorbench.envs.{name}")) for name in ("experts", "layout", "physics", "posture")]
         weights = files("razorbench.envs").joinpath("posture.npy").read_bytes()
-        return hashlib.sha256("\n".join([_xml(), *shared]).encode() + weights).hexdigest()
+        return hashlib.sha256("\n".join([_physics_xml(), *shared]).encode() + weights).hexdigest()
 
     def readings(self, sensors: FloatArray, goal: FloatArray) -> Readings:
         """Name the sensors. sensors: (N, nsensordata), goal: (N, 4)."""
@@ -249,3 +250,15 @@ def workcell() -> Workcell:
 @cache
 def _xml() -> str:
     return files("razorbench.envs").joinpath("workcell.xml").read_text(encoding="utf-8")
+
+
+def _physics_xml() -> str:
+    """The model file without what is for the eye alone, and without comments."""
+    root = ElementTree.fromstring(_xml())
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in ("visual", "asset", "light", "camera") or child.get("class") == "eye":
+                parent.remove(child)
+            for attribute in ("rgba", "material"):
+                child.attrib.pop(attribute, None)
+    return ElementTree.canonicalize(ElementTree.tostring(root, encoding="unicode"), strip_text=True)
