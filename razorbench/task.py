@@ -39,6 +39,7 @@ class World(Protocol):
     instruction: slice
     """Columns of the observation that hold the one-hot instruction."""
     goal_size: int
+    """Numbers in a goal, at least three: the first three are a place, m."""
     start_uniforms: int
     substeps: int
 

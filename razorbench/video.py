@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -30,37 +32,55 @@ _HOLD = 10
 
 
 class Camera:
-    """Draws physics states of a task. Raises UsageError if no OpenGL library is found."""
+    """Draws physics states of a task. Raises UsageError if no OpenGL library is found.
+
+    The context is made here and not by `mujoco.Renderer`, which takes its choice of library when mujoco is imported.
+    """
 
     def __init__(self, task: Task, width: int = WIDTH, height: int = HEIGHT) -> None:
-        # EGL needs no display; a user's own choice is respected, and other systems choose well by themselves.
-        if sys.platform == "linux":
-            os.environ.setdefault("MUJOCO_GL", "egl")
-        import mujoco
-
-        model = task.world.visual_model(task.variant)
-        self._model, self._data = model, mujoco.MjData(model)
+        self._model = task.world.visual_model(task.variant)
+        self._data = mujoco.MjData(self._model)
+        self._rectangle = mujoco.MjrRect(0, 0, width, height)
         try:
-            self._renderer = mujoco.Renderer(model, height, width)
+            self._gl = _gl_context(width, height)
+            self._gl.make_current()
+            self._drawing = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
         except Exception as error:
             raise UsageError(
                 f"no OpenGL library could draw here (MUJOCO_GL={os.environ.get('MUJOCO_GL', 'unset')}): install one, as in "
                 "`apt-get install libegl1 libgl1-mesa-dri`, or `libosmesa6` with MUJOCO_GL=osmesa"
             ) from error
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
+        self._scene, self._options = mujoco.MjvScene(self._model, maxgeom=1000), mujoco.MjvOption()
+        self._view = mujoco.MjvCamera()
+        self._view.type, self._view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._model.camera("front").id
 
-    def picture(self, state: FloatArray) -> Picture:
-        """Return a picture (H, W, 3) of a physics state (nstate,)."""
-        import mujoco
-
+    def picture(self, state: FloatArray, mark: FloatArray | None = None) -> Picture:
+        """Return a picture (H, W, 3) of a physics state (nstate,), with a green ball at a place (3,) to mark."""
         mujoco.mj_setState(self._model, self._data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         mujoco.mj_forward(self._model, self._data)
-        self._renderer.update_scene(self._data, camera="front")
-        drawn: Picture = self._renderer.render()
-        return drawn
+        self._gl.make_current()
+        mujoco.mjv_updateScene(self._model, self._data, self._options, None, self._view, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene)
+        if mark is not None:
+            ball = self._scene.geoms[self._scene.ngeom]
+            green = np.array([0.2, 0.8, 0.3, 0.6], dtype=np.float32)
+            mujoco.mjv_initGeom(ball, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, 0.012), mark, np.eye(3).ravel(), green)
+            self._scene.ngeom += 1
+        mujoco.mjr_render(self._rectangle, self._scene, self._drawing)
+        pixels = np.empty((self._rectangle.height, self._rectangle.width, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(pixels, None, self._rectangle, self._drawing)
+        return pixels[::-1]
 
     def close(self) -> None:
         """Free the OpenGL context."""
-        self._renderer.close()
+        self._drawing.free()
+        self._gl.free()
+
+
+def _gl_context(width: int, height: int) -> Any:
+    """Return an off-screen context: by MUJOCO_GL if it is set, else EGL on Linux, which needs no display, else MuJoCo's own choice."""
+    library = os.environ.get("MUJOCO_GL") or ("egl" if sys.platform == "linux" else "rendering.classic.gl_context")
+    return importlib.import_module(f"mujoco.{library}").GLContext(width, height)
 
 
 def film(folder: Path, spec_of: Callable[[Mapping[str, Any]], RunSpec], kind: str, episodes: int) -> list[Path]:
@@ -97,14 +117,15 @@ def _take(task: Task, policy: ActorCriticPolicy, start: int, camera: Camera, tit
     engine = Engine([task], threads=0)
     which = np.zeros(1, dtype=np.int64)
     rows = engine.rows(which, task.starts(Split.TEST, np.array([start])))
-    yield _caption(camera.picture(rows.state[0]), title, "")
+    goal = rows.goal[0, :3]
+    yield _caption(camera.picture(rows.state[0], goal), title, "")
     for _ in range(task.horizon):
         engine.step(rows, distribution(policy, engine.observe(rows)).mode())
         solved = bool(engine.success(rows)[0])
-        yield _caption(camera.picture(rows.state[0]), title, "solved" if solved else "")
+        yield _caption(camera.picture(rows.state[0], goal), title, "solved" if solved else "")
         if solved:
             return
-    yield _caption(camera.picture(rows.state[0]), title, "not solved")
+    yield _caption(camera.picture(rows.state[0], goal), title, "not solved")
 
 
 def _caption(picture: Picture, title: str, verdict: str) -> Picture:
