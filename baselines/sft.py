@@ -48,6 +48,7 @@ class SFT:
         total = min(self.epochs * per_epoch, budget.gradient_steps)
         policy = clone(base)
         optimizer = actor_optimizer(policy, self.learning_rate)
+        parameters = actor_parameters(policy)
         order = np.empty(0, dtype=np.int64)
         for update in range(1, total + 1):
             if len(order) < batch:
@@ -56,7 +57,7 @@ class SFT:
             loss = -log_likelihood(policy, observations[index], actions[index]).mean()
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(actor_parameters(policy), self.max_grad_norm)
+            torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
             optimizer.step()
             task.update(policy, update, total, loss=loss.item())
         return policy

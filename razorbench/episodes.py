@@ -41,7 +41,9 @@ class Episodes:
 
     def success(self, policy: str, task: str, split: str, mode: str = "greedy", first: int | None = None) -> BoolArray:
         """Return success per start, in order of start index, (E,); `first` keeps the starts below it."""
-        chosen = [(row[4], row[5]) for row in self.rows if row[:4] == (policy, task, split, mode) and (first is None or row[4] < first)]
+        # The policy's name alone rules out nearly every row.
+        mine = (row for row in self.rows if row[0] == policy and row[1] == task)
+        chosen = [(row[4], row[5]) for row in mine if row[2:4] == (split, mode) and (first is None or row[4] < first)]
         return np.array([solved for _, solved in sorted(chosen)], dtype=bool)
 
     def write(self, path: Path) -> None:

@@ -110,9 +110,8 @@ class TaskHandle:
         for name, value in metrics.items():
             if not np.isfinite(value):
                 raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
-        for name, parameter in policy.named_parameters():
-            if not bool(torch.isfinite(parameter).all()):
-                raise NotFinite(f"parameter {name} is not finite at update {update}: training diverged; lower the learning rate")
+        if not all_finite(list(policy.parameters())):
+            raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
         if self.on_update is not None:
             self.on_update(policy, update, total, metrics)
 
@@ -131,7 +130,7 @@ class TaskHandle:
 
         def check(optimizer: torch.optim.Optimizer, *_: Any) -> None:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            if gradients and not all(bool(torch.isfinite(norm)) for norm in torch._foreach_norm(gradients)):
+            if not all_finite(gradients):
                 raise NotFinite(
                     f"gradient of the loss is not finite at gradient step {self.used.gradient_steps + 1}: training diverged; lower the learning rate"
                 )
@@ -145,6 +144,11 @@ class TaskHandle:
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def all_finite(tensors: list[torch.Tensor]) -> bool:
+    """Whether no element is NaN or infinite, by the norms of all tensors at once."""
+    return not tensors or bool(torch.isfinite(torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors]))).all())
 
 
 @contextmanager

@@ -32,13 +32,12 @@ CRITIC = (128, 128)
 
 def build(observation_space: Box, action_space: Box, size: str) -> ActorCriticPolicy:
     """Return a freshly initialised policy: diagonal Gaussian, state-independent log-std, separate critic."""
-    return _assemble(observation_space, action_space, {"pi": list(SIZES[size]), "vf": list(CRITIC)})
+    return _assemble(observation_space, action_space, _net_arch(size), ortho_init=True)
 
 
 def clone(policy: ActorCriticPolicy) -> ActorCriticPolicy:
     """Return an independent copy with every parameter trainable; draws nothing from torch's global generator."""
-    with torch.random.fork_rng(devices=[]):
-        twin = _assemble(policy.observation_space, policy.action_space, policy.net_arch)
+    twin = _blank(policy.observation_space, policy.action_space, policy.net_arch)
     twin.load_state_dict(policy.state_dict())
     return twin
 
@@ -107,8 +106,7 @@ def load(path: Path, observation_space: Box, action_space: Box, size: str) -> Ac
 
     Raises FileDamaged if the file is missing, is no safetensors file, or holds other parameters than this size has.
     """
-    with torch.random.fork_rng(devices=[]):
-        policy = build(observation_space, action_space, size)
+    policy = _blank(observation_space, action_space, _net_arch(size))
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
@@ -126,8 +124,20 @@ def load(path: Path, observation_space: Box, action_space: Box, size: str) -> Ac
     return policy.eval()
 
 
-def _assemble(observation_space: Box, action_space: Box, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:
-    return ActorCriticPolicy(observation_space, action_space, lambda _: 1e-3, net_arch=net_arch, activation_fn=nn.ReLU, log_std_init=-1.5)
+def _net_arch(size: str) -> dict[str, list[int]]:
+    return {"pi": list(SIZES[size]), "vf": list(CRITIC)}
+
+
+def _blank(observation_space: Box, action_space: Box, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:
+    """A policy whose parameters are about to be overwritten: quickly made, and nothing drawn from torch's global generator."""
+    with torch.random.fork_rng(devices=[]):
+        return _assemble(observation_space, action_space, net_arch, ortho_init=False)
+
+
+def _assemble(observation_space: Box, action_space: Box, net_arch: dict[str, list[int]], *, ortho_init: bool) -> ActorCriticPolicy:
+    return ActorCriticPolicy(
+        observation_space, action_space, lambda _: 1e-3, net_arch=net_arch, activation_fn=nn.ReLU, log_std_init=-1.5, ortho_init=ortho_init
+    )
 
 
 def _mean(policy: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:
