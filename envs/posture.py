@@ -77,4 +77,4 @@ def fit(model: mujoco.MjModel) -> FloatArray:
 if __name__ == "__main__":
     from razorbench.envs.physics import workcell
 
-    np.save(sys.argv[1], fit(workcell().model(None)))
+    np.save(sys.argv[1], fit(workcell().model(None)))  # type: ignore[has-type] # the import is a circle

@@ -215,7 +215,8 @@ class _Run:
         before = {skill: self.episodes.success("base", skill, "test", first=n) for skill in skills}
         after = {skill: self.episodes.success(label, skill, "test", first=n) for skill in skills}
         forgot, kept = forgetting_and_retention(before, after, self._bootstrap(label))
-        self.success = float(self.episodes.success(label, spec.task.name, "test").mean())
+        # What is watched while a run goes on may sway a person's choices, so it is SELECT, never TEST.
+        self.success = float(self.episodes.success(label, spec.task.name, "select").mean())
         self.curve.append(
             {
                 "update": update,
@@ -228,7 +229,7 @@ class _Run:
             }
         )
         log.info(
-            "update %d: new task %.2f, retention %s, forward KL %.3f",
+            "update %d: new task (SELECT) %.2f, retention %s, forward KL %.3f",
             update,
             self.success,
             "undefined" if kept is None else f"{kept.value:.2f}",
