@@ -147,8 +147,8 @@ class TaskHandle:
 
 
 def all_finite(tensors: list[torch.Tensor]) -> bool:
-    """Whether no element is NaN or infinite, by the norms of all tensors at once."""
-    return not tensors or bool(torch.isfinite(torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors]))).all())
+    """Whether no element is NaN or infinite, by the largest element of each."""
+    return not tensors or bool(torch.isfinite(torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors], ord=float("inf")))).all())
 
 
 @contextmanager

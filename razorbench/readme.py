@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def mean(values: Sequence[float]) -> str:
 
 def example(record: Mapping[str, Any]) -> str:
     """What a run prints at its end."""
-    console = Console(width=110, record=True, force_terminal=False, file=open("/dev/null", "w", encoding="utf-8"))
+    console = Console(width=110, record=True, force_terminal=False, file=io.StringIO())
     report(record, console)
     text = "\n".join(line.rstrip() for line in console.export_text().splitlines())
     return f"`make run` ends with\n\n```\n{text}\n```"

@@ -30,7 +30,8 @@ def test_film(run_folder, kind, capsys):
     paths = capsys.readouterr().out.split()
     assert len(paths) == 2
     for path in paths:
-        frames = [frame for frame in imageio.get_reader(path)]
+        with imageio.get_reader(path) as reader:
+            frames = [frame for frame in reader]
         assert len(frames) > 5
         assert np.std(frames[0]) > 20
         assert any(not np.array_equal(frames[0], frame) for frame in frames)
