@@ -1,5 +1,6 @@
 """Films; they need an OpenGL library, and say so where there is none."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ def run_folder(tmp_path_factory):
     return next(results.rglob("record.json")).parent
 
 
+# imageio leaves the pipes of its mp4 reader and writer to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.gl
 @pytest.mark.parametrize("kind", ["gif", "mp4"])
 def test_film(run_folder, kind, capsys):
@@ -35,6 +38,7 @@ def test_film(run_folder, kind, capsys):
         assert len(frames) > 5
         assert np.std(frames[0]) > 20
         assert any(not np.array_equal(frames[0], frame) for frame in frames)
+    gc.collect()
 
 
 @pytest.mark.gl
