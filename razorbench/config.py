@@ -42,7 +42,7 @@ class Registry:
     """What is registered: the yaml files of the conf folders."""
 
     def __init__(self, searchpath: str | None) -> None:
-        self._extra = [f"hydra.searchpath=[file://{Path(searchpath).resolve()}]"] if searchpath else []
+        self._extra = _finding(searchpath)
 
     def compose(self, overrides: list[str]) -> DictConfig:
         """Return the configuration of a run, Hydra's own part included; every fault in it is a UsageError of one sentence."""
@@ -183,13 +183,17 @@ def combinations(overrides: list[str], multirun: bool) -> list[list[str]]:
 def hand_over(job: Callable[[DictConfig], None], overrides: list[str], multirun: bool, searchpath: str | None) -> None:
     """Let Hydra run the job for every combination; a job's failure is written into its run's folder."""
     GlobalHydra.instance().clear()
-    extra = [f"hydra.searchpath=[file://{Path(searchpath).resolve()}]"] if searchpath else []
     before = sys.argv
-    sys.argv = ["razorbench", *(["--multirun"] if multirun else []), *extra, *overrides]
+    sys.argv = ["razorbench", *(["--multirun"] if multirun else []), *_finding(searchpath), *overrides]
     try:
         hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job))()
     finally:
         sys.argv = before
+
+
+def _finding(searchpath: str | None) -> list[str]:
+    """The override that lets Hydra find a user's own conf folder."""
+    return [f"hydra.searchpath=[file://{Path(searchpath).resolve()}]"] if searchpath else []
 
 
 def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:

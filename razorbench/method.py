@@ -9,13 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.evaluate import Cell, play_expert
-from razorbench.faces import TaskVecEnv, spaces
+from razorbench.faces import TaskVecEnv
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray, IntArray
 
@@ -83,11 +82,6 @@ class TaskHandle:
     threads: int | None = None
     on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
     used: Used = field(default_factory=Used)
-
-    @property
-    def spaces(self) -> tuple[Box, Box]:
-        """Observation and action space."""
-        return spaces(self.task)
 
     def envs(self, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:
         """Return TRAIN environments whose steps are counted."""

@@ -35,11 +35,12 @@ class RunFolder:
         self.hash = run_hash
 
     def open(self) -> None:
-        """Make the folder; raises UsageError if that is impossible."""
+        """Make the folder and forget why an earlier try failed; raises UsageError if that is impossible."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+            (self.path / "failed.txt").unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(f"results={self.path.parents[2]}: cannot write there ({error.strerror}); choose a writable folder with results=DIR") from error
 

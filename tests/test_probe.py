@@ -3,7 +3,6 @@ import pytest
 from conftest import SKILLS, TASKS, task
 
 from razorbench import probe
-from razorbench.divergence import Gaussian
 from razorbench.errors import FileDamaged
 from razorbench.policy import actor_parameters, clone, distribution
 
@@ -82,15 +81,3 @@ def test_damaged_files_are_refused(base, tmp_path):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(FileDamaged):
         probe.load(path)
-
-
-def test_chain_rule_on_a_tiny_process():
-    # Two steps, two actions (facts of the chain rule): 0.223144 + 0.5 * 0.510826 = 0.478556.
-    def kl(p, q):
-        return float(np.sum(p * np.log(np.array(p) / np.array(q))))
-
-    first, second = kl([0.5, 0.5], [0.8, 0.2]), kl([0.5, 0.5], [0.9, 0.1])
-    trajectories = kl([0.25, 0.25, 0.25, 0.25], [0.72, 0.08, 0.1, 0.1])
-    assert first + 0.5 * second == pytest.approx(0.478556, abs=1e-6)
-    assert trajectories == pytest.approx(0.478556, abs=1e-6)
-    assert Gaussian(np.zeros((1, 1)), np.zeros(1)).kl(Gaussian(np.zeros((1, 1)), np.zeros(1)))[0] == 0.0
