@@ -11,9 +11,9 @@ from scipy.special import ndtri
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
-from razorbench.engine import Engine, Rows
+from razorbench.engine import Engine
 from razorbench.policy import distribution
-from razorbench.task import Split, Task, stack_starts
+from razorbench.task import Split, Start, Task, stack_starts
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 WIDTH = 512
@@ -64,37 +64,41 @@ class Played:
         return self.observations[step, episode], self.actions[step, episode], episode
 
 
-Act = Callable[[Engine, Rows, FloatArray, IntArray, IntArray], FloatArray]
-"""(engine, rows, observations (N, O), episode numbers (N,), decisions made so far (N,)) to actions (N, A)."""
+Act = Callable[[Engine, IntArray, FloatArray, IntArray, IntArray], FloatArray]
+"""(engine, slots (N,), observations (N, O), episode numbers (N,), decisions made so far (N,)) to actions (N, A)."""
 
 
 def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | None = None) -> Played:
     """Play every episode of the cells to success or to its task's horizon."""
-    engine = Engine([cell.task for cell in cells], threads)
     which = np.concatenate([np.full(len(cell.index), k) for k, cell in enumerate(cells)])
     start = np.concatenate([np.asarray(cell.index) for cell in cells])
     horizon = np.array([cell.task.horizon for cell in cells])[which]
-    total, world = len(which), engine.world
+    total, size = len(which), min(len(which), WIDTH)
+    engine = Engine([cell.task for cell in cells], size, threads)
     success, length = np.zeros(total, dtype=bool), np.zeros(total, dtype=np.int64)
-    observations = np.empty((horizon.max(), total, world.observation_size), np.float32) if keep else None
-    actions = np.empty((horizon.max(), total, world.action_size), np.float32) if keep else None
-    rows, live, begun = _begin(engine, cells, which[:0], start[:0]), np.zeros(0, dtype=np.int64), 0
-    while begun < total or len(live):
-        # Topping up in large portions keeps both the batch full and the joins few.
-        if begun < total and len(live) <= WIDTH // 2:
-            fresh = np.arange(begun, min(total, begun + WIDTH - len(live)))
-            rows = rows.join(_begin(engine, cells, which[fresh], start[fresh]))
-            live, begun = np.concatenate([live, fresh]), begun + len(fresh)
-        observation = engine.observe(rows)
-        action = np.clip(act(engine, rows, observation, live, length[live]), -1.0, 1.0)
+    observations = np.empty((horizon.max(), total, engine.world.observation_size), np.float32) if keep else None
+    actions = np.empty((horizon.max(), total, engine.world.action_size), np.float32) if keep else None
+    playing, begun = np.full(size, -1), 0  # the episode in each slot, -1 for none
+    while True:
+        # Topping up in large portions keeps both the batch full and the portions few.
+        free = np.flatnonzero(playing < 0)
+        if begun < total and 2 * len(free) >= size:
+            free = free[: total - begun]
+            playing[free] = fresh = np.arange(begun, begun + len(free))
+            engine.begin(free, which[fresh], _starts(cells, which[fresh], start[fresh]))
+            begun += len(free)
+        ids = np.flatnonzero(playing >= 0)
+        if not len(ids):
+            break
+        live = playing[ids]
+        observation = engine.observe(ids)
+        action = np.clip(act(engine, ids, observation, live, length[live]), -1.0, 1.0)
         if observations is not None and actions is not None:
             observations[length[live], live], actions[length[live], live] = observation, action
-        engine.step(rows, action)
+        engine.step(ids, action)
         length[live] += 1
-        success[live] = engine.success(rows)
-        going = ~success[live] & (length[live] < horizon[live])
-        if not going.all():
-            rows, live = rows.take(going), live[going]
+        success[live] = engine.success(ids)
+        playing[ids[success[live] | (length[live] >= horizon[live])]] = -1
     return Played(which, start, success, length, observations, actions)
 
 
@@ -102,7 +106,7 @@ def play_policy(policy: ActorCriticPolicy, cells: Sequence[Cell], *, keep: bool 
     """Play a policy; in `sampled` mode the noise belongs to the task, split, start and decision."""
     draw = _Draws(cells, "sample")
 
-    def act(engine: Engine, rows: Rows, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+    def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
         actions = distribution(policy, observation)
         chosen = actions.mode()
         sampled = draw.sampled[live]
@@ -117,8 +121,8 @@ def play_expert(cells: Sequence[Cell], style: str | None = None, *, noise: float
     """Play scripted experts with Gaussian action noise of that standard deviation."""
     draw = _Draws(cells, "noise")
 
-    def act(engine: Engine, rows: Rows, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
-        return engine.expert(rows, style) + noise * ndtri(draw.uniforms(engine, live, decision))
+    def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+        return engine.expert(ids, style) + noise * ndtri(draw.uniforms(engine, live, decision))
 
     return play(cells, act, keep=keep, threads=threads)
 
@@ -137,9 +141,6 @@ class _Draws:
         return seeding.uniforms(self._stream[live], self._start[live] * np.uint64(4096) + decision.astype(np.uint64), engine.world.action_size)
 
 
-def _begin(engine: Engine, cells: Sequence[Cell], which: IntArray, start: IntArray) -> Rows:
-    """Rows at the starts of the given episodes, cell by cell."""
-    parts = [cells[k].task.starts(cells[k].split, start[which == k]) for k in np.unique(which)]
-    if not parts:
-        parts = [cells[0].task.starts(cells[0].split, start[:0])]
-    return engine.rows(which, stack_starts(parts))
+def _starts(cells: Sequence[Cell], which: IntArray, start: IntArray) -> Start:
+    """Starts of the given episodes, cell by cell."""
+    return stack_starts([cells[k].task.starts(cells[k].split, start[which == k]) for k in np.unique(which)])

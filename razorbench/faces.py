@@ -44,7 +44,7 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
         self.task = _build(target, task_id, reward)
         self.observation_space, self.action_space = spaces(self.task)
         self.render_mode = render_mode
-        self._stepper = Stepper(self.task, 1, max_episode_steps=max_episode_steps, threads=0)
+        self._stepper = Stepper(self.task, 1, max_episode_steps=max_episode_steps, threads=1)
         self._seeded = False
         self._camera: Any = None
 

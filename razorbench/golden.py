@@ -33,14 +33,14 @@ def platform() -> str:
 
 def trajectory(task: Task) -> tuple[FloatArray, bool]:
     """Play the fixed sequence from TEST start 0; returns states (21, nstate) and whether the task was ever solved."""
-    engine = Engine([task], threads=0)
-    rows = engine.rows(np.zeros(1, dtype=np.int64), task.starts(Split.TEST, np.zeros(1, dtype=np.int64)))
+    engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
+    engine.begin(ids, 0, task.starts(Split.TEST, ids))
     actions = 2 * seeding.uniforms(seeding.key("golden", task.id), np.arange(DECISIONS), task.world.action_size) - 1
-    states, solved = [rows.state[0].copy()], False
+    states, solved = [engine.state[0].copy()], False
     for action in actions:
-        engine.step(rows, action[None])
-        states.append(rows.state[0].copy())
-        solved = solved or bool(engine.success(rows)[0])
+        engine.step(ids, action[None])
+        states.append(engine.state[0].copy())
+        solved = solved or bool(engine.success(ids)[0])
     return np.array(states), solved
 
 

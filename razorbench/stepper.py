@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from razorbench.engine import Engine, Rows
+from razorbench.engine import Engine
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 
@@ -39,11 +39,11 @@ class Stepper:
     def __init__(self, task: Task, num_envs: int, *, max_episode_steps: int | None = None, threads: int | None = None) -> None:
         self.task, self.num_envs = task, num_envs
         self._horizon = max_episode_steps or task.horizon
-        self._engine = Engine([task], threads)
-        self.seeds = np.arange(num_envs)
+        self._engine = Engine([task], num_envs, threads)
+        self._all = np.arange(num_envs)
+        self.seeds = self._all
         self._episode = np.full(num_envs, -1)
         self.length = np.zeros(num_envs, dtype=np.int64)
-        self._rows = self._fresh(np.zeros(0, dtype=np.int64))
 
     def reset(self, seeds: IntArray | None = None, where: BoolArray | None = None) -> FloatArray:
         """Begin an episode in all environments, or where (N,) asks for it; with seeds (N,), begin their streams anew.
@@ -52,43 +52,39 @@ class Stepper:
         """
         if seeds is not None:
             self.seeds, self._episode = np.asarray(seeds), np.full(self.num_envs, -1)
-        if len(self._rows) != self.num_envs or where is None:
-            self._rows = self._fresh(np.arange(self.num_envs))
-        else:
-            index = np.flatnonzero(where)
-            self._rows.put(index, self._fresh(index))
-        return self._engine.observe(self._rows)
+        never_begun = (self._episode < 0).any()
+        self._begin(self._all if never_begun or where is None else np.flatnonzero(where))
+        return self._engine.observe(self._all)
 
     def step(self, actions: FloatArray, *, autoreset: bool = True) -> Step:
         """Advance one decision. actions: (N, A) in [-1, 1]."""
-        self._engine.step(self._rows, actions)
+        self._engine.step(self._all, actions)
         self.length += 1
-        terminated = self._engine.success(self._rows)
+        terminated = self._engine.success(self._all)
         truncated = ~terminated & (self.length >= self._horizon)
         reward = terminated.astype(np.float32)
         if self.task.reward == "shaped":
-            reward += self._engine.shaped(self._rows).astype(np.float32)
-        final = observation = self._engine.observe(self._rows)
+            reward += self._engine.shaped(self._all).astype(np.float32)
+        final = observation = self._engine.observe(self._all)
         index = np.flatnonzero(terminated | truncated)
         if autoreset and len(index):
-            fresh = self._fresh(index)
-            self._rows.put(index, fresh)
+            self._begin(index)
             observation = final.copy()
-            observation[index] = self._engine.observe(fresh)
+            observation[index] = self._engine.observe(index)
         return Step(observation, final, reward, terminated, truncated)
 
     @property
     def state(self) -> FloatArray:
-        """Physics states (N, nstate)."""
-        return self._rows.state
+        """Physics states (N, nstate), a live view."""
+        return self._engine.state
 
     @property
     def readings(self) -> Any:
         """The world's named readings of the environments as they are now."""
-        return self._engine.world.readings(self._rows.sensors, self._rows.goal)
+        return self._engine.readings(self._all)
 
-    def _fresh(self, index: IntArray) -> Rows:
+    def _begin(self, index: IntArray) -> None:
         self._episode[index] += 1
         self.length[index] = 0
         counter = self.seeds[index].astype(np.uint64) * np.uint64(_EPISODES_PER_SEED) + self._episode[index].astype(np.uint64)
-        return self._engine.rows(np.zeros(len(index), dtype=np.int64), self.task.starts(Split.TRAIN, counter))
+        self._engine.begin(index, 0, self.task.starts(Split.TRAIN, counter))

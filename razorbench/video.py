@@ -114,18 +114,17 @@ def _side_by_side(task: Task, policies_by_name: Mapping[str, ActorCriticPolicy],
 
 def _take(task: Task, policy: ActorCriticPolicy, start: int, camera: Camera, title: str) -> Iterator[Picture]:
     """One greedy episode on a TEST start, with a caption."""
-    engine = Engine([task], threads=0)
-    which = np.zeros(1, dtype=np.int64)
-    rows = engine.rows(which, task.starts(Split.TEST, np.array([start])))
-    goal = rows.goal[0, :3]
-    yield _caption(camera.picture(rows.state[0], goal), title, "")
+    engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
+    engine.begin(ids, 0, task.starts(Split.TEST, np.array([start])))
+    goal = engine.goal[0, :3]
+    yield _caption(camera.picture(engine.state[0], goal), title, "")
     for _ in range(task.horizon):
-        engine.step(rows, distribution(policy, engine.observe(rows)).mode())
-        solved = bool(engine.success(rows)[0])
-        yield _caption(camera.picture(rows.state[0], goal), title, "solved" if solved else "")
+        engine.step(ids, distribution(policy, engine.observe(ids)).mode())
+        solved = bool(engine.success(ids)[0])
+        yield _caption(camera.picture(engine.state[0], goal), title, "solved" if solved else "")
         if solved:
             return
-    yield _caption(camera.picture(rows.state[0], goal), title, "not solved")
+    yield _caption(camera.picture(engine.state[0], goal), title, "not solved")
 
 
 def _caption(picture: Picture, title: str, verdict: str) -> Picture:

@@ -20,17 +20,17 @@ MIXED = [task("lift"), HEAVY, CAN, task("pick_place"), task("drawer_open")]
 
 def open_loop(which, index, threads, decisions=12):
     """States after a fixed action sequence that belongs to (task, start), one row per pair."""
-    engine = Engine(MIXED, threads)
+    engine, ids = Engine(MIXED, len(which), threads), np.arange(len(which))
     order = np.argsort(which, kind="stable")
     starts = stack_starts([MIXED[k].starts(Split.TRAIN, index[which == k]) for k in np.unique(which)])
-    rows = engine.rows(which[order], starts)
+    engine.begin(ids, which[order], starts)
     observations = []
     for decision in range(decisions):
         actions = np.stack([np.random.default_rng([k, i, decision]).uniform(-1, 1, 4) for k, i in zip(which[order], index[order], strict=True)])
-        engine.step(rows, actions)
-        observations.append(engine.observe(rows))
+        engine.step(ids, actions)
+        observations.append(engine.observe(ids))
     back = np.argsort(order)
-    return rows.state[back], np.array(observations)[:, back]
+    return engine.state[back], np.array(observations)[:, back]
 
 
 @pytest.fixture(scope="module")
@@ -83,39 +83,52 @@ def test_a_policys_rows_do_not_depend_on_their_place(base):
         assert np.array_equal(distribution(base.policy, observations[shift:]).mean, whole[shift:])
 
 
+def test_a_slot_forgets_what_it_played_before():
+    engine, ids = Engine([task("lift"), HEAVY], 4), np.arange(4)
+    start = task("lift").starts(Split.TRAIN, ids)
+    finals = []
+    for middle in (0, 1, 0):
+        engine.begin(ids, middle, start)
+        for _ in range(15):
+            engine.step(ids, engine.expert(ids))
+        finals.append(engine.state.copy())
+    assert np.array_equal(finals[0], finals[2])
+    assert not np.array_equal(finals[0], finals[1])
+
+
 def test_sensors_at_a_start_are_those_of_its_state():
-    engine = Engine([task("drawer_close")])
-    start = task("drawer_close").starts(Split.SELECT, np.arange(5))
-    rows = engine.rows(np.zeros(5, dtype=int), start)
-    assert np.array_equal(rows.state, start.state)
-    readings = engine.world.readings(rows.sensors, rows.goal)
+    engine, ids = Engine([task("drawer_close")], 5), np.arange(5)
+    start = task("drawer_close").starts(Split.SELECT, ids)
+    engine.begin(ids, 0, start)
+    assert np.array_equal(engine.state, start.state)
+    readings = engine.readings(ids)
     assert ((readings.drawer_opening > 0.08) & (readings.drawer_opening < 0.15)).all()
     assert np.abs(readings.object_velocity).max() == 0.0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_actions_that_are_not_finite_are_refused(bad):
-    engine = Engine([task("reach")])
-    rows = engine.rows(np.zeros(3, dtype=int), task("reach").starts(Split.TRAIN, np.arange(3)))
+    engine, ids = Engine([task("reach")], 4), np.array([0, 1, 3])
+    engine.begin(ids, 0, task("reach").starts(Split.TRAIN, ids))
     actions = np.zeros((3, 4))
-    actions[1, 2] = bad
-    with pytest.raises(NotFinite, match="action of environment 1"):
-        engine.step(rows, actions)
+    actions[2, 2] = bad
+    with pytest.raises(NotFinite, match="action of environment 3"):
+        engine.step(ids, actions)
 
 
 def test_a_diverged_simulation_is_reported_not_reset():
-    engine = Engine([task("reach")])
-    rows = engine.rows(np.zeros(2, dtype=int), task("reach").starts(Split.TRAIN, np.arange(2)))
-    rows.state[1, 40] = np.nan
+    engine, ids = Engine([task("reach")], 2), np.arange(2)
+    engine.begin(ids, 0, task("reach").starts(Split.TRAIN, ids))
+    engine.state[1, 40] = np.nan
     with pytest.raises(NotFinite, match=r"observation of environment 1 \(reach-v1\)"):
-        engine.step(rows, np.zeros((2, 4)))
+        engine.step(ids, np.zeros((2, 4)))
 
 
 def test_a_grasped_cube_follows_the_tool_and_energy_stays_bounded():
-    engine = Engine([task("lift")])
-    rows = engine.rows(np.zeros(40, dtype=int), task("lift").starts(Split.SELECT, np.arange(40)))
+    engine, ids = Engine([task("lift")], 40), np.arange(40)
+    engine.begin(ids, 0, task("lift").starts(Split.SELECT, ids))
     for _ in range(25):
-        engine.step(rows, engine.expert(rows))
-    readings = engine.world.readings(rows.sensors, rows.goal)
+        engine.step(ids, engine.expert(ids))
+    readings = engine.readings(ids)
     assert (np.linalg.norm(readings.object - readings.tool, axis=1) < 0.02).mean() > 0.95
     assert np.abs(readings.object_velocity).max() < 2.0

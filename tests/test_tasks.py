@@ -10,7 +10,7 @@ from razorbench.engine import Engine
 from razorbench.evaluate import Cell, play, play_expert
 from razorbench.faces import spaces
 from razorbench.golden import difference
-from razorbench.task import Split
+from razorbench.task import Split, stack_starts
 
 ALL = [*SKILLS, *TASKS]
 STYLES = [(name, style) for name in ALL for style in task(name).experts]
@@ -47,9 +47,9 @@ def test_starts_vary_differ_between_splits_and_repeat(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_start_is_solved_beyond_chance(name):
-    engine = Engine([task(name)])
-    rows = engine.rows(np.zeros(500, dtype=int), task(name).starts(Split.SELECT, np.arange(500)))
-    assert engine.success(rows).mean() <= 0.01
+    engine, ids = Engine([task(name)], 500), np.arange(500)
+    engine.begin(ids, 0, task(name).starts(Split.SELECT, ids))
+    assert engine.success(ids).mean() <= 0.01
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -74,13 +74,12 @@ def test_no_observation_is_constant_over_the_suite_but_unused_ones():
 
 @pytest.mark.parametrize("name", ALL)
 def test_shaped_terms_lie_in_the_unit_interval_and_rise_towards_success(name):
-    engine = Engine([task(name)])
-    which = np.zeros(50, dtype=int)
-    rows = engine.rows(which, task(name).starts(Split.SELECT, np.arange(50)))
-    first = engine.shaped(rows)
+    engine, ids = Engine([task(name)], 50), np.arange(50)
+    engine.begin(ids, 0, task(name).starts(Split.SELECT, ids))
+    first = engine.shaped(ids)
     for _ in range(8):
-        engine.step(rows, engine.expert(rows))
-    last = engine.shaped(rows)
+        engine.step(ids, engine.expert(ids))
+    last = engine.shaped(ids)
     assert ((first >= 0) & (first <= 1) & (last >= 0) & (last <= 1)).all()
     assert last.mean() > first.mean()
 
@@ -100,18 +99,13 @@ def test_demonstration_styles_differ_visibly():
 
 
 def test_random_actions_do_not_break_the_physics():
-    names = ALL * 8
-    engine = Engine([task(name) for name in ALL])
-    which = np.array([ALL.index(name) for name in names])
-    start = [task(name).starts(Split.TRAIN, np.arange(8)) for name in ALL]
-    from razorbench.task import stack_starts
-
-    order = np.argsort(which, kind="stable")
-    rows = engine.rows(which[order], stack_starts(start))
+    which = np.repeat(np.arange(len(ALL)), 8)
+    engine, ids = Engine([task(name) for name in ALL], len(which)), np.arange(len(which))
+    engine.begin(ids, which, stack_starts([task(name).starts(Split.TRAIN, np.arange(8)) for name in ALL]))
     rng = np.random.default_rng(1)
     for _ in range(150):
-        engine.step(rows, rng.uniform(-1, 1, (len(rows), 4)))
-        readings = engine.world.readings(rows.sensors, rows.goal)
+        engine.step(ids, rng.uniform(-1, 1, (len(ids), 4)))
+        readings = engine.readings(ids)
         for thing in (readings.object, readings.block):
             assert (np.abs(thing[:, :2]) < 1.1).all()
             assert (thing[:, 2] > 0.005).all()
