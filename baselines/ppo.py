@@ -8,6 +8,7 @@ first, is fitted alone for the first iterations, while the actor's parameters ta
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ import stable_baselines3
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from razorbench.errors import UsageError
 from razorbench.method import Budget, TaskHandle
@@ -52,7 +54,7 @@ class PPO:
     """Iterations in which only the critic learns."""
 
     family: ClassVar[str] = "on-policy reward"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     old_task_data: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -91,19 +93,23 @@ class PPO:
 
 
 class _Critic(BaseCallback):
-    """Fits the critic to each rollout's returns, and freezes the actor during warm-up."""
+    """Fits a twin of the critic to each rollout's returns while SB3 updates the actor, and freezes the actor during warm-up."""
 
     def __init__(self, settings: PPO, task: TaskHandle, total: int) -> None:
         super().__init__()
         self._settings, self._task, self._total = settings, task, total
         self._iteration = 0
+        self._worker = ThreadPoolExecutor(1)
+        self._fitting: Future[None] | None = None
 
     def _on_training_start(self) -> None:
-        self._optimizer = torch.optim.Adam(critic_parameters(self.model.policy), lr=self._settings.critic_learning_rate)
+        self._twin = clone(self.model.policy)
+        self._optimizer = torch.optim.Adam(critic_parameters(self._twin), lr=self._settings.critic_learning_rate)
 
     def _on_rollout_start(self) -> None:
         # SB3 trains after the rollout; so the update before this rollout is complete now.
         if self._iteration:
+            self._take_over()
             _report(self._task, self.model, self._iteration, self._total)
         self._iteration += 1
 
@@ -113,20 +119,33 @@ class _Critic(BaseCallback):
     def _on_rollout_end(self) -> None:
         settings, policy = self._settings, self.model.policy
         warming_up = self._iteration <= settings.warmup_iterations
+        # With vf_coef = 0 the critic has no part in SB3's loss; during warm-up it must stay, or no gradient is left.
         for parameter in actor_parameters(policy):
             parameter.requires_grad_(not warming_up)
-        critic = critic_parameters(policy)
-        for parameter in critic:
-            parameter.requires_grad_(True)
-        for _ in range(settings.critic_epochs):
-            for batch in self.model.rollout_buffer.get(settings.batch_size):
-                loss = torch.nn.functional.mse_loss(policy.predict_values(batch.observations).flatten(), batch.returns)
-                self._optimizer.zero_grad()
-                loss.backward()
-                self._optimizer.step()
-        # With vf_coef = 0 the critic has no part in SB3's loss; during warm-up it must stay, or no gradient is left.
-        for parameter in critic:
+        for parameter in critic_parameters(policy):
             parameter.requires_grad_(warming_up)
+        # Drawn here, in order, because minibatches come from numpy's global generator, as SB3's own do.
+        batches = [batch for _ in range(settings.critic_epochs) for batch in self.model.rollout_buffer.get(settings.batch_size)]
+        self._fitting = self._worker.submit(self._fit, batches)
+
+    def _on_training_end(self) -> None:
+        self._take_over()
+        self._worker.shutdown()
+
+    def _fit(self, batches: list[RolloutBufferSamples]) -> None:
+        for batch in batches:
+            loss = torch.nn.functional.mse_loss(self._twin.predict_values(batch.observations).flatten(), batch.returns)
+            self._optimizer.zero_grad()
+            loss.backward()
+            self._optimizer.step()
+
+    def _take_over(self) -> None:
+        """Wait for the twin, and copy its critic."""
+        if self._fitting is not None:
+            self._fitting.result()
+        with torch.no_grad():
+            for mine, learned in zip(critic_parameters(self.model.policy), critic_parameters(self._twin), strict=True):
+                mine.copy_(learned)
 
 
 def _report(task: TaskHandle, model: stable_baselines3.PPO, update: int, total: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from threading import Lock
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -82,6 +83,7 @@ class TaskHandle:
     threads: int | None = None
     on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
     used: Used = field(default_factory=Used)
+    _counting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def envs(self, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:
         """Return TRAIN environments whose steps are counted."""
@@ -110,13 +112,14 @@ class TaskHandle:
             self.on_update(policy, update, total, metrics)
 
     def charge(self, what: str, amount: int) -> None:
-        """Count a cost; raises BudgetExceeded beyond the cap."""
-        spent, cap = getattr(self.used, what) + amount, getattr(self.budget, what)
-        if spent > cap:
-            raise BudgetExceeded(
-                f"{what} would reach {spent}, the budget `{self.budget.name}` allows {cap}: lower the method's use or set budget.{what}={spent}"
-            )
-        setattr(self.used, what, spent)
+        """Count a cost, also from a method's own threads; raises BudgetExceeded beyond the cap."""
+        with self._counting:
+            spent, cap = getattr(self.used, what) + amount, getattr(self.budget, what)
+            if spent > cap:
+                raise BudgetExceeded(
+                    f"{what} would reach {spent}, the budget `{self.budget.name}` allows {cap}: lower the method's use or set budget.{what}={spent}"
+                )
+            setattr(self.used, what, spent)
 
     @contextmanager
     def counting_gradients(self) -> Iterator[None]:
