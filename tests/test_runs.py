@@ -11,6 +11,7 @@ from conftest import METHODS, TINY, TINY_METHOD, compose
 from razorbench.episodes import Episodes
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.method import Budget, TaskHandle
+from razorbench.policy import critic_parameters
 from razorbench.run import run, snapshot_schedule
 from razorbench.store import REQUIRED
 
@@ -114,6 +115,13 @@ def test_another_seed_gives_another_policy(tmp_path):
 def test_shaped_reward_changes_ppo(tmp_path):
     a, b = do(tmp_path, "ppo"), do(tmp_path, "ppo", "task.reward=shaped")
     assert (a.path / "policy.safetensors").read_bytes() != (b.path / "policy.safetensors").read_bytes()
+
+
+def test_ppos_critic_has_no_part_in_the_actors_gradient_norm():
+    spec, _ = compose("task=pick_place", "method=ppo", *TINY, *TINY_METHOD["ppo"])
+    tuned = spec.method.adapt(spec.base.policy, TaskHandle(spec.task, spec.budget, "direct"), spec.budget, np.random.default_rng(0))
+    left_over = [p.grad for p in critic_parameters(tuned) if p.grad is not None]
+    assert all(not gradient.any() for gradient in left_over)
 
 
 def test_snapshots_are_geometric_from_the_first_update_to_the_last():
