@@ -8,7 +8,6 @@ first, is fitted alone for the first iterations, while the actor's parameters ta
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,7 +16,6 @@ import stable_baselines3
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from razorbench.errors import UsageError
 from razorbench.method import Budget, TaskHandle
@@ -93,23 +91,20 @@ class PPO:
 
 
 class _Critic(BaseCallback):
-    """Fits a twin of the critic to each rollout's returns while SB3 updates the actor, and freezes the actor during warm-up."""
+    """Fits the critic to each rollout's returns, freezes the actor during warm-up, and gives the updates their threads."""
 
     def __init__(self, settings: PPO, task: TaskHandle, total: int) -> None:
         super().__init__()
         self._settings, self._task, self._total = settings, task, total
         self._iteration = 0
-        self._worker = ThreadPoolExecutor(1)
-        self._fitting: Future[None] | None = None
 
     def _on_training_start(self) -> None:
-        self._twin = clone(self.model.policy)
-        self._optimizer = torch.optim.Adam(critic_parameters(self._twin), lr=self._settings.critic_learning_rate)
+        self._optimizer = torch.optim.Adam(critic_parameters(self.model.policy), lr=self._settings.critic_learning_rate)
 
     def _on_rollout_start(self) -> None:
+        torch.set_num_threads(1)  # between the physics threads there is no room for more
         # SB3 trains after the rollout; so the update before this rollout is complete now.
         if self._iteration:
-            self._take_over()
             _report(self._task, self.model, self._iteration, self._total)
         self._iteration += 1
 
@@ -117,35 +112,29 @@ class _Critic(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        torch.set_num_threads(self._task.torch_threads)
         settings, policy = self._settings, self.model.policy
-        warming_up = self._iteration <= settings.warmup_iterations
+        _learns(critic_parameters(policy), True)
+        for _ in range(settings.critic_epochs):
+            for batch in self.model.rollout_buffer.get(settings.batch_size):
+                loss = torch.nn.functional.mse_loss(policy.predict_values(batch.observations).flatten(), batch.returns)
+                self._optimizer.zero_grad()
+                loss.backward()
+                self._optimizer.step()
+        # SB3 clips by the norm over all parameters, so none of the critic's gradients may be left in it.
+        self._optimizer.zero_grad()
         # With vf_coef = 0 the critic has no part in SB3's loss; during warm-up it must stay, or no gradient is left.
-        for parameter in actor_parameters(policy):
-            parameter.requires_grad_(not warming_up)
-        for parameter in critic_parameters(policy):
-            parameter.requires_grad_(warming_up)
-        # Drawn here, in order, because minibatches come from numpy's global generator, as SB3's own do.
-        batches = [batch for _ in range(settings.critic_epochs) for batch in self.model.rollout_buffer.get(settings.batch_size)]
-        self._fitting = self._worker.submit(self._fit, batches)
+        warming_up = self._iteration <= settings.warmup_iterations
+        _learns(actor_parameters(policy), not warming_up)
+        _learns(critic_parameters(policy), warming_up)
 
     def _on_training_end(self) -> None:
-        self._take_over()
-        self._worker.shutdown()
+        torch.set_num_threads(1)
 
-    def _fit(self, batches: list[RolloutBufferSamples]) -> None:
-        for batch in batches:
-            loss = torch.nn.functional.mse_loss(self._twin.predict_values(batch.observations).flatten(), batch.returns)
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
 
-    def _take_over(self) -> None:
-        """Wait for the twin, and copy its critic."""
-        if self._fitting is not None:
-            self._fitting.result()
-        with torch.no_grad():
-            for mine, learned in zip(critic_parameters(self.model.policy), critic_parameters(self._twin), strict=True):
-                mine.copy_(learned)
+def _learns(parameters: list[torch.nn.Parameter], wanted: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(wanted)
 
 
 def _report(task: TaskHandle, model: stable_baselines3.PPO, update: int, total: int) -> None:

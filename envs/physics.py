@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
@@ -64,6 +64,8 @@ class Readings:
 
     tool: FloatArray
     tool_velocity: FloatArray
+    finger_left: FloatArray
+    finger_right: FloatArray
     object: FloatArray
     object_up: FloatArray
     object_velocity: FloatArray
@@ -80,15 +82,20 @@ class Readings:
     wall_shift: FloatArray
 
     def __init__(self, columns: Mapping[str, slice | int], sensors: FloatArray, goal: FloatArray) -> None:
-        for name, column in columns.items():
-            setattr(self, name, sensors[:, column])
+        self._columns, self._sensors = columns, sensors
         self.goal = goal[:, :3]
         self.symbol = goal[:, 3]
 
-    @cached_property
+    def __getattr__(self, name: str) -> FloatArray:
+        try:
+            return self._sensors[:, self._columns[name]]
+        except KeyError:
+            raise AttributeError(f"no reading is called {name}; there are {', '.join(self._columns)}") from None
+
+    @property
     def opening(self) -> FloatArray:
         """Distance between the finger pads."""
-        return self.finger_left + self.finger_right  # type: ignore[attr-defined, no-any-return]
+        return self.finger_left + self.finger_right
 
 
 class Workcell:
@@ -99,7 +106,7 @@ class Workcell:
     instruction = slice(40, 60)
     goal_size = 4
     start_uniforms = 16
-    substeps = 10
+    substeps = 5
 
     def __init__(self) -> None:
         self._models: dict[Variant, mujoco.MjModel] = {}

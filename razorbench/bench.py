@@ -16,7 +16,7 @@ from mujoco.rollout import Rollout
 from razorbench import policy as policies
 from razorbench import provenance
 from razorbench.base import Base
-from razorbench.engine import default_threads
+from razorbench.cores import threads as default_threads
 from razorbench.evaluate import Cell, play_policy
 from razorbench.method import Budget, Method, TaskHandle
 from razorbench.policy import distribution

@@ -6,13 +6,13 @@ neighbours: physics is per slot, and everything between physics and action is el
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
+from razorbench import cores
 from razorbench.errors import NotFinite
 from razorbench.task import Start, Task, World
 from razorbench.types import BoolArray, FloatArray, IntArray
@@ -24,8 +24,9 @@ _NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value
 class Engine:
     """Steps environments of several tasks that share one world.
 
-    An environment is a slot; `ids`, (M,) and ascending, says which slots a call is about. Sensor values belong to the
-    start of a decision's last physics step, 5 ms before its end; observations, success and experts all read these.
+    An environment is a slot; `ids`, (M,) and ascending, says which slots a call is about. Sensors are those of the
+    decision's end; observations, success and experts all read these. Bodies at rest sleep, so a slot is more than its
+    physics state: an episode is reproduced by its start and its actions, not by a state in its middle.
     task: (N,) index into the engine's tasks; goal: (N, G); state: (N, nstate) full physics states, a live view.
     """
 
@@ -34,11 +35,12 @@ class Engine:
         self.world: World = self.tasks[0].world
         self._models = [self.world.model(task.variant) for task in self.tasks]
         self._instructions = np.array([task.slot for task in self.tasks])
-        self._batch = Batch(self._models[0], size, max(default_threads() if threads is None else threads, 1))
+        self._batch = Batch(self._models[0], size, cores.threads() if threads is None else threads, persistent=True)
         self.task = np.zeros(size, dtype=np.int64)
         self.goal = np.zeros((size, self.world.goal_size))
         self.state = self._batch.state[:, : mujoco.mj_stateSize(self._models[0], mujoco.mjtState.mjSTATE_FULLPHYSICS)]
-        self._control, self._warmstart, self._sensors = (self._batch.bind(name) for name in ("ctrl", "qacc_warmstart", "sensordata"))
+        self._control, self._sensors = self._batch.bind("ctrl"), self._batch.bind("sensordata")
+        self._read: tuple[IntArray, Any] | None = None  # the readings last asked for, until something moves
 
     def begin(self, ids: IntArray, task: IntArray | int, start: Start) -> None:
         """Put environments at their starts. task: (M,) indices into the engine's tasks."""
@@ -48,6 +50,7 @@ class Engine:
         self._batch.reset(ids, stage=_NOTHING)
         self.state[ids] = start.state
         self._batch.forward(ids, stage=_POSITIONS_AND_VELOCITIES)
+        self._read = None
 
     def step(self, ids: IntArray, actions: FloatArray) -> None:
         """Advance environments by one decision. actions: (M, A) in [-1, 1].
@@ -58,17 +61,19 @@ class Engine:
             bad = int(np.flatnonzero(~np.isfinite(actions).all(axis=1))[0])
             raise NotFinite(f"action of environment {ids[bad]} is {actions[bad]}: actions must be finite numbers in [-1, 1]; check the policy")
         self._control[ids] = self.world.control(self.readings(ids), np.asarray(actions, dtype=np.float64))
-        # Each decision depends on the physics state alone, as with mujoco.rollout.
-        self._warmstart[ids] = 0.0
-        self._batch.step(ids, nstep=self.world.substeps)
-        finite = np.isfinite(self._sensors[ids])
+        self._batch.step(ids, nstep=self.world.substeps, stage=_POSITIONS_AND_VELOCITIES)
+        sensors = self._sensors[ids]
+        self._read = ids, self.world.readings(sensors, self.goal[ids])
+        finite = np.isfinite(sensors)
         if not finite.all():
             bad = int(ids[np.flatnonzero(~finite.all(axis=1))[0]])
             raise NotFinite(f"observation of environment {bad} ({self.tasks[self.task[bad]].id}) is not finite: the simulation diverged; report the task")
 
     def readings(self, ids: IntArray) -> Any:
         """Return the world's named readings of environments as they are now."""
-        return self.world.readings(self._sensors[ids], self.goal[ids])
+        if self._read is None or self._read[0] is not ids:
+            self._read = ids, self.world.readings(self._sensors[ids], self.goal[ids])
+        return self._read[1]
 
     def observe(self, ids: IntArray) -> FloatArray:
         """Return observations (M, O) float32."""
@@ -96,15 +101,11 @@ class Engine:
         return np.clip(actions, -1.0, 1.0)
 
     def _by_task(self, ids: IntArray) -> list[tuple[Task, IntArray, Any]]:
+        if len(self.tasks) == 1:
+            return [(self.tasks[0], np.arange(len(ids)), self.readings(ids))]
         which = self.task[ids]
         groups: list[tuple[Task, IntArray, Any]] = []
         for k in np.unique(which):
             index = np.flatnonzero(which == k)
             groups.append((self.tasks[k], index, self.readings(ids[index])))
         return groups
-
-
-def default_threads() -> int:
-    """Physics threads: the cores that this process may use, or RAZORBENCH_THREADS."""
-    asked = int(os.environ.get("RAZORBENCH_THREADS", "0"))
-    return asked or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

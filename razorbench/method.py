@@ -13,12 +13,14 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from razorbench import cores
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.evaluate import Cell, play_expert
 from razorbench.faces import TaskVecEnv
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray, IntArray
 
+_MOST_TORCH_THREADS = 4
 ACTION_NOISE = 0.15
 """Standard deviation of the Gaussian noise on demonstrated actions, in pretraining and in adaptation alike."""
 
@@ -84,6 +86,11 @@ class TaskHandle:
     on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
     used: Used = field(default_factory=Used)
     _counting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    @property
+    def torch_threads(self) -> int:
+        """Threads that large minibatches may use while no environment is stepped; gradients do not depend on their number."""
+        return min(cores.threads() if self.threads is None else self.threads, _MOST_TORCH_THREADS)
 
     def envs(self, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:
         """Return TRAIN environments whose steps are counted."""

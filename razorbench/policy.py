@@ -6,7 +6,7 @@ not depend on how many others there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ SIZES: Mapping[str, tuple[int, ...]] = {"medium": (256, 256, 256)}
 CRITIC = (128, 128)
 
 
-def build(observation_space: Box, action_space: Box, size: str) -> ActorCriticPolicy:
-    """Return a freshly initialised policy: diagonal Gaussian, state-independent log-std, separate critic."""
-    return _assemble(observation_space, action_space, _net_arch(size), ortho_init=True)
+def build(observation_space: Box, action_space: Box, layers: Sequence[int]) -> ActorCriticPolicy:
+    """Return a freshly initialised policy with an actor of these hidden layers: diagonal Gaussian, state-independent log-std, separate critic."""
+    return _assemble(observation_space, action_space, _net_arch(layers), ortho_init=True)
 
 
 def clone(policy: ActorCriticPolicy) -> ActorCriticPolicy:
@@ -106,7 +106,7 @@ def load(path: Path, observation_space: Box, action_space: Box, size: str) -> Ac
 
     Raises FileDamaged if the file is missing, is no safetensors file, or holds other parameters than this size has.
     """
-    policy = _blank(observation_space, action_space, _net_arch(size))
+    policy = _blank(observation_space, action_space, _net_arch(SIZES[size]))
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
@@ -124,8 +124,8 @@ def load(path: Path, observation_space: Box, action_space: Box, size: str) -> Ac
     return policy.eval()
 
 
-def _net_arch(size: str) -> dict[str, list[int]]:
-    return {"pi": list(SIZES[size]), "vf": list(CRITIC)}
+def _net_arch(layers: Sequence[int]) -> dict[str, list[int]]:
+    return {"pi": list(layers), "vf": list(CRITIC)}
 
 
 def _blank(observation_space: Box, action_space: Box, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:

@@ -96,7 +96,7 @@ def _demonstrations(recipe: Recipe, seed: int) -> tuple[torch.Tensor, torch.Tens
 def _fit(recipe: Recipe, observations: torch.Tensor, actions: torch.Tensor, seed: int, say: Say) -> ActorCriticPolicy:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = policy.build(*spaces(next(iter(recipe.skills.values()))), recipe.size)
+        model = policy.build(*spaces(next(iter(recipe.skills.values()))), policy.SIZES[recipe.size])
     rng = seeding.generator("pretrain", recipe.name, seed)
     per_epoch = len(observations) // recipe.batch_size
     optimizer = policy.actor_optimizer(model, recipe.learning_rate)

@@ -36,7 +36,7 @@ def open_loop(which, index, threads, decisions=12):
 @pytest.fixture(scope="module")
 def reference():
     which, index = np.tile(np.arange(5), 24), np.repeat(np.arange(24), 5)
-    return which, index, *open_loop(which, index, threads=0)
+    return which, index, *open_loop(which, index, threads=None)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
