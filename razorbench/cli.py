@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -167,18 +168,31 @@ def _video(arguments: list[str]) -> int:
 
 
 def _bench(arguments: list[str]) -> int:
-    parser = _Parser(prog="razorbench bench", description="Measure the engine, PPO and an evaluation against the raw rate of mujoco.rollout.")
+    parser = _Parser(prog="razorbench bench", description="Measure speed on this machine against the raw rate of mujoco.rollout; takes some minutes.")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="the run to take apart, by default task=pick_place method=ppo")
     parser.add_argument("--num-envs", type=int, default=128, help="environments in the batch")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to take medians over")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--peers", nargs="?", const=sys.executable, metavar="PYTHON", help="also measure other benchmarks, with the Python that has them")
+    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder for bench.json and bench.png")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    options = parser.parse_intermixed_args(arguments)
     if options.num_envs < 1 or options.rounds < 1:
         raise UsageError(f"--num-envs is {options.num_envs} and --rounds is {options.rounds}: both must be 1 or more")
 
-    from razorbench import base, config, show
+    from razorbench import bench_report, config, show
     from razorbench.bench import bench
+    from razorbench.store import make_writable
 
     with config.registry() as registry:
-        task, ppo, recipe = registry.item("task", "pick_place"), registry.item("method", "ppo"), registry.item("base", "mlp")
-    show.bench(bench(base.load(recipe, 0), task, ppo, options.num_envs, options.rounds), options.json)
+        composed = registry.compose(["task=pick_place", "method=ppo", *options.overrides])
+        spec = config.spec(composed, composed.hydra.runtime.choices.method)
+    make_writable(options.out, f"--out {options.out}", "--out DIR")
+    measured = bench(spec, options.num_envs, options.rounds, options.peers, lambda text: print(f"{text} ...", file=sys.stderr))
+    (options.out / "bench.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    bench_report.picture(measured, options.out / "bench.png")
+    if options.json:
+        print(json.dumps(measured, indent=2))
+    else:
+        bench_report.tables(measured, show.console)
+        show.console.print(f"written to {options.out}: bench.json, bench.png")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,22 +151,6 @@ def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
     if low:
         console.print(f"below 0.95: {', '.join(low)}")
     return 1 if low else 0
-
-
-def bench(measured: Mapping[str, Any], as_json: bool) -> None:
-    """Print what `razorbench bench` measured."""
-    if as_json:
-        print(json.dumps(measured, indent=2))
-        return
-    median = measured["median"]
-    table = Table(title=f"{measured['num_envs']} environments, {measured['threads']} threads, medians of {measured['rounds']} rounds", title_justify="left")
-    for column in ("", "decisions/s", "over raw"):
-        table.add_column(column, justify="left" if not column else "right")
-    table.add_row("raw mujoco.rollout", f"{median['raw_per_s']:,.0f}", "1.00")
-    table.add_row("batch engine", f"{median['engine_per_s']:,.0f}", f"{median['engine_over_raw']:.2f}")
-    table.add_row("PPO, update included", f"{median['ppo_per_s']:,.0f}", f"{median['ppo_over_raw']:.2f}")
-    console.print(table)
-    console.print(f"evaluating the new task and every original skill, 100 episodes each: {median['evaluation_s']:.1f} s")
 
 
 def estimate(value: Mapping[str, Any]) -> str:

@@ -27,6 +27,16 @@ def digest(identity: Any) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 
+def make_writable(folder: Path, given: str, setting: str) -> None:
+    """Make a folder and see that files can be written there; raises UsageError naming what was given and the setting to change."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{given}: cannot write there ({error.strerror}); choose a writable folder with {setting}") from error
+
+
 class RunFolder:
     """One run's folder, `<results>/<task>/<method>/seed<k>-<hash>/`."""
 
@@ -36,13 +46,8 @@ class RunFolder:
 
     def open(self) -> None:
         """Make the folder and forget why an earlier try failed; raises UsageError if that is impossible."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
-            (self.path / "failed.txt").unlink(missing_ok=True)
-        except OSError as error:
-            raise UsageError(f"results={self.path.parents[2]}: cannot write there ({error.strerror}); choose a writable folder with results=DIR") from error
+        make_writable(self.path, f"results={self.path.parents[2]}", "results=DIR")
+        (self.path / "failed.txt").unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any] | None:
         """Return the finished record, or None if there is none yet."""
