@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme clean
+.PHONY: run test test-slow check golden readme performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -27,6 +27,12 @@ golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of phy
 
 readme: $(VENV)/ready  ## README's figures anew, from the shipped card and the committed records
 	$(BIN)/python -m razorbench.readme README.md baselines/results
+
+performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
+	$(BIN)/razorbench bench --out build/bench $(PEERS)
+	cp build/bench/bench.json docs/performance.json
+	cp build/bench/bench.png docs/performance.png
+	$(BIN)/python -m razorbench.bench_report docs/performance.md docs/performance.json
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -99,10 +99,11 @@ class _Critic(BaseCallback):
         self._iteration = 0
 
     def _on_training_start(self) -> None:
+        self._rollout_threads = torch.get_num_threads()
         self._optimizer = torch.optim.Adam(critic_parameters(self.model.policy), lr=self._settings.critic_learning_rate)
 
     def _on_rollout_start(self) -> None:
-        torch.set_num_threads(1)  # between the physics threads there is no room for more
+        torch.set_num_threads(self._rollout_threads)
         # SB3 trains after the rollout; so the update before this rollout is complete now.
         if self._iteration:
             _report(self._task, self.model, self._iteration, self._total)
@@ -129,7 +130,7 @@ class _Critic(BaseCallback):
         _learns(critic_parameters(policy), warming_up)
 
     def _on_training_end(self) -> None:
-        torch.set_num_threads(1)
+        torch.set_num_threads(self._rollout_threads)
 
 
 def _learns(parameters: list[torch.nn.Parameter], wanted: bool) -> None:

@@ -214,7 +214,10 @@ def _adapt(spec: RunSpec, threads: int, base: ActorCriticPolicy | None = None) -
     began = time.perf_counter()
     with handle.counting_gradients():
         spec.method.adapt(spec.base.policy if base is None else base, handle, budget, np.random.default_rng(0))
-    return handle.used.env_steps / (time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    if not handle.used.env_steps:
+        raise UsageError(f"method={spec.method_name}: it takes no environment steps, so it has no rate to compare with physics; give one like method=ppo")
+    return handle.used.env_steps / seconds
 
 
 def _peer(python: str, peer: str) -> float:
@@ -289,7 +292,7 @@ def _growth(spec: RunSpec) -> dict[str, list[dict[str, float]]]:
     task, most = spec.task, cores.threads()
     growth: dict[str, list[dict[str, float]]] = {"batch": [], "threads": [], "skills": [], "tasks": [], "width": []}
     for size in BATCHES:
-        tape = _record(spec, size, most, decisions=max(DECISIONS // 4, min(DECISIONS, 4096 // size)))
+        tape = _record(spec, size, most, decisions=max(DECISIONS // 4, min(10 * DECISIONS, 4096 // size)))
         growth["batch"].append({"num_envs": size, "raw_per_s": _raw(task, tape, most), "engine_per_s": _engine(task, tape, most)})
     tape = _record(spec, 128, most)
     for threads in sorted({1, 2, most // 2 or 1, most, 2 * most}):

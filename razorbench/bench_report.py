@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from razorbench.plots import BLUE, GREEN, GREY, ORANGE
+from razorbench.readme import section
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#805ad5", "#b7791f", "#319795", "#d53f8c", GREY, "#4a5568", "#ecc94b")
 
 
 def tables(measured: Mapping[str, Any], console: Console) -> None:
     """Print rates against raw, one run by phase, and the single figures."""
-    cores = measured["usable_cores"]
-    used = f"{measured['threads']} threads on {cores:g} usable core{'' if cores == 1 else 's'}"
-    rates = Table(title=f"{measured['num_envs']} environments, {used}, medians of {measured['rounds']} rounds", title_justify="left")
+    counts = {"environment": measured["num_envs"], "thread": measured["threads"], "usable core": measured["usable_cores"], "round": measured["rounds"]}
+    rates = Table(title="medians: " + ", ".join(f"{count:g} {what}{'' if count == 1 else 's'}" for what, count in counts.items()), title_justify="left")
     for column in ("", "env steps/s", "over raw", "engine is"):
         rates.add_column(column, justify="left" if not column else "right")
     for name, row in measured["rates"].items():
@@ -41,6 +43,30 @@ def tables(measured: Mapping[str, Any], console: Console) -> None:
     seconds = measured["seconds"]
     console.print(f"evaluation of the new task and every original skill, 100 episodes each: {seconds['evaluation']:.1f} s")
     console.print(f"peak memory: {run['peak_memory_gb']:.2f} GB; razorbench --help: {seconds['help']:.1f} s")
+
+
+def render(text: str, measured: Mapping[str, Any]) -> str:
+    """Return a page's text with its sections `rates`, `seconds` and `phases` written anew."""
+    run, seconds = measured["run"], measured["seconds"]
+    machine = (
+        f"{measured['threads']} threads of {measured['machine']['processor']}, {measured['num_envs']} environments, medians of {measured['rounds']} rounds"
+    )
+    rates = [f"{machine}:", "", "| | env steps/s | over raw | engine over this |", "|---|---|---|---|"]
+    for name, row in measured["rates"].items():
+        rates.append(f"| {name} | {row['per_s']:,.0f} | {row['over_raw']:.2g} | {row['engine_over_this']:.2g} |")
+    figures = [
+        f"- evaluation of eight skills and the new task, 100 episodes each: {seconds['evaluation']:.1f} s (asked for: 5 s)",
+        f"- `ppo` on `pick_place` at {run['budget']} budget, from start to record: {run['wall_s']:.0f} s (asked for: 150 s, hoped for: 60 s)",
+        f"- peak memory: {run['peak_memory_gb']:.2f} GB (asked for: 1.5 GB); `razorbench --help`: {seconds['help']:.1f} s (asked for: 2 s)",
+    ]
+    phases = ["| | s | us per env step |", "|---|---|---|"]
+    for scope, parts in run["seconds"].items():
+        per_step = run["training_us_per_env_step"] if scope == "training" else {}
+        phases.append(f"| **{scope}** | {sum(parts.values()):.1f} | {f'{sum(per_step.values()):.0f}' if per_step else ''} |")
+        phases += [f"| {phase} | {s:.1f} | {f'{per_step[phase]:.1f}' if per_step else ''} |" for phase, s in parts.items() if s >= 0.05 and scope != "rest"]
+    for name, lines in (("rates", rates), ("seconds", figures), ("phases", phases)):
+        text = section(text, name, "\n".join(lines))
+    return text
 
 
 def picture(measured: Mapping[str, Any], path: Path) -> None:
@@ -94,3 +120,13 @@ def _curve(axis: Any, points: Sequence[Mapping[str, float]], key: str, lines: Ma
     axis.set_ylim(bottom=0)
     axis.legend(frameon=False, fontsize=8.5)
     axis.set(ylabel=unit, title=title)
+
+
+def main() -> None:
+    """Rewrite a page's figures: `python -m razorbench.bench_report PAGE BENCH_JSON`."""
+    page, measured = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
+    page.write_text(render(page.read_text(encoding="utf-8"), measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

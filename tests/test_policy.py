@@ -77,3 +77,17 @@ def test_actor_and_critic_share_nothing(base):
     critic = {id(p) for p in policy.critic_parameters(base.policy)}
     assert not actor & critic
     assert len(actor) + len(critic) == len(list(base.policy.parameters()))
+
+
+def test_large_minibatches_give_the_same_gradients_on_any_number_of_threads(base):
+    rng = np.random.default_rng(0)
+    observations = torch.from_numpy(rng.normal(size=(1024, 60)).astype(np.float32))
+    actions = torch.from_numpy(rng.normal(size=(1024, 4)).astype(np.float32))
+    gradients, before = [], torch.get_num_threads()
+    for threads in (1, 2, 3, 4):
+        torch.set_num_threads(threads)
+        twin = policy.clone(base.policy)
+        policy.log_likelihood(twin, observations, actions).mean().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in policy.actor_parameters(twin)]))
+    torch.set_num_threads(before)
+    assert all(torch.equal(gradients[0], other) for other in gradients[1:])

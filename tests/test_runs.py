@@ -16,9 +16,9 @@ from razorbench.run import run, snapshot_schedule
 from razorbench.store import REQUIRED
 
 
-def do(results, method, *overrides):
+def do(results, method, *overrides, threads=None):
     spec, config = compose("task=pick_place", f"method={method}", *TINY, *TINY_METHOD[method], *overrides)
-    return run(spec, results, config)
+    return run(spec, results, config, threads=threads)
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -95,6 +95,14 @@ def test_running_again_does_no_work_and_elsewhere_gives_the_same(outcome, tmp_pa
     assert elsewhere.curve == done.curve
     for file in ("policy.safetensors", "episodes.csv.gz"):
         assert (elsewhere.path / file).read_bytes() == (done.path / file).read_bytes()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_decides_nothing(outcome, tmp_path, threads):
+    name, done = outcome
+    again = do(tmp_path, name, threads=threads)
+    assert again.curve == done.curve
+    assert (again.path / "policy.safetensors").read_bytes() == (done.path / "policy.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
