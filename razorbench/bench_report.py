@@ -53,7 +53,7 @@ def render(text: str, measured: Mapping[str, Any]) -> str:
     )
     rates = [f"{machine}:", "", "| | env steps/s | over raw | engine over this |", "|---|---|---|---|"]
     for name, row in measured["rates"].items():
-        rates.append(f"| {name} | {row['per_s']:,.0f} | {row['over_raw']:.2g} | {row['engine_over_this']:.2g} |")
+        rates.append(f"| {name} | {row['per_s']:,.0f} | {row['over_raw']:.3g} | {row['engine_over_this']:.3g} |")
     figures = [
         f"- evaluation of eight skills and the new task, 100 episodes each: {seconds['evaluation']:.1f} s (asked for: 5 s)",
         f"- `ppo` on `pick_place` at {run['budget']} budget, from start to record: {run['wall_s']:.0f} s (asked for: 150 s, hoped for: 60 s)",
@@ -80,7 +80,7 @@ def picture(measured: Mapping[str, Any], path: Path) -> None:
     _curve(axes["batch"], growth["batch"], "num_envs", physics, "env steps/s", "Environments in the batch")
     axes["batch"].set_xscale("log", base=4)
     axes["batch"].minorticks_off()
-    axes["batch"].set_xticks(sizes := [point["num_envs"] for point in growth["batch"]], [str(size) for size in sizes])
+    axes["batch"].set_xticks(sizes := [point["num_envs"] for point in growth["batch"]], [f"{size:g}" for size in sizes])
     _curve(axes["threads"], growth["threads"], "threads", physics, "env steps/s", "Physics threads")
     _curve(axes["skills"], growth["skills"], "skills", {"evaluation_s": ("evaluation, 50 episodes each", ORANGE)}, "seconds", "Original skills measured")
     _curve(axes["tasks"], growth["tasks"], "tasks", {"per_s": ("experts", ORANGE)}, "env steps/s", "Tasks in one batch")

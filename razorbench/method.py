@@ -89,7 +89,7 @@ class TaskHandle:
 
     @property
     def torch_threads(self) -> int:
-        """Threads that large minibatches may use while no environment is stepped; gradients do not depend on their number."""
+        """Threads that large minibatches may use while no environment is stepped; on the processors tried, gradients are the same for any number."""
         return min(cores.threads() if self.threads is None else self.threads, _MOST_TORCH_THREADS)
 
     def envs(self, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:

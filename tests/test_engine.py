@@ -96,6 +96,21 @@ def test_a_slot_forgets_what_it_played_before():
     assert not np.array_equal(finals[0], finals[1])
 
 
+def test_a_restart_next_door_disturbs_nobody():
+    """Sleeping neighbours are begun anew, with other models, while two slots play on."""
+    ids, states = np.arange(4), []
+    for restarts in ((), (3, 7, 8)):
+        engine = Engine([task("lift"), HEAVY], 4, threads=2)
+        engine.begin(ids, np.array([0, 1, 0, 1]), task("lift").starts(Split.TEST, ids))
+        for decision in range(15):
+            engine.step(ids, engine.expert(ids))
+            if decision in restarts:
+                engine.begin(ids[2:], np.array([1, 0]), task("lift").starts(Split.TEST, ids[2:] + decision))
+        states.append(engine.state.copy())
+    assert np.array_equal(states[0][:2], states[1][:2])
+    assert not np.array_equal(states[0][2:], states[1][2:])
+
+
 def test_sensors_at_a_start_are_those_of_its_state():
     engine, ids = Engine([task("drawer_close")], 5), np.arange(5)
     start = task("drawer_close").starts(Split.SELECT, ids)

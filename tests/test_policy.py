@@ -79,6 +79,7 @@ def test_actor_and_critic_share_nothing(base):
     assert len(actor) + len(critic) == len(list(base.policy.parameters()))
 
 
+@pytest.mark.usefixtures("known_platform")
 def test_large_minibatches_give_the_same_gradients_on_any_number_of_threads(base):
     rng = np.random.default_rng(0)
     observations = torch.from_numpy(rng.normal(size=(1024, 60)).astype(np.float32))

@@ -97,6 +97,7 @@ def test_running_again_does_no_work_and_elsewhere_gives_the_same(outcome, tmp_pa
         assert (elsewhere.path / file).read_bytes() == (done.path / file).read_bytes()
 
 
+@pytest.mark.usefixtures("known_platform")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_number_of_threads_decides_nothing(outcome, tmp_path, threads):
     name, done = outcome
