@@ -260,7 +260,8 @@ class _Run:
             "seed": spec.seed,
             "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
             "upstream": None,
-            "config": self.config,
+            # Where results lie is no part of a run, and may name a person's folders.
+            "config": {key: value for key, value in self.config.items() if key != "results"},
             "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
             "versions": provenance.versions(),
             "machine": provenance.machine(),

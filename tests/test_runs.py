@@ -17,7 +17,7 @@ from razorbench.store import REQUIRED
 
 
 def do(results, method, *overrides, threads=None):
-    spec, config = compose("task=pick_place", f"method={method}", *TINY, *TINY_METHOD[method], *overrides)
+    spec, config = compose("task=pick_place", f"method={method}", f"results={results}", *TINY, *TINY_METHOD[method], *overrides)
     return run(spec, results, config, threads=threads)
 
 
@@ -36,6 +36,7 @@ def test_record_is_whole_and_consistent_with_its_episodes(outcome):
     assert done.worked
     assert record["method"]["name"] == name
     assert not [key for key in REQUIRED if key not in record]
+    assert str(done.path.parents[2]) not in json.dumps(record)
     episodes = Episodes.read(done.path / "episodes.csv.gz")
     for who in ("base", "final"):
         for mode in ("greedy", "sampled"):
