@@ -222,7 +222,7 @@ def _adapt(spec: RunSpec, threads: int, base: ActorCriticPolicy | None = None) -
 
 def _peer(python: str, peer: str) -> float:
     """Steps per second of the best of Stable-Baselines3's vectorisations of a peer."""
-    most = max(cores.threads(), 1)
+    most = cores.threads()
     settings = [("dummy", 1), ("subproc", most), ("subproc", 2 * most)]
     found = []
     for vectorisation, num_envs in settings:
@@ -254,7 +254,6 @@ def _whole_run(spec: RunSpec) -> dict[str, Any]:
         *(Timed(Batch, name, phase="physics") for name in ("step", "reset", "forward")),
         Timed(type(spec.method), "adapt", scope="training", phase="method"),
         *(Timed(runs._Run, name, scope="measuring") for name in ("_snapshot", "_final", "_base_episodes")),
-        Timed(TaskVecEnv, "step_wait", phase="environment"),
         Timed(evaluate, "play", phase="environment"),
         Timed(ActorCriticPolicy, "forward", phase="policy"),
         Timed(evaluate, "distribution", phase="policy"),

@@ -51,24 +51,23 @@ def test_a_dropped_cube_only_loses_energy_and_comes_to_rest():
     assert data.tree_asleep[model.body_treeid[cube]] >= 0
 
 
-@pytest.mark.parametrize(
-    ("name", "deepest_mm"), [("push", 12), ("lift", 12), ("pick_place", 12), ("drawer_open", 12), ("lever_pull", 12), ("button_press", 12)]
-)
-def test_experts_press_nothing_far_into_anything(name, deepest_mm):
+@pytest.mark.parametrize("name", ["push", "lift", "pick_place", "drawer_open", "lever_pull", "button_press"])
+def test_experts_press_nothing_far_into_anything(name):
     the, n = task(name), 24
     model = the.world.model(the.variant)
+    pads = {model.geom("pad_left").id, model.geom("pad_right").id}
     engine, ids = Engine([the], n), np.arange(n)
     engine.begin(ids, 0, the.starts(Split.SELECT, ids))
-    depths = []
+    everywhere, at_pads = [], []
     for _ in range(30):
         engine.step(ids, engine.expert(ids))
         for state in engine.state[::4]:
-            data = data_at(model, state)
-            depths += [-contact.dist for contact in data.contact]
-    depths = 1000 * np.array(depths)
-    assert np.quantile(depths, 0.5) < 0.5
-    assert np.quantile(depths, 0.99) < 6.0
-    assert depths.max() < deepest_mm
+            for contact in data_at(model, state).contact:
+                (at_pads if pads & set(contact.geom) else everywhere).append(-1000 * contact.dist)
+    # Millimetres; what rests is pressed in by a tenth.
+    assert np.quantile(everywhere, 0.5) < 0.5
+    assert np.quantile(at_pads, 0.99) < 8.0
+    assert max(everywhere + at_pads) < 12
 
 
 def test_a_held_cube_creeps_less_than_5_mm_in_3_s():
