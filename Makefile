@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme performance clean
+.PHONY: run test test-slow check golden readme tasks performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -27,6 +27,11 @@ golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of phy
 
 readme: $(VENV)/ready  ## README's figures anew, from the shipped card and the committed records
 	$(BIN)/python -m razorbench.readme README.md baselines/results
+
+tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, first runs
+	$(BIN)/razorbench video --gallery --out build/gallery --format gif
+	cp build/gallery/contact_sheet.png docs/gallery.png
+	$(BIN)/python -m razorbench.envs.styles docs/tasks.md baselines/results
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

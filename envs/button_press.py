@@ -1,6 +1,6 @@
 """Button press: push the red button down.
 
-Success: pressed by more than 12 mm. Horizon: 40 decisions.
+Success: pressed by more than 15 mm. Horizon: 40 decisions.
 History: v1.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from razorbench.envs import layout
-from razorbench.envs.experts import CLOSED, UP, choose, level, move
+from razorbench.envs.experts import CLOSED, UP, choose, move
+from razorbench.envs.outcomes import level
 from razorbench.envs.physics import SLOTS, Readings, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
@@ -22,7 +23,7 @@ def _start(u: FloatArray) -> Start:
 
 
 def _success(r: Readings) -> BoolArray:
-    return r.button_depth > 0.012
+    return r.button_depth > 0.015
 
 
 def _expert(r: Readings) -> FloatArray:
@@ -40,5 +41,5 @@ def make(id: str) -> Task:
         start=_start,
         success=_success,
         experts={"direct": _expert},
-        terms={"touch": lambda r: layout.near(r.tool, r.button, 0.1), "press": lambda r: np.clip(r.button_depth / 0.012, 0, 1)},
+        terms={"touch": lambda r: layout.near(r.tool, r.button, 0.1), "press": lambda r: np.clip(r.button_depth / 0.015, 0, 1)},
     )

@@ -1,6 +1,7 @@
 """Carry: pick the cube up and bring it to a nearby goal in the air.
 
-Success: the cube within 3 cm of the goal, held between the fingers. Horizon: 40 decisions.
+Success: the cube within 3 cm of the goal, gripped, cube and tool slower than 10 cm/s. Horizon: 40 decisions.
+Starts: the goal 10 to 20 cm above the cube's place and 4 to 9 cm aside, so that lifting alone does not do.
 History: v1.
 """
 
@@ -9,20 +10,25 @@ from __future__ import annotations
 import numpy as np
 
 from razorbench.envs import layout
-from razorbench.envs.experts import CLOSED, gripped, move, pick
+from razorbench.envs.experts import CLOSED, move, pick
+from razorbench.envs.outcomes import held
 from razorbench.envs.physics import SLOTS, Readings, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
 
-def _start(u: FloatArray) -> Start:
+def carry_start(u: FloatArray) -> Start:
+    """Cube on the table, goal 10 to 20 cm above it and 4 to 9 cm aside. u: (N, 16)."""
     placed = layout.table(u)
-    goal = placed["object"] + layout.spread(u[:, 12:15], (-0.07, -0.07, 0.10), (0.07, 0.07, 0.20))
+    angle, aside = 2 * np.pi * u[:, 12], 0.04 + 0.05 * u[:, 13]
+    goal = placed["object"] + np.stack([aside * np.cos(angle), aside * np.sin(angle), 0.10 + 0.10 * u[:, 14]], axis=1)
     return workcell().start(goal=layout.goals(goal), **placed)
 
 
-def _success(r: Readings) -> BoolArray:
-    return gripped(r, 0.04) & (np.linalg.norm(r.object - r.goal, axis=1) < 0.03)
+def carried(r: Readings) -> BoolArray:
+    """Whether the cube is held at the goal and has come to rest there."""
+    slow = (np.linalg.norm(r.object_velocity, axis=1) < 0.10) & (np.linalg.norm(r.tool_velocity, axis=1) < 0.10)
+    return held(r) & (np.linalg.norm(r.object - r.goal, axis=1) < 0.03) & slow
 
 
 def _expert(r: Readings) -> FloatArray:
@@ -36,8 +42,8 @@ def make(id: str) -> Task:
         world=workcell(),
         slot=SLOTS.index("carry"),
         horizon=40,
-        start=_start,
-        success=_success,
+        start=carry_start,
+        success=carried,
         experts={"direct": _expert},
         terms={"touch": lambda r: layout.near(r.tool, r.object, 0.1), "place": lambda r: layout.near(r.object, r.goal, 0.2)},
     )

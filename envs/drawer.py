@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from razorbench.envs import layout
-from razorbench.envs.experts import AHEAD, CLOSED, OPEN, UP, choose, level, move
+from razorbench.envs.experts import AHEAD, CLOSED, OPEN, UP, choose, move
+from razorbench.envs.outcomes import level
 from razorbench.envs.physics import SLOTS, Readings, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
@@ -33,17 +34,21 @@ def _closed(r: Readings) -> BoolArray:
     return r.drawer_opening < 0.01
 
 
-def pull(r: Readings) -> FloatArray:
-    """Grip the handle from above and draw it towards the robot."""
+def pull(r: Readings, out: FloatArray = -AHEAD) -> FloatArray:
+    """Grip the handle from above and draw it out. out: (3,), the way that the drawer opens."""
     away = level(r.handle, r.tool)
     height = r.tool[:, 2] - r.handle[:, 2]
     inside = r.handle - 0.006 * UP
     action = move(r, r.handle + 0.06 * UP, OPEN)
     action = choose(away < 0.016, move(r, inside, OPEN), action)
     action = choose((away < 0.02) & (height < 0.012), move(r, inside, CLOSED), action)
-    # A finger hooked behind the bar pulls it; the grip need not be firm.
-    hooked = (away < 0.035) & (height < 0.018) & (r.opening < 0.05)
-    return choose(hooked, move(r, inside - 0.10 * AHEAD, CLOSED), action)
+    return draw_out(r, out, action)
+
+
+def draw_out(r: Readings, out: FloatArray, otherwise: FloatArray, opening: float = 0.05, speed: float = 1.0) -> FloatArray:
+    """Draw the handle once a finger is hooked behind its bar and the fingers less open than that: the grip need not be firm."""
+    hooked = (level(r.handle, r.tool) < 0.035) & (r.tool[:, 2] - r.handle[:, 2] < 0.018) & (r.opening < opening)
+    return choose(hooked, move(r, r.handle + 0.10 * out, CLOSED, speed), otherwise)
 
 
 def shove(r: Readings) -> FloatArray:
@@ -66,6 +71,7 @@ def make_open(id: str) -> Task:
         start=lambda u: _start(u, 0.0, 0.02, 0.12),
         success=_opened,
         experts={"direct": pull},
+        entailed_by=("drawer_moved",),
         terms={"touch": lambda r: layout.near(r.tool, r.handle, 0.1), "pull": lambda r: np.clip(r.drawer_opening / 0.1, 0, 1)},
     )
 

@@ -1,13 +1,15 @@
 """Building blocks of the scripted experts: functions of the readings alone, without clocks or memory.
 
 An expert is a chain of phases whose conditions overlap, so that noise throws it back at most one phase. All take and
-return arrays with one row per environment; actions are (N, 4).
+return arrays with one row per environment; actions are (N, 4). `width` is the object's along x, between the fingers;
+`grip` how far above its centre it is taken; `speed` scales the largest lead.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from razorbench.envs.outcomes import gripped, level
 from razorbench.envs.physics import STEP, Readings
 from razorbench.types import BoolArray, FloatArray
 
@@ -16,7 +18,7 @@ AHEAD, LEFT, UP = np.eye(3)
 
 
 def move(r: Readings, target: FloatArray, gripper: float, speed: float = 1.0) -> FloatArray:
-    """Head for a tool position (N, 3) with the gripper held open or closed; speed scales the largest lead."""
+    """Head for a tool position (N, 3) with the gripper held open or closed."""
     action = np.empty((len(target), 4))
     lead = (target - r.tool) * (1.3 / STEP)
     # One factor for all axes keeps the path straight.
@@ -31,11 +33,6 @@ def choose(condition: BoolArray, action: FloatArray, otherwise: FloatArray) -> F
     return np.where(condition[:, None], action, otherwise)
 
 
-def level(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Horizontal distance between points, (N,)."""
-    return np.hypot(a[:, 0] - b[:, 0], a[:, 1] - b[:, 1])
-
-
 def at(point: FloatArray, *, z: float | FloatArray) -> FloatArray:
     """Return the points (N, 3) at another height."""
     out = point.copy()
@@ -43,17 +40,60 @@ def at(point: FloatArray, *, z: float | FloatArray) -> FloatArray:
     return out
 
 
-def gripped(r: Readings, width: float) -> BoolArray:
-    """Whether the closed fingers hold an object of that width along x."""
-    near = (level(r.object, r.tool) < 0.02) & (np.abs(r.object[:, 2] - r.tool[:, 2]) < 0.025)
-    return near & (np.abs(r.opening - width) < 0.007)
-
-
-def pick(r: Readings, then: FloatArray, *, width: float = 0.04, clearance: float = 0.06, speed: float = 1.0) -> FloatArray:
+def pick(r: Readings, then: FloatArray, *, width: float = 0.04, grip: float = 0.0, speed: float = 1.0) -> FloatArray:
     """Take the object from above, and act `then` once it is gripped."""
+    point = r.object + grip * UP
     away = level(r.object, r.tool)
-    low = np.abs(r.tool[:, 2] - r.object[:, 2]) < 0.01
-    action = move(r, r.object + clearance * UP, OPEN, speed)
-    action = choose(away < 0.012, move(r, r.object, OPEN, speed), action)
-    action = choose((away < 0.015) & low, move(r, r.object, CLOSED), action)
-    return choose(gripped(r, width), then, action)
+    low = np.abs(r.tool[:, 2] - point[:, 2]) < 0.01
+    action = move(r, point + 0.06 * UP, OPEN, speed)
+    action = choose(away < 0.012, move(r, point, OPEN, speed), action)
+    action = choose((away < 0.015) & low, move(r, point, CLOSED), action)
+    return choose(gripped(r, width, grip), then, action)
+
+
+def scoop(r: Readings, then: FloatArray, *, width: float = 0.04, grip: float = 0.0, speed: float = 1.0) -> FloatArray:
+    """Come down on the object's right, slide the open fingers round it, and act `then` once it is gripped."""
+    point = r.object + grip * UP
+    action = sideways(r, point, -LEFT, OPEN, speed)
+    low = np.abs(r.tool[:, 2] - point[:, 2]) < 0.015
+    action = choose(low & (level(point, r.tool) < 0.012), move(r, point, CLOSED), action)
+    return choose(gripped(r, width, grip), then, action)
+
+
+def sideways(r: Readings, point: FloatArray, side: FloatArray, gripper: float, speed: float = 1.0) -> FloatArray:
+    """Come down 7 cm beside a point (N, 3), then slide to it level, keeping in line. side: (3,), level, unit length."""
+    offset = r.tool - point
+    out = (offset * side).sum(axis=1)
+    astray = np.abs(offset[:, 0] * side[1] - offset[:, 1] * side[0])
+    beside = point + 0.07 * side
+    action = move(r, beside + 0.07 * UP, gripper, speed)
+    action = choose((out > 0.05) & (out < 0.12) & (astray < 0.02), move(r, beside, gripper, speed), action)
+    # Aiming a little ahead leaves room in the action for keeping in line.
+    ahead = point + np.maximum(out - 0.03, 0.0)[:, None] * side
+    in_line = (astray < 0.01) & (np.abs(offset[:, 2]) < 0.015) & (out > -0.02) & (out < 0.12)
+    return choose(in_line, move(r, ahead, gripper, speed), action)
+
+
+def bring(r: Readings, spot: FloatArray, *, clear: float, travel: float, arrive: float, speed: float = 1.0) -> FloatArray:
+    """Carry the object straight to above a spot (N, 3): rise, travel once its centre is above `clear`, arrive at a height."""
+    height = np.where(level(r.object, spot) < 0.06, arrive, travel)
+    action = move(r, at(r.tool, z=travel + 0.02), CLOSED, speed)
+    return choose(r.object[:, 2] > clear, move(r, at(spot, z=height) + (r.tool - r.object), CLOSED, speed), action)
+
+
+def bring_round(r: Readings, spot: FloatArray, offset: FloatArray, *, travel: float, arrive: float, speed: float = 0.75) -> FloatArray:
+    """Carry the object high to a place off the spot, then across to above it. offset: (3,), level."""
+    across = (r.object[:, 0] - spot[:, 0]) * offset[1] - (r.object[:, 1] - spot[:, 1]) * offset[0]
+    abreast = np.abs(across) < 0.03 * np.linalg.norm(offset)
+    held_out = r.tool - r.object
+    action = move(r, at(r.tool, z=travel + 0.04), CLOSED, speed)
+    action = choose(r.object[:, 2] > travel - 0.04, move(r, at(spot + offset, z=travel) + held_out, CLOSED, speed), action)
+    return choose(abreast & (r.object[:, 2] > arrive - 0.04), move(r, at(spot, z=arrive) + held_out, CLOSED, speed), action)
+
+
+def put_down(r: Readings, spot: FloatArray, carried: FloatArray, *, drop: float = 0.008, near: float = 0.015, speed: float = 1.0) -> FloatArray:
+    """Take the object to a spot (N, 3) for its centre and let go within `drop` above it; `carried` is the action until it is above."""
+    over = level(r.object, spot) < near
+    action = pick(r, choose(over, move(r, spot + (r.tool - r.object), CLOSED, speed), carried), speed=speed)
+    arrived = over & (r.object[:, 2] - spot[:, 2] < drop)
+    return choose(arrived, move(r, at(r.tool, z=r.tool[:, 2] + 0.01), OPEN), action)

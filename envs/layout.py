@@ -14,6 +14,8 @@ from razorbench.types import FloatArray
 TOOL = ((0.40, -0.15, 0.14), (0.56, 0.15, 0.26))
 OBJECT = ((0.41, -0.16), (0.52, 0.03))
 BLOCK = ((0.42, 0.09), (0.52, 0.13))
+ASIDE = ((0.585, -0.13), (0.60, -0.10))
+"""Where the block stands out of the way of tasks that need its usual place."""
 BLOCK_HEIGHT = 0.0225
 NEARBY = ((0.41, -0.17), (0.56, 0.05))
 """Where goals on the table may lie."""

@@ -1,6 +1,6 @@
 """Lift: pick the cube up.
 
-Success: the cube held between the fingers with its centre 10 cm above its place on the table. Horizon: 40 decisions.
+Success: the cube gripped, moving with the tool to 0.15 m/s, and its centre 10 cm above its place on the table. Horizon: 40 decisions.
 History: v1.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from razorbench.envs import layout
-from razorbench.envs.experts import CLOSED, UP, at, gripped, move, pick
+from razorbench.envs.experts import CLOSED, UP, at, move, pick
+from razorbench.envs.outcomes import held
 from razorbench.envs.physics import SLOTS, Readings, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
@@ -21,11 +22,15 @@ def _start(u: FloatArray) -> Start:
 
 
 def _success(r: Readings) -> BoolArray:
-    return gripped(r, 0.04) & (r.object[:, 2] > 0.12)
+    return held(r) & (r.object[:, 2] > 0.12)
 
 
 def _expert(r: Readings) -> FloatArray:
     return pick(r, move(r, at(r.tool, z=0.20), CLOSED))
+
+
+CARRYING = ("carry", "carry_weak", "pick_place", "place_in_drawer", "stack", "peg_insert")
+"""Whoever does these lifts on the way."""
 
 
 def make(id: str) -> Task:
@@ -38,5 +43,6 @@ def make(id: str) -> Task:
         start=_start,
         success=_success,
         experts={"direct": _expert},
+        entailed_by=(*CARRYING, "lift_heavy", "pick_wall"),
         terms={"touch": lambda r: layout.near(r.tool, r.object, 0.1), "raise": lambda r: np.clip((r.object[:, 2] - 0.02) / 0.1, 0, 1)},
     )

@@ -19,24 +19,28 @@ import mujoco
 import numpy as np
 
 from razorbench.envs.posture import READY, posture
+from razorbench.errors import UsageError
 from razorbench.task import Start, code_digest
-from razorbench.types import FloatArray, IntArray
+from razorbench.types import BoolArray, FloatArray, IntArray
 
 STEP = 0.08
 """Largest lead of the commanded over the present tool position, m."""
 LOW, HIGH = np.array([0.26, -0.38, 0.012]), np.array([0.72, 0.42, 0.42])
 """Workspace of the commanded tool position, m."""
+TABLE = np.array([0.36, 0.0])
+"""Middle of the table, which reaches 0.52 m ahead and behind of it and 0.55 m to each side."""
 FINGER_TRAVEL = 0.04
 SLOTS = (
     *("reach", "push", "lift", "carry", "drawer_open", "drawer_close", "button_press", "lever_pull"),
     *("pick_place", "place_in_drawer", "stack", "peg_insert", "sort_parity"),
+    *("push_far", "pick_can", "lift_heavy", "drawer_moved", "button_side", "carry_weak", "pick_wall"),
 )
-"""Instruction slots in use, by the skill that each asks for; the columns up to NUM_SLOTS are for users' tasks."""
-NUM_SLOTS = 20
+"""Instruction slots by what each asks for. The last seven are in use only under `instruction=own`; a user's task may take one."""
 _GEOM = mujoco.mjtGeom
 SHAPES: Mapping[str, tuple[Any, tuple[float, ...], float]] = {
     "cube": (_GEOM.mjGEOM_BOX, (0.02, 0.02, 0.02), 0.08),
-    "can": (_GEOM.mjGEOM_CYLINDER, (0.028, 0.045), 0.15),
+    "can": (_GEOM.mjGEOM_CYLINDER, (0.033, 0.064), 0.15),
+    "tin": (_GEOM.mjGEOM_CYLINDER, (0.028, 0.045), 0.15),
     "peg": (_GEOM.mjGEOM_BOX, (0.012, 0.012, 0.05), 0.06),
 }
 """The manipulated object's shapes: MuJoCo geom type, its half sizes, mass."""
@@ -44,12 +48,18 @@ SHAPES: Mapping[str, tuple[Any, tuple[float, ...], float]] = {
 
 @dataclass(frozen=True)
 class Variant:
-    """What a task may change in the model. Poses are (x, y, yaw); None keeps the drawn one."""
+    """What a task may change in the model; None keeps what is drawn.
+
+    mass, friction: the object's; a given friction holds against whatever touches it. stiffness, damping: factors on
+    the arm's actuators.
+    cabinet, wall: poses (x, y, yaw).
+    """
 
     shape: str = "cube"
     mass: float | None = None
-    friction: float = 1.0
-    gain: float = 1.0
+    friction: float | None = None
+    stiffness: float = 1.0
+    damping: float = 1.0
     cabinet: tuple[float, float, float] | None = None
     wall: tuple[float, float, float] | None = None
 
@@ -105,6 +115,7 @@ class Workcell:
     action_size = 4
     instruction = slice(40, 60)
     goal_size = 4
+    hold = np.array([0.0, 0.0, 0.0, 1.0])
     start_uniforms = 16
     substeps = 5
 
@@ -130,15 +141,17 @@ class Workcell:
         geom.type = shape
         geom.size[: len(size)] = size
         geom.mass = mass if variant.mass is None else variant.mass
-        geom.friction[0] = variant.friction
+        if variant.friction is not None:
+            geom.friction[0], geom.priority = variant.friction, 1
         for name, pose in (("cabinet", variant.cabinet), ("wall", variant.wall)):
             if pose is not None:
                 spec.body(name).pos[:2] = pose[:2]
                 spec.body(name).quat = [np.cos(pose[2] / 2), 0, 0, np.sin(pose[2] / 2)]
         for actuator in spec.actuators:
             if not actuator.name.startswith("finger"):
-                actuator.gainprm[0] *= variant.gain
-                actuator.biasprm[1:3] *= variant.gain
+                actuator.gainprm[0] *= variant.stiffness
+                actuator.biasprm[1] *= variant.stiffness
+                actuator.biasprm[2] *= variant.damping
         return spec
 
     def model(self, variant: Variant | None) -> mujoco.MjModel:
@@ -155,7 +168,7 @@ class Workcell:
     @cache  # noqa: B019 - there is one workcell, and it lives as long as the program
     def fingerprint(self) -> str:
         """Return a digest of the model and of all code and data that tasks share."""
-        shared = [code_digest(import_module(f"razorbench.envs.{name}")) for name in ("experts", "layout", "physics", "posture")]
+        shared = [code_digest(import_module(f"razorbench.envs.{name}")) for name in ("experts", "layout", "outcomes", "physics", "posture")]
         weights = files("razorbench.envs").joinpath("posture.npy").read_bytes()
         return hashlib.sha256("\n".join([_physics_xml(), *shared]).encode() + weights).hexdigest()
 
@@ -222,6 +235,14 @@ class Workcell:
         out[:, 6:] = (FINGER_TRAVEL / 2 * (1.0 + actions[:, 3]))[:, None]
         return out
 
+    def sound(self, r: Readings) -> dict[str, BoolArray]:
+        """Return what holds unless the physics broke or a start is out of place; see `razorbench.task.World`."""
+        conditions: dict[str, Any] = {"the tool is in its workspace, to 8 cm": ((r.tool > LOW - 0.08) & (r.tool < HIGH + 0.08)).all(axis=1)}
+        for name, place in (("object", r.object), ("block", r.block)):
+            conditions[f"the {name} is on the table or above it"] = (place[:, 2] > 0.005) & (np.abs(place[:, :2] - TABLE) < 0.55).all(axis=1)
+        conditions["the object is slower than 8 m/s"] = np.linalg.norm(r.object_velocity, axis=1) < 8.0
+        return conditions
+
     def start(
         self,
         tool: FloatArray,
@@ -246,6 +267,13 @@ class Workcell:
         for name, value in (joints or {}).items():
             qpos[:, self._qpos[name]] = value
         return Start(np.concatenate([np.zeros((n, 1)), qpos, np.zeros((n, self.nv))], axis=1), goal)
+
+
+def instruction_slot(instruction: str, *, own: str, shared: str) -> int:
+    """Return the slot of a new task: its `own`, or the one `shared` with an original skill; raises UsageError for another word."""
+    if instruction not in ("own", "shared"):
+        raise UsageError(f"instruction is {instruction!r}: it must be own or shared")
+    return SLOTS.index(own if instruction == "own" else shared)
 
 
 @cache

@@ -1,6 +1,6 @@
 """Push: slide the cube over the table to a goal 6 to 12 cm away.
 
-Success: the cube's centre within 3.5 cm of the goal, on the table. Horizon: 40 decisions.
+Success: the cube's centre within 3.5 cm of the goal, on the table (centre below 3 cm), slower than 20 cm/s. Horizon: 40 decisions.
 History: v1.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from razorbench.envs import layout
-from razorbench.envs.experts import CLOSED, at, choose, level, move
+from razorbench.envs.experts import CLOSED, at, choose, move
+from razorbench.envs.outcomes import level
 from razorbench.envs.physics import SLOTS, Readings, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
@@ -23,11 +24,12 @@ def _start(u: FloatArray) -> Start:
     return workcell().start(goal=layout.goals(goal), **placed)
 
 
-def _success(r: Readings) -> BoolArray:
-    return (level(r.object, r.goal) < 0.035) & (r.object[:, 2] < 0.03)
+def pushed(r: Readings) -> BoolArray:
+    """Whether the cube has arrived, and does not just pass."""
+    return (level(r.object, r.goal) < 0.035) & (r.object[:, 2] < 0.03) & (np.linalg.norm(r.object_velocity, axis=1) < 0.2)
 
 
-def slide(r: Readings, *, speed: float = 0.45, standoff: float = 0.045) -> FloatArray:
+def slide(r: Readings) -> FloatArray:
     """Go behind the object as seen from the goal, descend, and push along the line to it."""
     line = r.goal[:, :2] - r.object[:, :2]
     direction = line / np.maximum(np.linalg.norm(line, axis=1), 1e-6)[:, None]
@@ -35,18 +37,20 @@ def slide(r: Readings, *, speed: float = 0.45, standoff: float = 0.045) -> Float
     along = (offset * direction).sum(axis=1)
     across = np.abs(offset[:, 0] * direction[:, 1] - offset[:, 1] * direction[:, 0])
     behind = at(r.object, z=0.10)
-    behind[:, :2] -= standoff * direction
+    behind[:, :2] -= 0.05 * direction
     ready = level(r.tool, behind) < 0.015
     low = r.tool[:, 2] < 0.035
     action = move(r, behind, CLOSED)
-    # From beside the object, rise before going round it.
-    action = choose(r.tool[:, 2] < 0.06, move(r, at(r.tool, z=0.12), CLOSED), action)
-    action = choose(ready, move(r, at(behind, z=_HEIGHT), CLOSED), action)
+    # From beside the object, rise before going round it; from behind it, there is no need to.
+    action = choose((r.tool[:, 2] < 0.06) & (along > -0.035), move(r, at(r.tool, z=0.12), CLOSED), action)
+    action = choose(ready | (low & (along < -0.035)), move(r, at(behind, z=_HEIGHT), CLOSED), action)
     # The tool's place when the object has arrived: the lead shrinks on the way, so the object is not knocked over.
     arrived = at(r.goal, z=_HEIGHT)
     arrived[:, :2] -= 0.03 * direction
     pushing = low & (along < -0.02) & (across < 0.014)
-    return choose(pushing, move(r, arrived, CLOSED, speed), action)
+    # Touch it gently, and go on so while it is tilted.
+    gently = (along < -0.037) | (r.object_up[:, 2] < 0.97)
+    return choose(pushing, choose(gently, move(r, arrived, CLOSED, 0.3), move(r, arrived, CLOSED, 0.45)), action)
 
 
 def make(id: str) -> Task:
@@ -57,7 +61,7 @@ def make(id: str) -> Task:
         slot=SLOTS.index("push"),
         horizon=40,
         start=_start,
-        success=_success,
+        success=pushed,
         experts={"direct": slide},
         terms={"touch": lambda r: layout.near(r.tool, r.object, 0.1), "place": lambda r: layout.near(r.object, r.goal, 0.1)},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,17 +19,19 @@ RazorBench: how much do robot policies forget, and can it be predicted?
 Adapt the shipped policy to a new task and measure what is left of its original skills:
   python -m razorbench task=pick_place method=ppo
   python -m razorbench task=pick_place method=sft demos=detour seed=1 budget=quick
-  python -m razorbench -m task=pick_place method=ppo,sft seed=0,1,2     (a sweep)
+  python -m razorbench -m task=core method=ppo,sft seed=0,1,2           (a sweep over a suite of tasks)
+  python -m razorbench sequence=core6 method=ppo                        (one policy learns task after task)
 
-Keys:     task=NAME method=NAME [base=mlp] [budget=quick|standard|long] [seed=0] [demos=direct]
+Keys:     task=NAME or sequence=NAME, method=NAME [base=mlp] [budget=quick|standard|long] [seed=0] [demos=STYLE]
           [results=results] [eval.snapshots=24], and every setting of these, as in method.learning_rate=3e-5
 Options:  -m, --multirun     run every combination of comma-separated values
           --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
 
 Other commands (each has --help):
-  razorbench list        what there is: tasks, skills, methods, bases, budgets
+  razorbench list        what there is: tasks, suites, sequences, skills, methods, bases, budgets
   razorbench pretrain    make a base policy anew and compare it with the shipped one
-  razorbench video       films of base and tuned policy, from a run's folder
+  razorbench check       what is wrong with a task, also one of your own
+  razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
 
 Exit codes: 0 good, 1 a run failed, 2 wrong use. `python -m razorbench` and `razorbench` are the same program.
@@ -46,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("razorbench: interrupted; unfinished runs left no record and start anew next time", file=sys.stderr)
         code = 1
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough; Python must not try to flush the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     sys.exit(code)
 
 
@@ -56,7 +63,7 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(HELP, end="", file=sys.stderr)
         return 2
-    commands = {"list": _list, "pretrain": _pretrain, "video": _video, "bench": _bench}
+    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "video": _video, "bench": _bench}
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
@@ -87,9 +94,10 @@ def _run(arguments: list[str]) -> int:
     logging.getLogger("razorbench").addHandler(logging.NullHandler())
     expected: list[tuple[str, RunFolder]] = []
     with config.registry(options.config_dir) as registry:
+        overrides = config.expand_suites(overrides, registry, options.multirun)
         for combination in config.combinations(overrides, options.multirun):
             composed = registry.compose(combination)
-            spec = config.spec(composed, composed.hydra.runtime.choices.method)
+            spec = config.spec(composed, composed.hydra.runtime.choices)
             folder = spec.folder(config.results_of(composed))
             folder.record()
             folder.open()
@@ -104,12 +112,18 @@ def _run(arguments: list[str]) -> int:
 def _job(composed: Any) -> None:
     """Do one run of a command; a failure goes into the store, never out of here."""
     from razorbench import config, show
-    from razorbench.run import run
+    from razorbench.run import RunSpec, run
+    from razorbench.sequence import forward_transfer_auc, run_sequence
 
-    spec = config.spec(composed, config.chosen("method"))
-    with show.watching(spec) as watch:
-        outcome = run(spec, config.results_of(composed), config.plain_config(composed), watch)
-    show.finished(outcome)
+    spec, results, plain = config.spec(composed), config.results_of(composed), config.plain_config(composed)
+    if isinstance(spec, RunSpec):
+        with show.watching(spec.task.name, spec) as watch:
+            outcome = run(spec, results, plain, watch)
+        show.finished(outcome)
+    else:
+        with show.watching(spec.name, spec.first) as watch:
+            outcome = run_sequence(spec, results, plain, watch)
+        show.sequence_finished(outcome, forward_transfer_auc(spec, results))
 
 
 def _list(arguments: list[str]) -> int:
@@ -150,7 +164,9 @@ def _pretrain(arguments: list[str]) -> int:
 
 def _video(arguments: list[str]) -> int:
     parser = _Parser(prog="razorbench video", description="Film base and tuned policy side by side, on the new task and on the most-forgotten skill.")
-    parser.add_argument("run", type=Path, help="a run's folder, as printed at its end")
+    parser.add_argument("run", type=Path, nargs="?", help="a run's folder, as printed at its end")
+    parser.add_argument("--gallery", action="store_true", help="instead, film the experts of every task and style, and draw one contact sheet")
+    parser.add_argument("--out", type=Path, default=Path("results/gallery"), help="folder for the gallery")
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4")
     parser.add_argument("--episodes", type=int, default=3, help="episodes of each task, one after the other")
     parser.add_argument("--config-dir", help="your own conf folder")
@@ -158,13 +174,46 @@ def _video(arguments: list[str]) -> int:
     if options.episodes < 1:
         raise UsageError(f"--episodes is {options.episodes}: it must be 1 or more")
 
+    if options.gallery == (options.run is not None):
+        raise UsageError("video needs a run's folder, or --gallery, and not both: as in `razorbench video results/pick_place/ppo/seed0-...`")
+
     from razorbench import config
+    from razorbench.gallery import gallery
+    from razorbench.store import make_writable
     from razorbench.video import film
 
     with config.registry(options.config_dir) as registry:
-        for path in film(options.run, registry.recorded, options.format, options.episodes):
-            print(path)
+        if options.gallery:
+            make_writable(options.out, f"--out {options.out}", "--out DIR")
+            paths = gallery(registry.all_tasks(), options.out, options.format)
+        else:
+            paths = film(options.run, registry.recorded, options.format, options.episodes)
+    for path in paths:
+        print(path)
     return 0
+
+
+def _check(arguments: list[str]) -> int:
+    parser = _Parser(prog="razorbench check", description="Say what is wrong with a task, a sentence per fault: shapes, starts, success, experts, physics.")
+    parser.add_argument("task", help="name of a new task or an original skill, or `all`")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    options = parser.parse_args(arguments)
+
+    from razorbench import config
+    from razorbench.checks import check_task
+
+    with config.registry(options.config_dir) as registry:
+        everything = registry.all_tasks()
+        wanted = everything if options.task == "all" else [registry.task_or_skill(options.task)]
+    faults = 0
+    for task in wanted:
+        found = check_task(task, everything)
+        faults += len(found)
+        for sentence in found:
+            print(f"{task.id}: {sentence}")
+        if not found:
+            print(f"{task.id}: conforms")
+    return 1 if faults else 0
 
 
 def _bench(arguments: list[str]) -> int:
@@ -181,11 +230,14 @@ def _bench(arguments: list[str]) -> int:
 
     from razorbench import bench_report, config, show
     from razorbench.bench import bench
+    from razorbench.run import RunSpec
     from razorbench.store import make_writable
 
     with config.registry() as registry:
         composed = registry.compose(["task=pick_place", "method=ppo", *options.overrides])
-        spec = config.spec(composed, composed.hydra.runtime.choices.method)
+        spec = config.spec(composed, composed.hydra.runtime.choices)
+    if not isinstance(spec, RunSpec):
+        raise UsageError(f"bench takes one run apart, and {spec.name} is a sequence of them: give task=NAME")
     make_writable(options.out, f"--out {options.out}", "--out DIR")
     measured = bench(spec, options.num_envs, options.rounds, options.peers, lambda text: print(f"{text} ...", file=sys.stderr))
     (options.out / "bench.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")

@@ -26,6 +26,7 @@ from razorbench import base
 from razorbench.errors import UsageError
 from razorbench.method import Budget
 from razorbench.run import EvalSettings, RunSpec
+from razorbench.sequence import SequenceSpec
 from razorbench.task import Task
 
 
@@ -59,13 +60,32 @@ class Registry:
 
     def item(self, group: str, name: str) -> Any:
         """Build one registered thing with its defaults."""
-        config = self.compose([f"{'+' if group == 'skill' else ''}{group}={name}"])
+        config = self.compose([f"{'+' if group in ('skill', 'suite') else ''}{group}={name}"])
         return build(OmegaConf.to_container(config[group], resolve=True), group)
+
+    def suite(self, name: str) -> list[str] | None:
+        """Return the tasks of a suite, or None if there is none of that name."""
+        if name in self.names("task"):
+            return None
+        try:
+            return list(self.item("suite", name)["tasks"])
+        except UsageError:
+            return None
+
+    def all_tasks(self) -> list[Task]:
+        """Build every new task and original skill, in order of name."""
+        return [self.item(group, name) for group in ("task", "skill") for name in self.names(group)]
+
+    def task_or_skill(self, name: str) -> Task:
+        """Build the new task or the original skill of that name."""
+        group = "skill" if name in self.names("skill") else "task"
+        built: Task = self.item(group, name)
+        return built
 
     def recorded(self, record: Mapping[str, Any]) -> RunSpec:
         """Rebuild the run that a record describes."""
-        config = OmegaConf.create(dict(record["config"]))
-        return spec(config, record["method"]["name"])
+        config = record["config"]
+        return _run_spec(config, config["task"], record["method"]["name"])
 
     def _sentence(self, error: Exception) -> str:
         text = str(error)
@@ -78,16 +98,30 @@ class Registry:
             key = typo.group(1)
             return (
                 f"{key}: no such key in the configuration; "
-                "the top-level keys are task, method, base, budget, seed, demos, results and eval (see `razorbench list --keys`)"
+                "the top-level keys are task, sequence, method, base, budget, seed, demos, results and eval (see `razorbench list --keys`)"
             )
         return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
 
 
-def spec(config: DictConfig, method_name: str) -> RunSpec:
-    """Turn a composed configuration into a run; raises UsageError or FileDamaged with one sentence."""
+def spec(config: DictConfig, chosen: Mapping[str, Any] | None = None) -> RunSpec | SequenceSpec:
+    """Turn a composed configuration into a run or a sequence; raises UsageError or FileDamaged with one sentence.
+
+    chosen: the name chosen in each group; inside a job Hydra knows them.
+    """
     plain = plain_config(config)
-    for group in ("task", "method"):
-        if plain.get(group) is None:
+    chosen = HydraConfig.get().runtime.choices if chosen is None else chosen
+    name, method_name = chosen.get("sequence"), str(chosen.get("method"))
+    if name is None:
+        return _run_spec(plain, plain.get("task"), method_name)
+    if plain.get("task") is not None:
+        raise UsageError(f"sequence={name} and a task exclude each other: a sequence has its own tasks; leave task= out")
+    tasks = plain["sequence"]["tasks"]
+    return SequenceSpec(name, tuple(_run_spec(plain, task, method_name) for task in tasks.values()))
+
+
+def _run_spec(plain: Mapping[str, Any], task: Any, method_name: str) -> RunSpec:
+    for group, given in (("task", task), ("method", plain.get("method"))):
+        if given is None:
             raise UsageError(f"{group} is missing: name one, as in `python -m razorbench task=pick_place method=ppo`; see `razorbench list`")
     seed = plain["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
@@ -95,14 +129,15 @@ def spec(config: DictConfig, method_name: str) -> RunSpec:
     method = build(plain["method"], "method")
     budget = typed(Budget, plain["budget"], "budget")
     settings = typed(EvalSettings, plain["eval"], "eval")
+    built = build(task, "task")
     return RunSpec(
-        task=build(plain["task"], "task"),
+        task=built,
         method_name=method_name,
         method=method,
         base=base.load(build(plain["base"], "base"), seed),
         seed=seed,
         budget=budget,
-        style=str(plain["demos"]),
+        style=next(iter(built.experts)) if plain["demos"] is None else str(plain["demos"]),
         eval=settings,
     )
 
@@ -163,6 +198,20 @@ def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
         raise UsageError(f"{where}: {error}") from error
 
 
+def expand_suites(overrides: list[str], registry: Registry, multirun: bool) -> list[str]:
+    """Put a suite's tasks in the place of its name in `task=`, so that launchers see plain task names; raises UsageError without -m."""
+    expanded = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "task":
+            tasks = [registry.suite(name) or [name] for name in value.split(",")]
+            if not multirun and any(len(part) > 1 for part in tasks):
+                raise UsageError(f"{override}: a suite is several runs and needs -m, as in `python -m razorbench -m {override}`")
+            override = f"task={','.join(dict.fromkeys(itertools.chain(*tasks)))}"
+        expanded.append(override)
+    return expanded
+
+
 def combinations(overrides: list[str], multirun: bool) -> list[list[str]]:
     """Return the overrides of every run of a command; raises UsageError if a value list stands without -m."""
     try:
@@ -202,11 +251,6 @@ def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
         try:
             job(config)
         except Exception as error:
-            spec(config, chosen("method")).folder(results_of(config)).write_failure(error)
+            spec(config).folder(results_of(config)).write_failure(error)
 
     return guarded
-
-
-def chosen(group: str) -> str:
-    """Return the name chosen in a group, inside a job."""
-    return str(HydraConfig.get().runtime.choices[group])

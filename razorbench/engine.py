@@ -35,11 +35,13 @@ class Engine:
         self.world: World = self.tasks[0].world
         self._models = [self.world.model(task.variant) for task in self.tasks]
         self._instructions = np.array([task.slot for task in self.tasks])
+        self._delayed = np.array([task.delayed for task in self.tasks])
         self._batch = Batch(self._models[0], size, cores.threads() if threads is None else threads, persistent=True)
         self.task = np.zeros(size, dtype=np.int64)
         self.goal = np.zeros((size, self.world.goal_size))
         self.state = self._batch.state[:, : mujoco.mj_stateSize(self._models[0], mujoco.mjtState.mjSTATE_FULLPHYSICS)]
         self._control, self._sensors = self._batch.bind("ctrl"), self._batch.bind("sensordata")
+        self._waiting = np.zeros_like(self._control)  # the last command of a delayed task
         self._read: tuple[IntArray, Any] | None = None  # the readings last asked for, until something moves
 
     def begin(self, ids: IntArray, task: IntArray | int, start: Start) -> None:
@@ -51,6 +53,8 @@ class Engine:
         self.state[ids] = start.state
         self._batch.forward(ids, stage=_POSITIONS_AND_VELOCITIES)
         self._read = None
+        if self._delayed.any():
+            self._waiting[ids] = self.world.control(self.readings(ids), np.tile(self.world.hold, (len(ids), 1)))
 
     def step(self, ids: IntArray, actions: FloatArray) -> None:
         """Advance environments by one decision. actions: (M, A) in [-1, 1].
@@ -60,7 +64,11 @@ class Engine:
         if not np.isfinite(actions).all():
             bad = int(np.flatnonzero(~np.isfinite(actions).all(axis=1))[0])
             raise NotFinite(f"action of environment {ids[bad]} is {actions[bad]}: actions must be finite numbers in [-1, 1]; check the policy")
-        self._control[ids] = self.world.control(self.readings(ids), np.asarray(actions, dtype=np.float64))
+        command = self.world.control(self.readings(ids), np.asarray(actions, dtype=np.float64))
+        late = self._delayed[self.task[ids]]
+        if late.any():
+            command, self._waiting[ids] = np.where(late[:, None], self._waiting[ids], command), command
+        self._control[ids] = command
         self._batch.step(ids, nstep=self.world.substeps, stage=_POSITIONS_AND_VELOCITIES)
         sensors = self._sensors[ids]
         self._read = ids, self.world.readings(sensors, self.goal[ids])
@@ -74,6 +82,10 @@ class Engine:
         if self._read is None or self._read[0] is not ids:
             self._read = ids, self.world.readings(self._sensors[ids], self.goal[ids])
         return self._read[1]
+
+    def readings_towards(self, ids: IntArray, goal: FloatArray) -> Any:
+        """Return the readings with other goals (M, G) in the place of the environments' own."""
+        return self.world.readings(self._sensors[ids], goal)
 
     def observe(self, ids: IntArray) -> FloatArray:
         """Return observations (M, O) float32."""

@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Episodes:
             ) from error
 
 
-def rate(success: BoolArray) -> dict[str, object]:
+def rate(success: BoolArray) -> dict[str, Any]:
     """Return the record's form of a success rate. success: (E,)."""
     k, n = int(np.sum(success)), len(success)
     return {"successes": k, "episodes": n, "rate": k / n, "ci95": list(wilson(k, n))}

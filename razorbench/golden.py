@@ -76,8 +76,7 @@ def main() -> None:
     from razorbench.config import registry
 
     with registry() as registered:
-        tasks = [registered.item(group, name) for group in ("task", "skill") for name in registered.names(group)]
-    write(tasks, Path(sys.argv[1]))
+        write(registered.all_tasks(), Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

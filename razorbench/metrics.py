@@ -61,13 +61,13 @@ def forgetting_and_retention(base: Mapping[str, BoolArray], final: Mapping[str, 
         counts = rng.multinomial(len(outcome), np.bincount(outcome, minlength=4) / len(outcome), RESAMPLES)
         boot0[j] = (counts[:, 2] + counts[:, 3]) / len(outcome)
         boot1[j] = (counts[:, 1] + counts[:, 3]) / len(outcome)
-    forgot = Estimate(forgetting(rates0, rates1), *_percentile(np.mean(boot0 - boot1, axis=0)))
+    forgot = Estimate(forgetting(rates0, rates1), *percentile(np.mean(boot0 - boot1, axis=0)))
     value = retention(rates0, rates1)
     if value is None:
         return forgot, None
     total = boot0.sum(axis=0)
     kept = boot1.sum(axis=0)[total > 0] / total[total > 0]
-    return forgot, Estimate(value, *_percentile(kept))
+    return forgot, Estimate(value, *percentile(kept))
 
 
 def score(success: float, base_success: float, retained: float | None) -> float | None:
@@ -77,6 +77,7 @@ def score(success: float, base_success: float, retained: float | None) -> float 
     return max(0.0, (success - base_success) / (1.0 - base_success)) * min(1.0, retained)
 
 
-def _percentile(values: FloatArray) -> tuple[float, float]:
+def percentile(values: FloatArray) -> tuple[float, float]:
+    """95% percentile interval of bootstrap values (B,)."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#c05621", "#2f855a", "#a0aec0"
 
@@ -70,3 +71,21 @@ def _bars(axes: Any, record: Mapping[str, Any]) -> None:
     axes.set_xticks(place, list(rows), rotation=35, ha="right")
     axes.set(ylabel="greedy success, with 95% interval", ylim=(0, 1.08), title="Before and after")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.02), ncols=2, frameon=False)
+
+
+def matrix(record: Mapping[str, Any], path: Path) -> None:
+    """Draw the success matrix of a sequence: tasks and original skills down, stages across."""
+    names, tasks = list(record["success"]), len(record["tasks"])
+    rates = np.array([[rate["rate"] for rate in record["success"][name]] for name in names])
+    figure, axes = plt.subplots(figsize=(2.6 + 0.62 * (tasks + 1), 1.6 + 0.36 * len(names)), layout="constrained")
+    axes.imshow(rates, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), rate in np.ndenumerate(rates):
+        axes.text(column, row, f"{rate:.2f}", ha="center", va="center", fontsize=9, color="white" if rate > 0.6 else "black")
+    for task in range(tasks):
+        axes.add_patch(Rectangle((task + 0.5, task - 0.5), 1, 1, fill=False, edgecolor=ORANGE, linewidth=2))
+    axes.axhline(tasks - 0.5, color="black", linewidth=1.2)
+    axes.set_xticks(range(tasks + 1), ["base", *(f"after {stage}" for stage in range(1, tasks + 1))], rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), [f"{i + 1}  {name}" if i < tasks else name for i, name in enumerate(names)])
+    axes.set_title(f"{record['sequence']}, {record['method']['name']}, seed {record['seed']}: greedy success; framed: just trained", fontsize=11)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

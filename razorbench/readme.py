@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from scipy import stats
 
 from razorbench import base
-from razorbench.show import interval, report
+from razorbench.show import report
 from razorbench.store import read_record
 
 
@@ -26,18 +26,29 @@ def section(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
 
 
-def base_table(card: Mapping[str, Any]) -> str:
-    """Success of a base policy on SELECT starts, from its card."""
+def base_table(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> str:
+    """Success of a base policy's pretraining seeds on SELECT starts, from their cards: sampled on new tasks, greedy on the original skills."""
+    first = cards[0]
     lines = [
-        f"Base policy `{card['id']}`, trained in {card['trained_s']:.0f} s; success on 500 SELECT starts:",
+        f"Base policy `{first['id'].rpartition('-s')[0]}`, trained in {first['trained_s']:.0f} s, in {len(cards)} pretraining seeds; "
+        "success on 500 SELECT starts with its 95% interval:",
         "",
-        "| task | greedy | 95% | sampled | 95% |",
-        "|---|---|---|---|---|",
+        "| new task, sampled | easy variant's share | " + " | ".join(f"`{card['id']}`" for card in cards) + " |",
+        "|---|---|" + "---|" * len(cards),
     ]
-    for name, rates in card["success"]["select"].items():
-        greedy, sampled = rates["greedy"], rates["sampled"]
-        lines.append(f"| `{name}` | {greedy['rate']:.3f} | {interval(greedy['ci95'])} | {sampled['rate']:.3f} | {interval(sampled['ci95'])} |")
+    for name in first["success"]["select"]:
+        if name not in skills:
+            share = first["recipe"]["easy_shares"].get(name)
+            cells = [_cell(card["success"]["select"][name]["sampled"]) for card in cards]
+            lines.append(f"| `{name}` | {'none' if share is None else f'{share:.2%}'} | " + " | ".join(cells) + " |")
+    lines += ["", "| original skill, greedy | | " + " | ".join(f"`{card['id']}`" for card in cards) + " |", "|---|---|" + "---|" * len(cards)]
+    for name in skills:
+        lines.append(f"| `{name}` | | " + " | ".join(_cell(card["success"]["select"][name]["greedy"]) for card in cards) + " |")
     return "\n".join(lines)
+
+
+def _cell(rate: Mapping[str, Any]) -> str:
+    return f"{rate['rate']:.3f} [{rate['ci95'][0]:.2f}, {rate['ci95'][1]:.2f}]"
 
 
 def runs_table(records: Sequence[Mapping[str, Any]]) -> str:
@@ -45,15 +56,16 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> str:
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for record in records:
         groups.setdefault((record["task"], record["method"]["name"], record["method"]["demos"]), []).append(record)
-    lines = ["| task | method | runs | success | retention | forward KL, new task | score |", "|---|---|---|---|---|---|---|"]
-    for (task, method, _), members in sorted(groups.items()):
+    lines = ["| task | method | style | runs | success | retention | forward KL, new task | score |", "|---|---|---|---|---|---|---|---|"]
+    for (task, method, style), members in sorted(groups.items()):
         cells = [
             mean([r["new_task"]["final"]["greedy"]["rate"] for r in members]),
             mean([r["retention"]["value"] for r in members]),
             mean([r["divergence"]["kl_forward"]["new"] for r in members]),
             mean([r["score"] for r in members]),
         ]
-        lines.append(f"| `{task}` | `{method}` | {len(members)} | " + " | ".join(cells) + " |")
+        shown = f"`{style}`" if members[0]["budget"]["demo_episodes"] else "none"
+        lines.append(f"| `{task}` | `{method}` | {shown} | {len(members)} | " + " | ".join(cells) + " |")
     walls = {name: [r["wall_s"] for r in records if r["method"]["name"] == name] for name in sorted({r["method"]["name"] for r in records})}
     cost = "; ".join(f"`{name}` {min(values):.0f} to {max(values):.0f} s" for name, values in walls.items())
     machine = records[0]["machine"]
@@ -78,10 +90,11 @@ def example(record: Mapping[str, Any]) -> str:
     return f"`make run` ends with\n\n```\n{text}\n```"
 
 
-def render(text: str, card: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
-    """Return README's text with its three sections written anew."""
-    shown = next(record for record in records if record["method"]["name"] == "ppo" and record["seed"] == 0)
-    for name, content in (("output", example(shown)), ("runs", runs_table(records)), ("base", base_table(card))):
+def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str], records: Sequence[Mapping[str, Any]]) -> str:
+    """Return README's text with its sections written anew. records: those of `pick_place` are shown, the first of `ppo` as an example."""
+    mine = [record for record in records if record["task"].startswith("pick_place-")]
+    shown = next(record for record in mine if record["method"]["name"] == "ppo" and record["seed"] == 0)
+    for name, content in (("output", example(shown)), ("runs", runs_table(mine)), ("base", base_table(cards, skills))):
         text = section(text, name, content)
     return text
 
@@ -97,8 +110,9 @@ def main() -> None:
 
     readme, results = Path(sys.argv[1]), Path(sys.argv[2])
     with registry() as registered:
-        card = base.load(registered.item("base", "mlp"), 0).card
-    readme.write_text(render(readme.read_text(encoding="utf-8"), card, load(results)), encoding="utf-8")
+        recipe = registered.item("base", "mlp")
+    cards = [base.load(recipe, seed).card for seed in recipe.seeds()]
+    readme.write_text(render(readme.read_text(encoding="utf-8"), cards, recipe.skills, load(results)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,12 @@ class RunSpec:
             "eval": asdict(self.eval),
         }
 
+    def probes(self) -> Mapping[str, probe.Probe]:
+        """Return the base's probe states; for a task that it was not shipped with, drawn now by the same rule."""
+        if self.base.card["tasks"].get(self.task.name) == self.task.fingerprint():
+            return self.base.probes
+        return {**self.base.probes, **probe.draw(self.base.policy, [self.task], self.base.id)}
+
     def folder(self, results: Path) -> RunFolder:
         """Return where the run lies in a results folder."""
         return RunFolder(results, self.task.name, self.method_name, self.seed, digest(self.identity()))
@@ -109,7 +115,11 @@ class Progress:
 Watcher = Callable[[Progress], None]
 
 
-def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = lambda _: None, threads: int | None = None) -> Outcome:
+def no_watcher(progress: Progress) -> None:
+    """Watch nothing."""
+
+
+def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> Outcome:
     """Do a run, or find it done.
 
     Raises a RazorbenchError on wrong use, an exceeded budget or numbers that are not finite; nothing that a later run
@@ -119,7 +129,7 @@ def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = l
     worked = folder.record() is None
     if worked:
         folder.open()
-        with policies.one_thread(), _logging_to(folder.path / "log.txt"):
+        with policies.one_thread(), logging_to(folder.path / "log.txt"):
             _Run(spec, folder, config, watch, threads).carry_out()
     return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
 
@@ -130,7 +140,7 @@ class _Run:
     def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
         self.handle = TaskHandle(spec.task, spec.budget, spec.style, threads, self._on_update)
-        self.ruler = probe.Ruler(spec.base.policy, self._probes(), spec.task, spec.base.skills)
+        self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
         self.schedule: set[int] = set()
@@ -146,7 +156,7 @@ class _Run:
             self.episodes += self._base_episodes()
             self._snapshot(spec.base.policy, 0, "base")
         rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
-        with _global_generators(int(rng.integers(2**31))), self.handle.counting_gradients():
+        with global_generators(int(rng.integers(2**31))), self.handle.counting_gradients():
             tuned = spec.method.adapt(spec.base.policy, self.handle, spec.budget, rng).eval()
         with self._measuring():
             record = self._final(tuned)
@@ -179,13 +189,6 @@ class _Run:
     def _both_modes(self) -> list[Cell]:
         n = self.spec.eval.episodes
         return self._cells(skill_episodes=n, select=True) + self._cells("sampled", skill_episodes=n, select=False)
-
-    def _probes(self) -> Mapping[str, probe.Probe]:
-        """The base's probe states; for a task that it was not shipped with, drawn now by the same rule."""
-        spec = self.spec
-        if spec.base.card["tasks"].get(spec.task.name) == spec.task.fingerprint():
-            return spec.base.probes
-        return {**spec.base.probes, **probe.draw(spec.base.policy, [spec.task], spec.base.id)}
 
     def _base_episodes(self) -> Episodes:
         """The base's episodes: the same for every run from it on this machine, so they are kept beside the runs."""
@@ -223,8 +226,8 @@ class _Run:
                 **asdict(self.handle.used),
                 "new_task": {split: rate(self.episodes.success(label, spec.task.name, split)) for split in ("test", "select")},
                 "original": {skill: rate(after[skill]) for skill in skills},
-                "forgetting": _estimate(forgot),
-                "retention": _estimate(kept),
+                "forgetting": estimate(forgot),
+                "retention": estimate(kept),
                 "divergence": self.ruler.measure(policy),
             }
         )
@@ -268,8 +271,8 @@ class _Run:
             "git": provenance.git(),
             "new_task": rates.pop(spec.task.name) | {"select": rate(self.episodes.success("final", spec.task.name, "select"))},
             "original": rates,
-            "forgetting": _estimate(forgot),
-            "retention": _estimate(kept),
+            "forgetting": estimate(forgot),
+            "retention": estimate(kept),
             "score": score(s, s0, retained),
             "divergence": self.ruler.measure(tuned, states),
         }
@@ -293,14 +296,15 @@ def snapshot_schedule(total: int, count: int) -> set[int]:
     return {*updates, total}
 
 
-def _estimate(estimate: Estimate | None) -> dict[str, Any]:
-    if estimate is None:
-        return {"value": None, "ci95": None, "undefined": "the base solves no original skill"}
-    return {"value": estimate.value, "ci95": [estimate.low, estimate.high]}
+def estimate(found: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
+    """The record's form of an estimate, or of why there is `otherwise` none."""
+    if found is None:
+        return {"value": None, "ci95": None, "undefined": otherwise}
+    return {"value": found.value, "ci95": [found.low, found.high]}
 
 
 @contextmanager
-def _global_generators(seed: int) -> Iterator[None]:
+def global_generators(seed: int) -> Iterator[None]:
     """Seed the global generators that SB3 and torch draw from, and restore them afterwards."""
     numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
     np.random.seed(seed)
@@ -313,7 +317,8 @@ def _global_generators(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
+def logging_to(path: Path) -> Iterator[None]:
+    """Write the log of the block to a file."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level, propagate = log.level, log.propagate

@@ -32,10 +32,10 @@ class Registry(Protocol):
 
 
 @contextmanager
-def watching(spec: RunSpec) -> Iterator[Watcher]:
-    """Show progress while a run goes on."""
+def watching(title: str, spec: RunSpec) -> Iterator[Watcher]:
+    """Show progress while a run, or the sequence of that title which begins with it, goes on."""
     console.print(
-        f"[bold]{spec.task.name}[/bold] with [bold]{spec.method_name}[/bold], from {spec.base.id}, seed {spec.seed}, budget {spec.budget.name}: "
+        f"[bold]{title}[/bold] with [bold]{spec.method_name}[/bold], from {spec.base.id}, seed {spec.seed}, budget {spec.budget.name}: "
         f"measuring the base policy first"
     )
     began = time.perf_counter()
@@ -87,6 +87,40 @@ def finished(outcome: Outcome) -> None:
     console.print(f"record                        {outcome.path / 'record.json'}")
 
 
+def sequence_finished(outcome: Outcome, forward: Mapping[str, Any]) -> None:
+    """Print a sequence's matrix and measures, draw its picture, and say where the record is. forward: its forward-transfer AUC."""
+    picture = outcome.path / "plots" / "matrix.png"
+    if outcome.worked or not picture.exists():
+        picture.parent.mkdir(exist_ok=True)
+        from razorbench.plots import matrix
+
+        matrix(outcome.record, picture)
+    if not outcome.worked:
+        console.print("This sequence is already done; nothing was run again.")
+    sequence_report(outcome.record, forward, console)
+    console.print(f"picture                       {picture}")
+    console.print(f"record                        {outcome.path / 'sequence.json'}")
+
+
+def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], console: Console) -> None:
+    """Print what a sequence's record says."""
+    title = f"{record['sequence']}, {record['method']['name']}, {record['base']}, seed {record['seed']}: greedy success on TEST, 95% Wilson at the end"
+    table = Table(title=title, title_justify="left")
+    table.add_column("", justify="left")
+    for stage in range(len(record["tasks"]) + 1):
+        table.add_column("base" if stage == 0 else f"after {stage}", justify="right")
+    table.add_column("95%", justify="right")
+    for position, (name, rates) in enumerate(record["success"].items(), 1):
+        number = f"{position} " if position <= len(record["tasks"]) else ""
+        cells = [f"{rate['rate']:.2f}" for rate in rates]
+        table.add_row(number + name, *cells, interval(rates[-1]["ci95"]), end_section=position == len(record["tasks"]))
+    console.print(table)
+    for name, value in {**record["transfer"], "forward_transfer_auc": forward}.items():
+        console.print(f"{name.replace('_', ' '):<30}{estimate(value)}")
+    console.print(f"{'retention of original skills':<30}{estimate(record['retention'][-1])}")
+    console.print(f"{'time':<30}{record['wall_s']:.0f} s, {record['measuring_s']:.0f} s of it measuring")
+
+
 def report(record: Mapping[str, Any], console: Console) -> None:
     """Print what a record says."""
     table = Table(title=f"{record['task']}, {record['method']['name']}, {record['base']}, seed {record['seed']}", title_justify="left")
@@ -126,12 +160,22 @@ def listing(registry: Registry) -> None:
         "method": lambda method: f"{method.family}, version {method.version}",
         "base": lambda recipe: f"{recipe.size}, pretraining seeds {', '.join(map(str, recipe.seeds())) or 'none'}",
         "budget": lambda budget: f"{budget['env_steps']:,} env steps, {budget['demo_episodes']:,} demonstrations, {budget['gradient_steps']:,} gradient steps",
+        "suite": lambda suite: ", ".join(suite["tasks"]),
+        "sequence": lambda sequence: ", ".join(sequence["tasks"]),
     }
-    titles = {"task": "new tasks", "skill": "original skills", "method": "methods", "base": "base policies", "budget": "budgets"}
-    for group, describe in described.items():
-        console.print(f"[bold]{titles[group]}[/bold]")
+    titles = {
+        "task": "new tasks",
+        "suite": "suites of new tasks",
+        "sequence": "sequences of new tasks",
+        "skill": "original skills",
+        "method": "methods",
+        "base": "base policies",
+        "budget": "budgets",
+    }
+    for group, title in titles.items():
+        console.print(f"[bold]{title}[/bold]")
         for name in registry.names(group):
-            console.print(f"  {name:<14}{describe(registry.item(group, name))}", markup=False)
+            console.print(f"  {name:<17}{described[group](registry.item(group, name))}", markup=False)
 
 
 def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:

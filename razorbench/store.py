@@ -7,14 +7,14 @@ import json
 import os
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from razorbench.errors import FileDamaged, RazorbenchError, UsageError
 
 SCHEMA = 1
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised by any change of measure, split or harness that could move a result."""
 REQUIRED = (
     *("schema", "protocol", "task", "method", "base", "seed", "budget", "upstream", "config", "hashes", "versions", "machine"),
@@ -40,6 +40,9 @@ def make_writable(folder: Path, given: str, setting: str) -> None:
 class RunFolder:
     """One run's folder, `<results>/<task>/<method>/seed<k>-<hash>/`."""
 
+    file = "record.json"
+    required: Sequence[str] = REQUIRED
+
     def __init__(self, results: Path, task: str, method: str, seed: int, run_hash: str) -> None:
         self.path = results / task / method / f"seed{seed}-{run_hash[:12]}"
         self.hash = run_hash
@@ -51,8 +54,8 @@ class RunFolder:
 
     def record(self) -> dict[str, Any] | None:
         """Return the finished record, or None if there is none yet."""
-        path = self.path / "record.json"
-        return read_record(path) if path.exists() else None
+        path = self.path / self.file
+        return read_record(path, self.required) if path.exists() else None
 
     def write(self, name: str, write: Callable[[Path], None]) -> None:
         """Call `write` on a temporary path and move the result into place."""
@@ -70,9 +73,9 @@ class RunFolder:
         self.write(name, lambda path: _write_synced(path, text))
 
     def write_record(self, record: dict[str, Any]) -> None:
-        """Write `record.json`; its presence is what makes the run finished."""
+        """Write the record; its presence is what makes the run finished."""
         (self.path / "failed.txt").unlink(missing_ok=True)
-        self.write_text("record.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
+        self.write_text(self.file, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
     def write_failure(self, error: Exception) -> None:
         """Leave word of why the run has no record; an error that is ours, with its traceback in `log.txt`."""
@@ -89,7 +92,17 @@ class RunFolder:
         return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
-def read_record(path: Path) -> dict[str, Any]:
+class SequenceFolder(RunFolder):
+    """A sequence's folder, `<results>/<sequence>/<method>/seed<k>-<hash>/`, with its record in `sequence.json`."""
+
+    file = "sequence.json"
+    required = (
+        *("schema", "protocol", "sequence", "tasks", "method", "base", "seed", "budget", "config", "hashes", "versions", "machine"),
+        *("git", "wall_s", "success", "original_skills", "retention", "transfer"),
+    )
+
+
+def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any]:
     """Read a record; raises FileDamaged if it is not a whole record of this schema."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -98,7 +111,7 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
         raise FileDamaged(f"record {path} has schema {found!r}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
-    missing = [key for key in REQUIRED if key not in record]
+    missing = [key for key in required if key not in record]
     if missing:
         raise FileDamaged(f"record {path} lacks {', '.join(missing)}: it is damaged; delete its folder and run again")
     return record

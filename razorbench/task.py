@@ -40,6 +40,8 @@ class World(Protocol):
     """Columns of the observation that hold the one-hot instruction."""
     goal_size: int
     """Numbers in a goal, at least three: the first three are a place, m."""
+    hold: FloatArray
+    """The action (action_size,) that leaves a start as it is."""
     start_uniforms: int
     substeps: int
 
@@ -57,6 +59,9 @@ class World(Protocol):
 
     def control(self, readings: Any, actions: FloatArray) -> FloatArray:
         """Turn actions (N, action_size) in [-1, 1] into controls (N, nu), held for one decision."""
+
+    def sound(self, readings: Any) -> Mapping[str, BoolArray]:
+        """Return conditions that hold wherever the physics is sound and everything is in its place, by a sentence each, (N,)."""
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the dynamics, the observation and the controls."""
@@ -80,8 +85,10 @@ class Task:
 
     id: name and version, `push-v1`; a change of dynamics, starts or success is a new version.
     slot: index of the instruction that asks for it. variant: the world's model variant.
+    delayed: whether a command takes effect one decision late.
     start: maps uniforms (N, world.start_uniforms) to initial conditions.
     success: maps readings to (N,) bool. experts: demonstration styles, the first is the default.
+    entailed_by: names of tasks whose experts solve this one too, because doing that means doing this (carrying is lifting).
     terms: named parts in [0, 1] of the shaped reward. reward: `sparse` (1 on success), or `shaped` (plus the mean term).
     """
 
@@ -93,8 +100,10 @@ class Task:
     success: Callable[[Any], BoolArray]
     experts: Mapping[str, Expert]
     variant: Hashable = None
+    delayed: bool = False
     terms: Mapping[str, Callable[[Any], FloatArray]] = field(default_factory=dict)
     reward: Literal["sparse", "shaped"] = "sparse"
+    entailed_by: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -107,16 +116,18 @@ class Task:
         return self.start(seeding.uniforms(stream, index, self.world.start_uniforms))
 
     def fingerprint(self) -> str:
-        """Return a digest of the world, the variant, and the normalised code of the task's own file."""
+        """Return a digest of the world, the variant, and the normalised code of the files that hold start, success and experts."""
         parts = {
             "world": self.world.fingerprint(),
             "variant": repr(self.variant),
+            "delayed": self.delayed,
             "id": self.id,
             "slot": self.slot,
             "horizon": self.horizon,
             "reward": self.reward,
             "success": code_digest(self.success),
             "start": code_digest(self.start),
+            "experts": sorted({code_digest(expert) for expert in self.experts.values()}),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

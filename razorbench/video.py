@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Camera:
     The context is made here and not by `mujoco.Renderer`, which takes its choice of library when mujoco is imported.
     """
 
-    def __init__(self, task: Task, width: int = WIDTH, height: int = HEIGHT) -> None:
+    def __init__(self, task: Task, width: int = WIDTH, height: int = HEIGHT, view: str = "front") -> None:
         self._model = task.world.visual_model(task.variant)
         self._data = mujoco.MjData(self._model)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
@@ -53,23 +54,31 @@ class Camera:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
         self._scene, self._options = mujoco.MjvScene(self._model, maxgeom=1000), mujoco.MjvOption()
         self._view = mujoco.MjvCamera()
-        self._view.type, self._view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._model.camera("front").id
+        self._view.type, self._view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._model.camera(view).id
 
-    def picture(self, state: FloatArray, mark: FloatArray | None = None) -> Picture:
-        """Return a picture (H, W, 3) of a physics state (nstate,), with a green ball at a place (3,) to mark."""
+    def picture(self, state: FloatArray, mark: FloatArray | None = None, trail: FloatArray | Sequence[FloatArray] = ()) -> Picture:
+        """Return a picture (H, W, 3) of a physics state (nstate,), with a green ball at a place (3,) to mark and a line along a trail (T, 3)."""
         mujoco.mj_setState(self._model, self._data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         mujoco.mj_forward(self._model, self._data)
         self._gl.make_current()
         mujoco.mjv_updateScene(self._model, self._data, self._options, None, self._view, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene)
         if mark is not None:
-            ball = self._scene.geoms[self._scene.ngeom]
-            green = np.array([0.2, 0.8, 0.3, 0.6], dtype=np.float32)
-            mujoco.mjv_initGeom(ball, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, 0.012), mark, np.eye(3).ravel(), green)
-            self._scene.ngeom += 1
+            self._geom(mujoco.mjtGeom.mjGEOM_SPHERE, mark, 0.012, (0.2, 0.8, 0.3, 0.6))
+        for here, there in itertools.pairwise(trail):
+            line = self._geom(mujoco.mjtGeom.mjGEOM_CAPSULE, np.zeros(3), 0.0, (0.9, 0.0, 0.6, 1.0))
+            mujoco.mjv_connector(line, mujoco.mjtGeom.mjGEOM_CAPSULE, 0.004, here, there)
         mujoco.mjr_render(self._rectangle, self._scene, self._drawing)
         pixels = np.empty((self._rectangle.height, self._rectangle.width, 3), dtype=np.uint8)
         mujoco.mjr_readPixels(pixels, None, self._rectangle, self._drawing)
         return pixels[::-1]
+
+    def _geom(self, shape: Any, place: FloatArray, radius: float, colour: tuple[float, ...]) -> Any:
+        """Add something that glows to the scene."""
+        geom = self._scene.geoms[self._scene.ngeom]
+        mujoco.mjv_initGeom(geom, shape, np.full(3, radius), place, np.eye(3).ravel(), np.array(colour, dtype=np.float32))
+        geom.emission, geom.category = 0.7, mujoco.mjtCatBit.mjCAT_DECOR.value  # decoration casts no shadow
+        self._scene.ngeom += 1
+        return geom
 
     def close(self) -> None:
         """Free the OpenGL context."""
@@ -95,7 +104,7 @@ def film(folder: Path, spec_of: Callable[[Mapping[str, Any]], RunSpec], kind: st
     for task in (spec.task, skills[worst]):
         path = folder / "videos" / f"{task.name}.{kind}"
         path.parent.mkdir(exist_ok=True)
-        _write(path, _side_by_side(task, {"base": spec.base.policy, f"after {record['method']['name']}": tuned}, episodes))
+        write(path, _side_by_side(task, {"base": spec.base.policy, f"after {record['method']['name']}": tuned}, episodes))
         paths.append(path)
     return paths
 
@@ -117,29 +126,31 @@ def _take(task: Task, policy: ActorCriticPolicy, start: int, camera: Camera, tit
     engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
     engine.begin(ids, 0, task.starts(Split.TEST, np.array([start])))
     goal = engine.goal[0, :3]
-    yield _caption(camera.picture(engine.state[0], goal), title, "")
+    yield caption(camera.picture(engine.state[0], goal), title, "")
     for _ in range(task.horizon):
         engine.step(ids, distribution(policy, engine.observe(ids)).mode())
         solved = bool(engine.success(ids)[0])
-        yield _caption(camera.picture(engine.state[0], goal), title, "solved" if solved else "")
+        yield caption(camera.picture(engine.state[0], goal), title, "solved" if solved else "")
         if solved:
             return
-    yield _caption(camera.picture(engine.state[0], goal), title, "not solved")
+    yield caption(camera.picture(engine.state[0], goal), title, "not solved")
 
 
-def _caption(picture: Picture, title: str, verdict: str) -> Picture:
+def caption(picture: Picture, title: str, verdict: str = "") -> Picture:
+    """Write a title over a picture (H, W, 3), and at its right whether the task was solved."""
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=20)
-    draw.rectangle((0, 0, WIDTH, 30), fill=(255, 255, 255))
+    draw.rectangle((0, 0, image.width, 30), fill=(255, 255, 255))
     draw.text((8, 3), title, fill=(26, 32, 44), font=font)
-    draw.text((WIDTH - 8, 3), verdict, fill=(47, 133, 90) if verdict == "solved" else (197, 48, 48), font=font, anchor="ra")
+    draw.text((image.width - 8, 3), verdict, fill=(47, 133, 90) if verdict == "solved" else (197, 48, 48), font=font, anchor="ra")
     return np.asarray(image)
 
 
-def _write(path: Path, frames: Iterator[Picture]) -> None:
+def write(path: Path, frames: Iterator[Picture]) -> None:
+    """Write a film, gif or mp4 by the path's ending."""
     import imageio.v2 as imageio
 
     if path.suffix == ".gif":

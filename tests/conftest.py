@@ -49,7 +49,7 @@ def compose(*overrides: str) -> tuple[RunSpec, dict]:
     """The run that overrides describe, and its configuration."""
     with config.registry() as registry:
         composed = registry.compose(list(overrides))
-        return config.spec(composed, composed.hydra.runtime.choices.method), config.plain_config(composed)
+        return config.spec(composed, composed.hydra.runtime.choices), config.plain_config(composed)
 
 
 @pytest.fixture(scope="session")

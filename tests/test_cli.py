@@ -45,6 +45,52 @@ def test_multirun(capsys):
     assert len(list(Path("results/pick_place").rglob("record.json"))) == 4
 
 
+def test_a_suite_is_its_tasks(capsys):
+    (suite := Path("mine/suite")).mkdir(parents=True)
+    (suite / "two.yaml").write_text("tasks:\n  - stack\n  - carry_weak\n")
+    code, out, _ = razorbench(capsys, "-m", "--config-dir", "mine", "task=two,stack", "method=frozen", *TINY)
+    assert code == 0
+    assert "2 of 2 runs are done" in out
+    assert sorted(path.name for path in Path("results").iterdir() if not path.name.startswith(".")) == ["carry_weak", "stack"]
+
+
+def test_a_sequence_and_the_same_again(capsys):
+    (mine := Path("mine/sequence")).mkdir(parents=True)
+    (mine / "two.yaml").write_text("defaults:\n  - /task@tasks.stack: stack\n  - /task@tasks.pick_can: pick_can\n")
+    command = ("--config-dir", "mine", "sequence=two", "method=sft", *TINY, *TINY_METHOD["sft"])
+    code, out, err = razorbench(capsys, *command)
+    assert (code, err) == (0, "")
+    for word in ("after 2", "average performance", "backward transfer", "undefined: it needs the same runs from the base", "retention of original skills"):
+        assert word in out
+    folder = next(Path("results/two/sft").glob("seed0-*"))
+    assert (folder / "plots" / "matrix.png").stat().st_size > 10_000
+    code, out, _ = razorbench(capsys, *command)
+    assert code == 0
+    assert "already done" in out
+    code, out, _ = razorbench(capsys, "-m", "task=pick_can", "method=sft", *TINY, *TINY_METHOD["sft"])
+    code, out, _ = razorbench(capsys, *command)
+    assert code == 0
+    assert "undefined: it needs" not in out
+
+
+def test_check_says_yes_or_what_is_wrong(capsys):
+    code, out, _ = razorbench(capsys, "check", "button_press")
+    assert (code, out) == (0, "button_press-v1: conforms\n")
+    Path("broken.py").write_text(
+        "from dataclasses import replace\nfrom razorbench.envs.lift import make as original\n\n"
+        "def make(id):\n    return replace(original(id=id), slot=40, experts={})\n"
+    )
+    (mine := Path("mine/task")).mkdir(parents=True)
+    (mine / "broken.yaml").write_text("_target_: broken.make\nid: broken-v1\n")
+    command = [sys.executable, "-m", "razorbench", "check", "broken", "--config-dir", "mine"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        "broken-v1: slot is 40: the observation has instruction slots 0 to 19",
+        "broken-v1: experts is empty: a task needs at least one scripted expert, or nobody knows that it can be solved",
+    ]
+
+
 def test_a_failed_run_is_named_and_the_others_go_on(capsys):
     code, out, _ = razorbench(capsys, "-m", *RUN, "method.learning_rate=1e30,1e-4", "method.epochs=20")
     assert code == 1
@@ -57,11 +103,21 @@ def test_a_failed_run_is_named_and_the_others_go_on(capsys):
 WRONG = {
     "no arguments": ([], None),
     "unknown command": (["lst"], "no such command"),
-    "unknown task": (["task=pick_plce", "method=ppo"], "there are pick_place"),
+    "unknown task": (["task=pick_plce", "method=ppo"], "there are button_side, carry_weak"),
     "unknown method": (["task=pick_place", "method=pp0"], "there are frozen, ppo, sft"),
     "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "there are mlp"),
     "unknown budget": (["task=pick_place", "method=ppo", "budget=huge"], "there are long, quick, standard"),
     "unknown style": (["task=pick_place", "method=sft", "demos=zigzag"], "direct, detour"),
+    "a suite without -m": (["task=core", "method=ppo"], "a suite is several runs and needs -m"),
+    "unknown sequence": (["sequence=core7", "method=ppo"], "there are core6, core6_mixed, core6_reversed, full12"),
+    "a sequence and a task": (["sequence=core6", "task=stack", "method=ppo"], "exclude each other"),
+    "a style that one task of a sequence lacks": (["sequence=core6", "method=sft", "demos=scoop"], "pick_place-v1 has the demonstration styles"),
+    "odd instruction": (["task=stack", "method=ppo", "task.instruction=mine"], "it must be own or shared"),
+    "check without a task": (["check"], "the following arguments are required: task"),
+    "check of an unknown task": (["check", "stak"], "task=stak: no such task"),
+    "video of nothing": (["video"], "needs a run's folder, or --gallery"),
+    "video of both": (["video", "here", "--gallery"], "needs a run's folder, or --gallery"),
+    "bench of a sequence": (["bench", "~task", "sequence=core6"], "bench takes one run apart"),
     "no method": (["task=pick_place"], "method is missing"),
     "no task": (["method=ppo"], "task is missing"),
     "typo in a key": (["task=pick_place", "method=ppo", "seeed=1"], "seeed: no such key"),

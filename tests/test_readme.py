@@ -1,18 +1,35 @@
 from pathlib import Path
 
 import pytest
+from conftest import TASKS, task
 
 import razorbench
-from razorbench import readme
+from razorbench import config, readme
+from razorbench.base import load
+from razorbench.envs import styles
 
 ROOT = Path(razorbench.__file__).parents[1]
 
 
-def test_figures_are_those_of_the_card_and_the_records(base):
+def test_figures_are_those_of_the_cards_and_the_records():
     if not (ROOT / "README.md").exists():
         pytest.skip("there is no checkout here")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme.render(text, base.card, readme.load(ROOT / "baselines" / "results")) == text, "run `make readme`"
+    with config.registry() as registry:
+        recipe = registry.item("base", "mlp")
+    cards = [load(recipe, seed).card for seed in recipe.seeds()]
+    assert readme.render(text, cards, recipe.skills, readme.load(ROOT / "baselines" / "results")) == text, "run `make readme`"
+
+
+def test_the_page_of_tasks_has_the_sheets_and_runs_of_today():
+    page = ROOT / "docs" / "tasks.md"
+    if not page.exists():
+        pytest.skip("there is no checkout here")
+    text = page.read_text(encoding="utf-8")
+    new = [task(name) for name in TASKS]
+    for name, content in (("sheets", styles.sheets(new)), ("runs", styles.runs(readme.load(ROOT / "baselines" / "results")))):
+        assert readme.section(text, name, content) == text, "run `make tasks`"
+    assert all(f"| `{the.name}` | `{style}` |" in text for the in new for style in the.experts)
 
 
 def test_student_interval_over_seeds():

@@ -1,55 +1,34 @@
 """What every registered task and skill must keep."""
 
+from dataclasses import replace
 from importlib.resources import as_file, files
+from itertools import combinations
 
+import gymnasium
 import numpy as np
 import pytest
 from conftest import SKILLS, TASKS, task
 
+from razorbench import config
 from razorbench.engine import Engine
-from razorbench.evaluate import Cell, play, play_expert
+from razorbench.envs import styles
+from razorbench.envs.physics import SLOTS
+from razorbench.envs.sort_parity import pad_under
+from razorbench.evaluate import Cell, play_expert
 from razorbench.faces import spaces
 from razorbench.golden import difference
-from razorbench.task import Split, stack_starts
+from razorbench.method import ACTION_NOISE
+from razorbench.task import Split
 
 ALL = [*SKILLS, *TASKS]
 STYLES = [(name, style) for name in ALL for style in task(name).experts]
 
 
 @pytest.mark.parametrize(("name", "style"), STYLES)
-def test_expert_solves_it_under_noise(name, style):
-    played = play_expert([Cell(task(name), Split.SELECT, np.arange(500))], style, noise=0.1)
-    assert played.success.mean() >= 0.98
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_neither_idleness_nor_chance_solves_it(name):
-    cells = [Cell(task(name), Split.SELECT, np.arange(200))]
-    rng = np.random.default_rng(0)
-    idle = play(cells, lambda engine, rows, *_: np.zeros((len(rows), 4)))
-    chance = play(cells, lambda engine, rows, *_: rng.uniform(-1, 1, (len(rows), 4)))
-    # A goal in the air may begin, or be crossed, within its 2 cm.
-    allowed = 0.10 if name == "reach" else 0.02
-    assert idle.success.mean() <= allowed
-    assert chance.success.mean() <= allowed
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_starts_vary_differ_between_splits_and_repeat(name):
-    index = np.arange(100)
-    starts = {split: task(name).starts(split, index).state for split in Split}
-    for state in starts.values():
-        assert len(np.unique(state, axis=0)) == 100
-    together = np.concatenate(list(starts.values()))
-    assert len(np.unique(together, axis=0)) == len(together)
-    assert np.array_equal(task(name).starts(Split.TEST, index[::-1]).state[::-1], starts[Split.TEST])
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_no_start_is_solved_beyond_chance(name):
-    engine, ids = Engine([task(name)], 500), np.arange(500)
-    engine.begin(ids, 0, task(name).starts(Split.SELECT, ids))
-    assert engine.success(ids).mean() <= 0.01
+def test_enough_demonstrations_succeed_under_their_noise(name, style):
+    """Without noise 0.98 and more do: the conformance suite sees to that."""
+    played = play_expert([Cell(task(name), Split.SELECT, np.arange(500))], style, noise=ACTION_NOISE)
+    assert played.success.mean() >= (0.95 if name in SKILLS else 0.2)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -61,15 +40,6 @@ def test_observations_lie_in_the_space_and_ask_for_one_instruction(name):
     instruction = observations[:, task(name).world.instruction]
     assert np.array_equal(instruction.sum(axis=1), np.ones(len(instruction)))
     assert (instruction[:, task(name).slot] == 1).all()
-
-
-def test_no_observation_is_constant_over_the_suite_but_unused_ones():
-    cells = [Cell(task(name), Split.SELECT, np.arange(40)) for name in ALL]
-    observations, _, _ = play_expert(cells, noise=0.3, keep=True).pairs()
-    constant = set(np.flatnonzero(np.ptp(observations, axis=0) == 0))
-    slots = {task(name).slot for name in ALL}
-    unused = {40 + slot for slot in range(20) if slot not in slots} | {22}
-    assert constant == unused
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -90,23 +60,92 @@ def test_golden_trajectory(name):
         assert difference(task(name), file) is None
 
 
-def test_demonstration_styles_differ_visibly():
-    direct, detour = (play_expert([Cell(task("pick_place"), Split.SELECT, np.arange(100))], style, keep=True) for style in ("direct", "detour"))
-    assert detour.length.mean() > 1.4 * direct.length.mean()
-    # On the way the detour keeps to the left of the goal; columns 19 to 21 are the goal seen from the tool.
-    sides = [np.percentile(-played.pairs()[0][:, 20] * 0.15, 90) for played in (direct, detour)]
-    assert sides[1] > sides[0] + 0.04
+@pytest.mark.parametrize("name", TASKS)
+def test_styles_are_several_and_apart(name):
+    """By 2 cm of the tool's way on average, or by half a second."""
+    the = task(name)
+    shown = {style: styles.show(the, style, n=100) for style in the.experts}
+    assert len(shown) >= 2
+    for one, other in combinations(shown.values(), 2):
+        later = 0.05 * abs(one.length[one.success].mean() - other.length[other.success].mean())
+        assert styles.distance(one, other) > 0.02 or later > 0.5
 
 
-def test_random_actions_do_not_break_the_physics():
-    which = np.repeat(np.arange(len(ALL)), 8)
-    engine, ids = Engine([task(name) for name in ALL], len(which)), np.arange(len(which))
-    engine.begin(ids, which, stack_starts([task(name).starts(Split.TRAIN, np.arange(8)) for name in ALL]))
-    rng = np.random.default_rng(1)
-    for _ in range(150):
-        engine.step(ids, rng.uniform(-1, 1, (len(ids), 4)))
-        readings = engine.readings(ids)
-        for thing in (readings.object, readings.block):
-            assert (np.abs(thing[:, :2]) < 1.1).all()
-            assert (thing[:, 2] > 0.005).all()
-        assert (np.abs(readings.object_velocity) < 8).all()
+def test_distance_between_paths_of_known_shape():
+    ends = np.linspace(0, 1, 50)[None, :, None]
+    straight = styles.Shown(np.array([True]), np.array([9]), ends * (0.3, 0.0, 0.0))
+    aside = styles.Shown(np.array([True]), np.array([9]), ends * (0.3, 0.0, 0.0) + (0.0, 0.04, 0.0))
+    assert styles.distance(straight, straight) == 0
+    assert styles.distance(straight, aside) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_instruction_is_a_factor(name):
+    by = {}
+    with config.registry() as registry:
+        for word in ("own", "shared"):
+            composed = registry.compose([f"task={name}", f"task.instruction={word}"])
+            by[word] = config.build(config.plain_config(composed)["task"], "task")
+        assert registry.item("task", name).fingerprint() in {built.fingerprint() for built in by.values()}
+    assert by["own"].slot == SLOTS.index(name)
+    assert SLOTS[by["shared"].slot] in SKILLS
+    assert by["own"].fingerprint() != by["shared"].fingerprint()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_gymnasium_makes_the_same_task_as_the_configuration(name):
+    spec = gymnasium.spec(f"RazorBench/{name.title().replace('_', '')}-v1")
+    made = gymnasium.make(spec).unwrapped.task
+    assert made.fingerprint() == task(name).fingerprint()
+    envs = gymnasium.make_vec(spec, num_envs=3, vectorization_mode="vector_entry_point")
+    observations, _ = envs.reset(seed=0)
+    assert observations.shape == (3, 60)
+    envs.close()
+
+
+def test_a_delayed_command_takes_effect_one_decision_late():
+    prompt = replace(task("carry"), delayed=False)
+    late = replace(prompt, delayed=True)
+    rng = np.random.default_rng(3)
+    engine, ids = Engine([prompt, late], 2), np.arange(2)
+    start = prompt.starts(Split.SELECT, np.array([0, 0]))
+    engine.begin(ids, ids, start)
+    ahead = rng.uniform(-1, 1, 4)
+    engine.step(ids, np.stack([[0, 0, 0, 1], ahead]))
+    # The delayed one has not moved yet: it holds still, as the other was told to.
+    assert np.allclose(engine.state[0], engine.state[1], atol=1e-12)
+    engine.step(ids, np.stack([[0, 0, 0, 1], [0, 0, 0, 1]]))
+    moved = engine.readings(ids).tool
+    assert np.linalg.norm(moved[1] - moved[0]) > 0.005
+
+
+def test_slots_of_a_delayed_task_forget_the_command_that_was_waiting():
+    late = replace(task("carry"), delayed=True)
+    engine, ids = Engine([late], 1), np.zeros(1, dtype=int)
+    paths = []
+    for _ in range(2):
+        engine.begin(ids, 0, late.starts(Split.SELECT, ids))
+        for _ in range(3):
+            engine.step(ids, np.ones((1, 4)))
+        paths.append(engine.state[0].copy())
+    assert np.array_equal(*paths)
+
+
+def test_sort_parity_asks_for_both_and_each_labelling_is_kept():
+    the = task("sort_parity")
+    engine, ids = Engine([the], 200), np.arange(200)
+    allowed = {"nearest": range(6), "two": (0, 1), "four": (0, 1, 4, 5)}
+    for style, pads in allowed.items():
+        engine.begin(ids, 0, the.starts(Split.SELECT, ids))
+        used = np.full(200, -1)
+        for _ in range(the.horizon):
+            engine.step(ids, engine.expert(ids, style))
+            solved = engine.success(ids) & (used < 0)
+            used[solved] = pad_under(engine.readings(ids))[solved]
+        even = engine.readings(ids).symbol > 0
+        assert 60 < even.sum() < 140
+        assert set(used) <= set(pads)
+        assert (used[even] % 2 == 0).all()
+        assert (used[~even] % 2 == 1).all()
+        # Where there is a choice, both are taken.
+        assert len(set(used)) >= (2 if style == "two" else 4)

@@ -11,6 +11,7 @@ import pytest
 from conftest import TINY, TINY_METHOD, task
 
 from razorbench.cli import main
+from razorbench.gallery import gallery
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,20 @@ def test_film(run_folder, kind, capsys):
         assert np.std(frames[0]) > 20
         assert any(not np.array_equal(frames[0], frame) for frame in frames)
     gc.collect()
+
+
+@pytest.mark.gl
+def test_gallery_has_a_clip_of_each_style_and_one_sheet(tmp_path):
+    paths = gallery([task("lift"), task("stack")], tmp_path, "gif")
+    assert [path.name for path in paths] == ["contact_sheet.png", "lift-direct.gif", "stack-direct.gif", "stack-detour.gif"]
+    sheet = imageio.imread(paths[0])
+    assert sheet.shape == (240, 5 * 326 - 6, 3)
+    # Three cells are drawn, two are left white; the line of the tool's way is in each of the three.
+    cells = [sheet[30:, k * 326 : k * 326 + 320].astype(int) for k in range(5)]
+    magenta = [((cell[..., 0] > 180) & (cell[..., 1] < 90) & (cell[..., 2] > 90)).sum() for cell in cells]
+    assert min(magenta[:3]) > 30
+    assert (cells[3] == 255).all()
+    assert (cells[4] == 255).all()
 
 
 @pytest.mark.gl

@@ -1,0 +1,216 @@
+"""One sequence: a policy learns several tasks one after the other; after each, all are measured, and so are the original skills."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import policy as policies
+from razorbench import probe, provenance, seeding, transfer
+from razorbench.episodes import Episodes, rate
+from razorbench.errors import UsageError
+from razorbench.evaluate import Cell, play_policy
+from razorbench.method import TaskHandle, saying_where
+from razorbench.metrics import forgetting_and_retention
+from razorbench.run import Outcome, Progress, RunSpec, Watcher, estimate, global_generators, log, logging_to, no_watcher, snapshot_schedule
+from razorbench.store import PROTOCOL, SCHEMA, SequenceFolder, digest, read_curve
+from razorbench.task import Split, Task
+from razorbench.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class SequenceSpec:
+    """Tasks in order, each as the run that it would be alone; the runs differ in their task (and style) only."""
+
+    name: str
+    runs: tuple[RunSpec, ...]
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise UsageError(f"sequence={self.name} has no tasks: give it at least one under sequence.tasks")
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks in order."""
+        return tuple(run.task for run in self.runs)
+
+    @property
+    def first(self) -> RunSpec:
+        """The first run, which holds what all share."""
+        return self.runs[0]
+
+    def folder(self, results: Path) -> SequenceFolder:
+        """Return where the sequence lies in a results folder."""
+        identity = {"sequence": [run.identity() for run in self.runs]}
+        return SequenceFolder(results, self.name, self.first.method_name, self.first.seed, digest(identity))
+
+
+def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> Outcome:
+    """Do a sequence, or find it done; raises as `razorbench.run.run` does."""
+    folder = spec.folder(results)
+    worked = folder.record() is None
+    if worked:
+        folder.open()
+        with policies.one_thread(), logging_to(folder.path / "log.txt"):
+            _Sequence(spec, folder, results, config, watch, threads).carry_out()
+    record = folder.record()
+    assert record is not None
+    return Outcome(folder.path, record, read_curve(folder.path), worked)
+
+
+class _Sequence:
+    """The stages of one sequence, sharing the episodes and the curve that grow along it. Stage 0 is the base, stage i follows task i."""
+
+    def __init__(self, spec: SequenceSpec, folder: SequenceFolder, results: Path, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
+        self.spec, self.folder, self.results, self.config, self.watch, self.threads = spec, folder, results, config, watch, threads
+        self.base = spec.first.base
+        self.episodes = Episodes()
+        self.curve: list[dict[str, Any]] = []
+        self.used: list[dict[str, int]] = []
+        self.divergence: list[dict[str, Any]] = []
+        self.measuring_s = 0.0
+
+    def carry_out(self) -> None:
+        began = time.perf_counter()
+        self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
+        policy = self.base.policy
+        self._measure_all(policy, 0)
+        for stage, run in enumerate(self.spec.runs, 1):
+            policy = self._learn(policy, stage, run)
+            self._measure_all(policy, stage)
+            with self._measuring():
+                ruler = probe.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
+                self.divergence.append(ruler.measure(policy))
+            self._save(policy, f"checkpoints/stage{stage}.safetensors")
+        record = self._record()
+        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring_s, 1)}
+        self._save(policy, "policy.safetensors")
+        self.folder.write("episodes.csv.gz", self.episodes.write)
+        self.folder.write_text("curve.jsonl", "".join(json.dumps(point) + "\n" for point in self.curve))
+        self.folder.write_record(record)
+
+    def _save(self, policy: ActorCriticPolicy, name: str) -> None:
+        self.folder.write(name, lambda path: policies.save(policy, path))
+
+    def _learn(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
+        """Adapt the policy to one task, as a run of its own would adapt the base."""
+        log.info("stage %d of %d: %s", stage, len(self.spec.runs), run.task.id)
+        schedule: set[int] = set()
+        success: float | None = None
+
+        def on_update(policy: ActorCriticPolicy, update: int, total: int, metrics: dict[str, float]) -> None:
+            nonlocal success
+            if not schedule:
+                schedule.update(snapshot_schedule(total, run.eval.snapshots))
+            if update in schedule:
+                with self._measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
+                    success = self._snapshot(policy, stage, run, update, total, handle)
+            done = stage - 1 + update / total
+            self.watch(Progress(round(1000 * done), 1000 * len(self.spec.runs), handle.used, success, metrics))
+
+        handle = TaskHandle(run.task, run.budget, run.style, self.threads, on_update)
+        with self._measuring():
+            self._snapshot(policy, stage, run, 0, 1, handle)
+        rng = seeding.generator("run", run.task.id, run.method_name, run.seed)
+        with global_generators(int(rng.integers(2**31))), handle.counting_gradients():
+            tuned = run.method.adapt(policy, handle, run.budget, rng).eval()
+        self.used.append(asdict(handle.used))
+        return tuned
+
+    def _snapshot(self, policy: ActorCriticPolicy, stage: int, run: RunSpec, update: int, total: int, handle: TaskHandle) -> float:
+        """Measure greedy success on the task that is being learned, add a point to the curve, and return the SELECT rate."""
+        label, starts = f"stage{stage}-update{update}", np.arange(run.eval.episodes)
+        cells = [Cell(run.task, split, starts) for split in (Split.TEST, Split.SELECT)]
+        self.episodes += Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
+        success = {split: self.episodes.success(label, run.task.name, split) for split in ("test", "select")}
+        point = {"stage": stage, "task": run.task.name, "update": update, "progress": update / total, **asdict(handle.used)}
+        self.curve.append(point | {"new_task": {split: rate(solved) for split, solved in success.items()}})
+        return float(success["select"].mean())
+
+    def _measure_all(self, policy: ActorCriticPolicy, stage: int) -> None:
+        """Greedy TEST episodes of every task of the sequence and of every original skill."""
+        starts = np.arange(self.spec.first.eval.episodes)
+        cells = [Cell(task, Split.TEST, starts) for task in (*self.spec.tasks, *self.base.skills)]
+        with self._measuring():
+            self.episodes += Episodes.of(f"stage{stage}", cells, play_policy(policy, cells, threads=self.threads))
+
+    def _solved(self, stage: int, task: str) -> BoolArray:
+        return self.episodes.success(f"stage{stage}", task, "test")
+
+    def _record(self) -> dict[str, Any]:
+        spec, first = self.spec, self.spec.first
+        stages = range(len(spec.runs) + 1)
+        rng = seeding.generator("bootstrap", spec.name, first.method_name, first.seed)
+        outcomes = np.stack([np.stack([self._solved(stage, task.name) for task in spec.tasks]) for stage in stages])
+        skills = [skill.name for skill in self.base.skills]
+        before = {skill: self._solved(0, skill) for skill in skills}
+        kept = [forgetting_and_retention(before, {skill: self._solved(stage, skill) for skill in skills}, rng) for stage in stages[1:]]
+        measures = {name: estimate(value, "a sequence of one task has none") for name, value in transfer.estimates(outcomes, rng).items()}
+        return {
+            "schema": SCHEMA,
+            "protocol": PROTOCOL,
+            "sequence": spec.name,
+            "tasks": [task.id for task in spec.tasks],
+            "method": {"name": first.method_name, "family": first.method.family, "version": first.method.version, "demos": [run.style for run in spec.runs]},
+            "base": self.base.id,
+            "seed": first.seed,
+            "budget": {"name": first.budget.name, "caps": asdict(first.budget), "used": self.used, "old_task_data": first.method.old_task_data},
+            "config": {key: value for key, value in self.config.items() if key != "results"},
+            "hashes": {
+                "run": self.folder.hash,
+                "task_spec": [task.fingerprint() for task in spec.tasks],
+                "base_policy": self.base.sha256,
+                "probe": self.base.probe_sha256,
+            },
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+            "git": provenance.git(),
+            "success": {name: [rate(self._solved(stage, name)) for stage in stages] for name in [*(task.name for task in spec.tasks), *skills]},
+            "original_skills": skills,
+            "forgetting_of_skills": [estimate(forgot) for forgot, _ in kept],
+            "retention": [estimate(retained) for _, retained in kept],
+            "divergence": self.divergence,
+            "transfer": measures,
+        }
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.measuring_s += time.perf_counter() - began
+
+
+def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
+    """Forward transfer of a finished sequence: mean over the tasks after the first, against the same runs from the base in the results folder."""
+    if len(spec.runs) < 2:
+        return estimate(None, "a sequence of one task has none")
+    alone = {run.task.name: run.folder(results) for run in spec.runs[1:]}
+    missing = [name for name, folder in alone.items() if folder.record() is None]
+    if missing:
+        wanted = f"task={','.join(missing)} method={spec.first.method_name} seed={spec.first.seed}"
+        return estimate(None, f"it needs the same runs from the base: do `python -m razorbench -m {wanted}`, then ask again")
+    here = spec.folder(results).path
+    curve, episodes = read_curve(here), Episodes.read(here / "episodes.csv.gz")
+    areas = []
+    for stage, (name, folder) in enumerate(alone.items(), 2):
+        inside = _areas([point for point in curve if point["stage"] == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
+        areas.append((inside, _areas(read_curve(folder.path), Episodes.read(folder.path / "episodes.csv.gz"), name, "base", "")))
+    rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)
+    return estimate(transfer.forward_transfer_auc_estimate(areas, rng), "a task is solved from before the first update on without the sequence")
+
+
+def _areas(curve: Sequence[Mapping[str, Any]], episodes: Episodes, task: str, first: str, prefix: str) -> FloatArray:
+    """Mean success over a task's updates on each TEST start, (E,)."""
+    updates = [point["update"] for point in curve]
+    labels = [first if update == 0 else f"{prefix}update{update}" for update in updates]
+    solved = np.stack([episodes.success(label, task, "test") for label in labels], axis=-1)
+    return transfer.area([update / max(updates[-1], 1) for update in updates], solved.astype(float))
