@@ -13,7 +13,7 @@ from razorbench.evaluate import Cell, play_policy
 from razorbench.policy import distribution
 from razorbench.task import Split, stack_starts
 
-HEAVY = replace(task("lift"), id="lift_heavy_test-v1", variant=Variant(mass=0.4, friction=0.5, gain=0.7, cabinet=(0.68, 0.26, 0.2)))
+HEAVY = replace(task("lift"), id="lift_heavy_test-v1", variant=Variant(mass=0.4, friction=0.5, stiffness=0.7, damping=0.7, cabinet=(0.68, 0.26, 0.2)))
 CAN = replace(task("lift"), id="lift_can_test-v1", variant=Variant(shape="can"))
 MIXED = [task("lift"), HEAVY, CAN, task("pick_place"), task("drawer_open")]
 
