@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import policy, probe
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.faces import spaces
+from razorbench.store import content
 from razorbench.task import Task
 
 CARD_SCHEMA = 1
@@ -73,7 +74,7 @@ def load(recipe: Recipe, run_seed: int) -> Base:
         raise UsageError(f"base={recipe.name}: no policy found in {recipe.folder}; make one with `razorbench pretrain base={recipe.name}`")
     id = f"{recipe.name}-s{seeds[run_seed % len(seeds)]}"
     card = read_card(recipe.folder / f"{id}.json")
-    weights, states = recipe.folder / f"{id}.safetensors", recipe.folder / f"{id}-probe.safetensors"
+    weights, states = recipe.folder / f"{id}.safetensors", recipe.folder / f"{id}-probe.safetensors.gz"
     found = {"policy": sha256(weights), "probe": sha256(states)}
     for what, path in (("policy", weights), ("probe", states)):
         if found[what] != card["sha256"][what]:
@@ -105,8 +106,5 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file; raises FileDamaged if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise FileDamaged(f"{path} cannot be read ({error.strerror}): restore the file, or rebuild the base with `razorbench pretrain`") from error
+    """Return the SHA-256 of a file's content, unpacked; raises FileDamaged if it cannot be read."""
+    return hashlib.sha256(content(path)).hexdigest()

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 def pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> dict[str, Any]:
     """Make base `<name>-s<seed>` in a folder and return its card.
 
-    Writes `<id>.safetensors`, `<id>-probe.safetensors` and, last, `<id>.json`. new_tasks: measured beside the skills.
+    Writes `<id>.safetensors`, `<id>-probe.safetensors.gz` and, last, `<id>.json`. new_tasks: measured beside the skills.
     The card's TEST figures choose nothing.
     """
     with policy.one_thread():
@@ -41,7 +41,7 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
     observations, actions = _demonstrations(recipe, seed)
     say(f"{len(observations)} decisions demonstrated in {time.perf_counter() - began:.0f} s")
     tuned = _fit(recipe, observations, actions, seed, say)
-    weights, states = folder / f"{id}.safetensors", folder / f"{id}-probe.safetensors"
+    weights, states = folder / f"{id}.safetensors", folder / f"{id}-probe.safetensors.gz"
     policy.save(tuned, weights)
     tasks = (*recipe.skills.values(), *new_tasks)
     probe.save(probe.draw(tuned, tasks, id), states)

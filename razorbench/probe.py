@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import safetensors.numpy
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played, play_policy
 from razorbench.policy import distribution
+from razorbench.store import content
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import FloatArray, IntArray
 
@@ -59,20 +61,20 @@ def choose_states(states: FloatArray, *names: str) -> FloatArray:
 
 
 def save(probes: Mapping[str, Probe], path: Path) -> None:
-    """Write probe states as safetensors."""
+    """Write probe states as gzipped safetensors, the same bytes for the same states."""
     tensors: dict[str, FloatArray | IntArray] = {}
     for name, probe in probes.items():
         tensors |= {f"{name}/states": probe.states, f"{name}/whole": probe.whole, f"{name}/episode": probe.episode.astype(np.int32)}
-    save_file(tensors, path)
+    path.write_bytes(gzip.compress(safetensors.numpy.save(tensors), mtime=0))
 
 
 def load(path: Path) -> dict[str, Probe]:
     """Read what `save` wrote; raises FileDamaged if it is missing or anything else."""
     try:
-        tensors = load_file(path)
+        tensors = safetensors.numpy.load(content(path))
         names = sorted({key.split("/")[0] for key in tensors})
         return {name: Probe(tensors[f"{name}/states"], tensors[f"{name}/whole"], tensors[f"{name}/episode"]) for name in names}
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError) as error:
         raise FileDamaged(f"probe states {path} cannot be read ({error}): restore the file or rebuild the base with `razorbench pretrain`") from error
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import tempfile
 import traceback
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,16 @@ def make_writable(folder: Path, given: str, setting: str) -> None:
             pass
     except OSError as error:
         raise UsageError(f"{given}: cannot write there ({error.strerror}); choose a writable folder with {setting}") from error
+
+
+def content(path: Path) -> bytes:
+    """Return a file's bytes, unpacked if its name ends in .gz; raises FileDamaged if it cannot be read."""
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+    except (OSError, EOFError, zlib.error) as error:
+        why = "the file was changed or cut short" if path.exists() else "there is no such file"
+        raise FileDamaged(f"{path} cannot be read ({error}): {why}; restore it, or rebuild the base with `razorbench pretrain`") from error
 
 
 class RunFolder:

@@ -38,7 +38,7 @@ def test_seeds_map_to_pretraining_seeds(recipe):
         assert bases.load(recipe, run_seed).id == f"mlp-s{seeds[run_seed % len(seeds)]}"
 
 
-@pytest.mark.parametrize("name", ["mlp-s0.safetensors", "mlp-s0-probe.safetensors"])
+@pytest.mark.parametrize("name", ["mlp-s0.safetensors", "mlp-s0-probe.safetensors.gz"])
 def test_changed_and_missing_files_are_refused(recipe, name):
     path = recipe.folder / name
     whole = path.read_bytes()

@@ -76,7 +76,7 @@ def test_original_averages_over_skills_not_over_states(base, ruler):
 
 
 def test_damaged_files_are_refused(base, tmp_path):
-    path = tmp_path / "probe.safetensors"
+    path = tmp_path / "probe.safetensors.gz"
     probe.save(base.probes, path)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(FileDamaged):
