@@ -144,7 +144,7 @@ class _Run:
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
         self.schedule: set[int] = set()
-        self.measuring_s = 0.0
+        self.measuring = Stopwatch()
         self.success: float | None = None
 
     def carry_out(self) -> None:
@@ -152,15 +152,15 @@ class _Run:
         spec = self.spec
         log.info("%s with %s from %s, seed %d, budget %s", spec.task.id, spec.method_name, spec.base.id, spec.seed, spec.budget.name)
         self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
-        with self._measuring():
+        with self.measuring():
             self.episodes += self._base_episodes()
             self._snapshot(spec.base.policy, 0, "base")
         rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
         with global_generators(int(rng.integers(2**31))), self.handle.counting_gradients():
             tuned = spec.method.adapt(spec.base.policy, self.handle, spec.budget, rng).eval()
-        with self._measuring():
+        with self.measuring():
             record = self._final(tuned)
-        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring_s, 1)}
+        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring.seconds, 1)}
         self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
         self.folder.write("episodes.csv.gz", self.episodes.write)
         self.folder.write_text("curve.jsonl", "".join(json.dumps(point) + "\n" for point in self.curve))
@@ -171,7 +171,7 @@ class _Run:
         if not self.schedule:
             self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
         if update in self.schedule:
-            with self._measuring(), saying_where(f"measuring after update {update}"):
+            with self.measuring(), saying_where(f"measuring after update {update}"):
                 self._snapshot(policy, update, f"update{update}")
                 self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(policy, path))
         self.watch(Progress(update, total, self.handle.used, self.success, metrics))
@@ -254,21 +254,12 @@ class _Run:
         rates = {name: {who: {mode: rate(success[who, name, mode]) for mode in ("greedy", "sampled")} for who in ("base", "final")} for name in names}
         retained = None if kept is None else kept.value
         s, s0 = (float(success[who, spec.task.name, "greedy"].mean()) for who in ("final", "base"))
-        return {
-            "schema": SCHEMA,
-            "protocol": PROTOCOL,
+        return record_head(spec, self.config) | {
             "task": spec.task.id,
             "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.style},
-            "base": spec.base.id,
-            "seed": spec.seed,
             "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
             "upstream": None,
-            # Where results lie is no part of a run, and may name a person's folders.
-            "config": {key: value for key, value in self.config.items() if key != "results"},
             "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
-            "versions": provenance.versions(),
-            "machine": provenance.machine(),
-            "git": provenance.git(),
             "new_task": rates.pop(spec.task.name) | {"select": rate(self.episodes.success("final", spec.task.name, "select"))},
             "original": rates,
             "forgetting": estimate(forgot),
@@ -280,11 +271,34 @@ class _Run:
     def _bootstrap(self, label: str) -> np.random.Generator:
         return seeding.generator("bootstrap", self.spec.task.id, self.spec.method_name, self.spec.seed, label)
 
+
+class Stopwatch:
+    """Adds up the seconds of the blocks that it is called around."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
     @contextmanager
-    def _measuring(self) -> Iterator[None]:
+    def __call__(self) -> Iterator[None]:
+        """Time a block."""
         began = time.perf_counter()
         yield
-        self.measuring_s += time.perf_counter() - began
+        self.seconds += time.perf_counter() - began
+
+
+def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record of a run, or of a sequence that begins with it, says about how it was made."""
+    return {
+        "schema": SCHEMA,
+        "protocol": PROTOCOL,
+        "base": spec.base.id,
+        "seed": spec.seed,
+        # Where results lie is no part of a run, and may name a person's folders.
+        "config": {key: value for key, value in config.items() if key != "results"},
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "git": provenance.git(),
+    }
 
 
 def snapshot_schedule(total: int, count: int) -> set[int]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,27 @@ import yaml
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
-from razorbench import probe, provenance, seeding, transfer
+from razorbench import probe, seeding, transfer
 from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
 from razorbench.evaluate import Cell, play_policy
 from razorbench.method import TaskHandle, saying_where
 from razorbench.metrics import forgetting_and_retention
-from razorbench.run import Outcome, Progress, RunSpec, Watcher, estimate, global_generators, log, logging_to, no_watcher, snapshot_schedule
-from razorbench.store import PROTOCOL, SCHEMA, SequenceFolder, digest, read_curve
+from razorbench.run import (
+    Outcome,
+    Progress,
+    RunSpec,
+    Stopwatch,
+    Watcher,
+    estimate,
+    global_generators,
+    log,
+    logging_to,
+    no_watcher,
+    record_head,
+    snapshot_schedule,
+)
+from razorbench.store import SequenceFolder, digest, read_curve
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -61,7 +73,7 @@ def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watc
     if worked:
         folder.open()
         with policies.one_thread(), logging_to(folder.path / "log.txt"):
-            _Sequence(spec, folder, results, config, watch, threads).carry_out()
+            _Sequence(spec, folder, config, watch, threads).carry_out()
     record = folder.record()
     assert record is not None
     return Outcome(folder.path, record, read_curve(folder.path), worked)
@@ -70,14 +82,14 @@ def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watc
 class _Sequence:
     """The stages of one sequence, sharing the episodes and the curve that grow along it. Stage 0 is the base, stage i follows task i."""
 
-    def __init__(self, spec: SequenceSpec, folder: SequenceFolder, results: Path, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
-        self.spec, self.folder, self.results, self.config, self.watch, self.threads = spec, folder, results, config, watch, threads
+    def __init__(self, spec: SequenceSpec, folder: SequenceFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
+        self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
         self.base = spec.first.base
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
         self.used: list[dict[str, int]] = []
         self.divergence: list[dict[str, Any]] = []
-        self.measuring_s = 0.0
+        self.measuring = Stopwatch()
 
     def carry_out(self) -> None:
         began = time.perf_counter()
@@ -87,12 +99,12 @@ class _Sequence:
         for stage, run in enumerate(self.spec.runs, 1):
             policy = self._learn(policy, stage, run)
             self._measure_all(policy, stage)
-            with self._measuring():
+            with self.measuring():
                 ruler = probe.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
                 self.divergence.append(ruler.measure(policy))
             self._save(policy, f"checkpoints/stage{stage}.safetensors")
         record = self._record()
-        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring_s, 1)}
+        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring.seconds, 1)}
         self._save(policy, "policy.safetensors")
         self.folder.write("episodes.csv.gz", self.episodes.write)
         self.folder.write_text("curve.jsonl", "".join(json.dumps(point) + "\n" for point in self.curve))
@@ -112,27 +124,27 @@ class _Sequence:
             if not schedule:
                 schedule.update(snapshot_schedule(total, run.eval.snapshots))
             if update in schedule:
-                with self._measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
-                    success = self._snapshot(policy, stage, run, update, total, handle)
+                with self.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
+                    success = self._snapshot(policy, stage, run, update, handle)
             done = stage - 1 + update / total
             self.watch(Progress(round(1000 * done), 1000 * len(self.spec.runs), handle.used, success, metrics))
 
         handle = TaskHandle(run.task, run.budget, run.style, self.threads, on_update)
-        with self._measuring():
-            self._snapshot(policy, stage, run, 0, 1, handle)
+        with self.measuring():
+            self._snapshot(policy, stage, run, 0, handle)
         rng = seeding.generator("run", run.task.id, run.method_name, run.seed)
         with global_generators(int(rng.integers(2**31))), handle.counting_gradients():
             tuned = run.method.adapt(policy, handle, run.budget, rng).eval()
         self.used.append(asdict(handle.used))
         return tuned
 
-    def _snapshot(self, policy: ActorCriticPolicy, stage: int, run: RunSpec, update: int, total: int, handle: TaskHandle) -> float:
+    def _snapshot(self, policy: ActorCriticPolicy, stage: int, run: RunSpec, update: int, handle: TaskHandle) -> float:
         """Measure greedy success on the task that is being learned, add a point to the curve, and return the SELECT rate."""
         label, starts = f"stage{stage}-update{update}", np.arange(run.eval.episodes)
         cells = [Cell(run.task, split, starts) for split in (Split.TEST, Split.SELECT)]
         self.episodes += Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
         success = {split: self.episodes.success(label, run.task.name, split) for split in ("test", "select")}
-        point = {"stage": stage, "task": run.task.name, "update": update, "progress": update / total, **asdict(handle.used)}
+        point = {"stage": stage, "task": run.task.name, "update": update, **asdict(handle.used)}
         self.curve.append(point | {"new_task": {split: rate(solved) for split, solved in success.items()}})
         return float(success["select"].mean())
 
@@ -140,7 +152,7 @@ class _Sequence:
         """Greedy TEST episodes of every task of the sequence and of every original skill."""
         starts = np.arange(self.spec.first.eval.episodes)
         cells = [Cell(task, Split.TEST, starts) for task in (*self.spec.tasks, *self.base.skills)]
-        with self._measuring():
+        with self.measuring():
             self.episodes += Episodes.of(f"stage{stage}", cells, play_policy(policy, cells, threads=self.threads))
 
     def _solved(self, stage: int, task: str) -> BoolArray:
@@ -155,25 +167,17 @@ class _Sequence:
         before = {skill: self._solved(0, skill) for skill in skills}
         kept = [forgetting_and_retention(before, {skill: self._solved(stage, skill) for skill in skills}, rng) for stage in stages[1:]]
         measures = {name: estimate(value, "a sequence of one task has none") for name, value in transfer.estimates(outcomes, rng).items()}
-        return {
-            "schema": SCHEMA,
-            "protocol": PROTOCOL,
+        return record_head(first, self.config) | {
             "sequence": spec.name,
             "tasks": [task.id for task in spec.tasks],
             "method": {"name": first.method_name, "family": first.method.family, "version": first.method.version, "demos": [run.style for run in spec.runs]},
-            "base": self.base.id,
-            "seed": first.seed,
             "budget": {"name": first.budget.name, "caps": asdict(first.budget), "used": self.used, "old_task_data": first.method.old_task_data},
-            "config": {key: value for key, value in self.config.items() if key != "results"},
             "hashes": {
                 "run": self.folder.hash,
                 "task_spec": [task.fingerprint() for task in spec.tasks],
                 "base_policy": self.base.sha256,
                 "probe": self.base.probe_sha256,
             },
-            "versions": provenance.versions(),
-            "machine": provenance.machine(),
-            "git": provenance.git(),
             "success": {name: [rate(self._solved(stage, name)) for stage in stages] for name in [*(task.name for task in spec.tasks), *skills]},
             "original_skills": skills,
             "forgetting_of_skills": [estimate(forgot) for forgot, _ in kept],
@@ -181,12 +185,6 @@ class _Sequence:
             "divergence": self.divergence,
             "transfer": measures,
         }
-
-    @contextmanager
-    def _measuring(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.measuring_s += time.perf_counter() - began
 
 
 def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:

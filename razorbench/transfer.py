@@ -82,9 +82,9 @@ def estimates(outcomes: BoolArray, rng: np.random.Generator) -> dict[str, Estima
 def area(progress: Sequence[float], success: FloatArray) -> FloatArray:
     """Mean success while a task is trained, by trapezoids over the share of its updates.
 
-    progress: (P,), rising from 0 to 1; success: (..., P); returns (...,).
+    progress: (P,), rising from 0 to 1, or 0 alone where a method makes no update; success: (..., P); returns (...,).
     """
-    return np.asarray(np.trapezoid(success, progress, axis=-1))
+    return success[..., 0] if len(progress) == 1 else np.asarray(np.trapezoid(success, progress, axis=-1))
 
 
 def forward_transfer_auc(area_in_sequence: FloatArray, area_alone: FloatArray) -> FloatArray | None:

@@ -46,6 +46,7 @@ def test_areas_and_forward_transfer_auc():
     assert transfer.area(even, np.array([[0, 0.4, 0.8, 0.8], [1, 1, 1, 1]])) == pytest.approx([0.533333, 1.0], abs=1e-6)
     assert transfer.forward_transfer_auc(inside, alone) == pytest.approx(0.333333, abs=1e-6)
     assert transfer.forward_transfer_auc(0.9, 1.0) is None
+    assert transfer.area([0], np.array([[0.7], [0.2]])) == pytest.approx([0.7, 0.2])
     rng = np.random.default_rng(0)
     estimate = transfer.forward_transfer_auc_estimate([(np.full(9, inside), np.full(9, alone)), (np.full(9, 0.5), np.full(9, 0.5))], rng)
     assert (estimate.low, estimate.value, estimate.high) == pytest.approx((0.333333 / 2,) * 3, abs=1e-6)
