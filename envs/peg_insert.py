@@ -1,6 +1,6 @@
-"""Peg insert: put the peg, 24 mm square and 10 cm tall, into the green socket's hole, 30 mm square and 5 cm deep.
+"""Peg insert: put the peg, 24 mm square and 10 cm tall, into the green socket's hole, 32 mm square and 5 cm deep.
 
-Shift: precision and contact. 3 mm of room on each side, at the end of a way of up to half a metre; the base has never
+Shift: precision and contact. 4 mm of room on each side, at the end of a way of up to half a metre; the base has never
     touched the socket nor the peg. Assembly is this, over and over.
 Instruction: own slot, or `carry`. Goal: the peg's centre when it stands at the bottom of the hole.
 Start: the peg upright where the cube stands in the original skills; block and tool as there.
