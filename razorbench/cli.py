@@ -197,23 +197,32 @@ def _check(arguments: list[str]) -> int:
     parser = _Parser(prog="razorbench check", description="Say what is wrong with a task, a sentence per fault: shapes, starts, success, experts, physics.")
     parser.add_argument("task", help="name of a new task or an original skill, or `all`")
     parser.add_argument("--config-dir", help="your own conf folder")
+    parser.add_argument("--golden", type=Path, metavar="FILE", help="also compare with the golden trajectories in this .npz file, written if there is none yet")
     options = parser.parse_args(arguments)
 
-    from razorbench import config
+    from razorbench import config, golden
     from razorbench.checks import check_task
+    from razorbench.store import make_writable
 
     with config.registry(options.config_dir) as registry:
         everything = registry.all_tasks()
         wanted = everything if options.task == "all" else [registry.task_or_skill(options.task)]
-    faults = 0
+    compare = options.golden is not None and options.golden.exists()
+    if options.golden is not None and not compare:
+        make_writable(options.golden.parent, str(options.golden), "--golden")
+    good = []
     for task in wanted:
         found = check_task(task, everything)
-        faults += len(found)
+        if compare and not found and (difference := golden.difference(task, options.golden)):
+            found = [difference]
         for sentence in found:
             print(f"{task.id}: {sentence}")
         if not found:
+            good.append(task)
             print(f"{task.id}: conforms")
-    return 1 if faults else 0
+    if options.golden is not None and not compare and good:
+        golden.write(good, options.golden)
+    return 0 if len(good) == len(wanted) else 1
 
 
 def _bench(arguments: list[str]) -> int:

@@ -2,13 +2,14 @@
 
 On the platform and MuJoCo version that the file names, states must be equal to the last bit. Elsewhere contacts may
 part: there states must agree within 1e-4 over the first decisions, in which the arm moves freely, and so must the
-verdict on success. `python -m razorbench.golden FILE` writes the file anew.
+verdict on success. `razorbench check NAME --golden FILE` compares; `python -m razorbench.golden FILE` writes ours anew.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from razorbench import provenance, seeding
 from razorbench.engine import Engine
+from razorbench.errors import FileDamaged
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray
 
@@ -45,20 +47,29 @@ def trajectory(task: Task) -> tuple[FloatArray, bool]:
 
 
 def difference(task: Task, file: Path) -> str | None:
-    """Return how the task's trajectory differs from the one in a golden file, or None."""
-    with np.load(file, allow_pickle=False) as golden:
-        if task.id not in golden:
-            return f"{task.id} has no golden trajectory: write one with `python -m razorbench.golden {file}`"
-        there, then, solved_then = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
+    """Return how the task's trajectory differs from the one in a golden file, or None.
+
+    Raises `FileDamaged` if the file cannot be read.
+    """
+    try:
+        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as golden:
+            if task.id not in golden:
+                return f"it has no golden trajectory in {file}: delete the file and check again to write it anew"
+            there, then, solved_then = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): delete it and check again to write it anew") from error
     now, solved = trajectory(task)
     if there == platform():
         if np.array_equal(now, then) and solved == solved_then:
             return None
         first = np.flatnonzero((now != then).any(axis=1))
-        return f"{task.id} differs from decision {first[0] if len(first) else DECISIONS} on, on the very platform of the golden file"
+        return f"the golden trajectory differs from decision {first[0] if len(first) else DECISIONS} on, on the very platform of its file"
     gap = float(np.abs(now[: FREE_DECISIONS + 1] - then[: FREE_DECISIONS + 1]).max())
     if gap > TOLERANCE or solved != solved_then:
-        return f"{task.id} is off by {gap:.2g} in the first {FREE_DECISIONS} decisions (allowed {TOLERANCE}); solved: {solved}, golden: {solved_then}"
+        return (
+            f"the golden trajectory is off by {gap:.2g} in the first {FREE_DECISIONS} decisions ({TOLERANCE} are allowed); "
+            f"solved: {solved}, then: {solved_then}"
+        )
     return None
 
 
@@ -68,7 +79,8 @@ def write(tasks: Sequence[Task], file: Path) -> None:
     for task in tasks:
         states, solved = trajectory(task)
         arrays |= {task.id: states, f"{task.id}/solved": np.array(solved)}
-    np.savez_compressed(file, allow_pickle=False, platform=np.array(platform()), **arrays)
+    with file.open("wb") as out:
+        np.savez_compressed(out, allow_pickle=False, platform=np.array(platform()), **arrays)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TINY, TINY_METHOD
 
@@ -73,9 +74,29 @@ def test_a_sequence_and_the_same_again(capsys):
     assert "undefined: it needs" not in out
 
 
-def test_check_says_yes_or_what_is_wrong(capsys):
-    code, out, _ = razorbench(capsys, "check", "button_press")
+def test_check_says_yes_or_what_is_wrong(capsys, monkeypatch):
+    code, out, _ = razorbench(capsys, "check", "button_press", "--golden", "kept/golden")
     assert (code, out) == (0, "button_press-v1: conforms\n")
+    monkeypatch.setattr("razorbench.checks.check_task", lambda task, others: [])  # it conforms; only the file is looked at from here on
+    code, out, _ = razorbench(capsys, "check", "button_press", "--golden", "kept/golden")
+    assert (code, out) == (0, "button_press-v1: conforms\n")
+    code, out, _ = razorbench(capsys, "check", "lift", "--golden", "kept/golden")
+    assert code == 1
+    assert out.startswith("lift-v1: it has no golden trajectory in kept/golden: delete the file")
+    with np.load("kept/golden", allow_pickle=False) as golden:
+        arrays = dict(golden)
+    arrays["button_press-v1"][1:] += 1e-3
+    with Path("kept/golden").open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    code, out, _ = razorbench(capsys, "check", "button_press", "--golden", "kept/golden")
+    assert (code, out) == (1, "button_press-v1: the golden trajectory differs from decision 1 on, on the very platform of its file\n")
+    Path("kept/golden").write_bytes(Path("kept/golden").read_bytes()[:300])
+    code, out, err = razorbench(capsys, "check", "button_press", "--golden", "kept/golden")
+    assert code == 2
+    assert "kept/golden is not a file of golden trajectories" in err
+
+
+def test_check_names_every_fault_of_a_broken_task():
     Path("broken.py").write_text(
         "from dataclasses import replace\nfrom razorbench.envs.lift import make as original\n\n"
         "def make(id):\n    return replace(original(id=id), slot=40, experts={})\n"
