@@ -93,15 +93,14 @@ def sheets(tasks: Sequence[Task]) -> str:
 
 
 def runs(records: Sequence[Mapping[str, Any]]) -> str:
-    """Runs of seed 0 on the new tasks, as Markdown."""
-    lines = ["| task | method | style | success | retention | forward KL |", "|---|---|---|---|---|---|"]
+    """Runs on the new tasks, as Markdown."""
+    lines = ["| task | method | style | seed | success | retention | forward KL |", "|---|---|---|---|---|---|---|"]
     for record in records:
-        if record["seed"] == 0:
-            method, success, kept = record["method"], record["new_task"]["select"], record["retention"]
-            style = f"`{method['demos']}`" if record["budget"]["demo_episodes"] else "none"
-            cells = f"{success['rate']:.2f} [{interval(success['ci95'])}] | {kept['value']:.2f} [{interval(kept['ci95'])}]"
-            kl = record["divergence"]["kl_forward"]["new"]
-            lines.append(f"| `{record['task'].rpartition('-')[0]}` | `{method['name']}` | {style} | {cells} | {kl:.2f} |")
+        method, success, kept = record["method"], record["new_task"]["select"], record["retention"]
+        style = f"`{method['demos']}`" if record["budget"]["demo_episodes"] else "none"
+        cells = f"{record['seed']} | {success['rate']:.2f} [{interval(success['ci95'])}] | {kept['value']:.2f} [{interval(kept['ci95'])}]"
+        kl = record["divergence"]["kl_forward"]["new"]
+        lines.append(f"| `{record['task'].rpartition('-')[0]}` | `{method['name']}` | {style} | {cells} | {kl:.2f} |")
     return "\n".join(lines)
 
 
