@@ -30,7 +30,7 @@ TOLERANCE = 1e-4
 def platform() -> str:
     """What decides the last bit, as canonical JSON."""
     machine = provenance.machine()
-    return json.dumps({"mujoco": mujoco.__version__, **{key: machine[key] for key in ("system", "architecture", "processor")}}, sort_keys=True)
+    return json.dumps({"mujoco": mujoco.__version__, **{key: machine[key] for key in ("system", "architecture", "processor", "simd")}}, sort_keys=True)
 
 
 def trajectory(task: Task) -> tuple[FloatArray, bool]:

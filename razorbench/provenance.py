@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 PACKAGES = ("razorbench", "mujoco", "torch", "stable-baselines3", "gymnasium", "numpy", "scipy", "hydra-core")
 
 
@@ -26,8 +28,14 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Operating system, processor and its count, without names of hosts or users."""
-    return {"system": platform.system(), "architecture": platform.machine(), "processor": _processor(), "cores": os.cpu_count()}
+    """Operating system, processor, its vector instructions and its count, without names of hosts or users."""
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "simd": _simd(),
+        "cores": os.cpu_count(),
+    }
 
 
 def git() -> dict[str, Any] | None:
@@ -51,3 +59,10 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor()
+
+
+def _simd() -> str:
+    """The widest vector instructions that numpy found: processors of one name differ in them, and so do the last bits of its functions."""
+    config: Any = np.show_config(mode="dicts")
+    extensions = config["SIMD Extensions"]
+    return str([*extensions["baseline"], *extensions["found"]][-1])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -105,15 +106,17 @@ def sequence_finished(outcome: Outcome, forward: Mapping[str, Any]) -> None:
 def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], console: Console) -> None:
     """Print what a sequence's record says."""
     title = f"{record['sequence']}, {record['method']['name']}, {record['base']}, seed {record['seed']}: greedy success on TEST, 95% Wilson at the end"
-    table = Table(title=title, title_justify="left")
-    table.add_column("", justify="left")
+    table = Table(title=title, title_justify="left", caption="column k: after task k", caption_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", justify="left", no_wrap=True)
     for stage in range(len(record["tasks"]) + 1):
-        table.add_column("base" if stage == 0 else f"after {stage}", justify="right")
-    table.add_column("95%", justify="right")
+        table.add_column("base" if stage == 0 else f"{stage}", justify="right", no_wrap=True)
+    table.add_column("95%", justify="right", no_wrap=True)
     for position, (name, rates) in enumerate(record["success"].items(), 1):
-        number = f"{position} " if position <= len(record["tasks"]) else ""
+        number = f"{position:2d} " if position <= len(record["tasks"]) else ""
         cells = [f"{rate['rate']:.2f}" for rate in rates]
         table.add_row(number + name, *cells, interval(rates[-1]["ci95"]), end_section=position == len(record["tasks"]))
+    # A narrow terminal wraps the lines of a long sequence; figures cut off would be worse.
+    console.width = max(console.width, 41 + 6 * len(record["tasks"]))
     console.print(table)
     for name, value in {**record["transfer"], "forward_transfer_auc": forward}.items():
         console.print(f"{name.replace('_', ' '):<30}{estimate(value)}")

@@ -61,7 +61,7 @@ def test_a_sequence_and_the_same_again(capsys):
     command = ("--config-dir", "mine", "sequence=two", "method=sft", *TINY, *TINY_METHOD["sft"])
     code, out, err = razorbench(capsys, *command)
     assert (code, err) == (0, "")
-    for word in ("after 2", "average performance", "backward transfer", "undefined: it needs the same runs from the base", "retention of original skills"):
+    for word in ("column k: after task k", "average performance", "backward transfer", "undefined: it needs the same runs from the base", "retention of original skills"):
         assert word in out
     folder = next(Path("results/two/sft").glob("seed0-*"))
     assert (folder / "plots" / "matrix.png").stat().st_size > 10_000
