@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.method import Budget, TaskHandle
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
 
 
 @dataclass(frozen=True)

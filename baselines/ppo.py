@@ -18,8 +18,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle
-from razorbench.policy import actor_optimizer, actor_parameters, clone, critic_parameters
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
+from razorbench.policy import actor_parameters, clone, critic_parameters
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class PPO:
                 f"budget.env_steps={budget.env_steps} gives ppo {total} iterations of {rollout} steps, {self.warmup_iterations} of them for the "
                 f"critic alone: set budget.env_steps to {(self.warmup_iterations + 1) * rollout} or more, or lower method.num_envs"
             )
+        policy = self.starting(base)
         model = stable_baselines3.PPO(
             "MlpPolicy",
-            task.envs(self.num_envs, rng),
+            task.envs(policy, self.num_envs, rng),
             n_steps=self.n_steps,
             batch_size=self.batch_size,
             n_epochs=self.n_epochs,
@@ -79,15 +81,23 @@ class PPO:
             learning_rate=self.learning_rate,
             clip_range=self.clip_range,
             max_grad_norm=self.max_grad_norm,
-            ent_coef=0.0,
+            ent_coef=self.third_coefficient(),
             vf_coef=0.0,
             device="cpu",
         )
-        model.policy = clone(base)
-        model.policy.optimizer = actor_optimizer(model.policy, self.learning_rate)
+        model.policy = policy
+        policy.optimizer = task.optimizer(policy, self.learning_rate)
         model.learn(total * rollout, callback=_Critic(self, task, total))
         _report(task, model, total, total)
-        return model.policy
+        return policy
+
+    def starting(self, base: ActorCriticPolicy) -> ActorCriticPolicy:
+        """Return the policy to train."""
+        return clone(base)
+
+    def third_coefficient(self) -> float:
+        """Return the weight of the loss's third term, which here is SB3's entropy bonus: none."""
+        return 0.0
 
 
 class _Critic(BaseCallback):
@@ -100,6 +110,7 @@ class _Critic(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._rollout_threads = torch.get_num_threads()
+        self._actor = [parameter for parameter in actor_parameters(self.model.policy) if parameter.requires_grad]
         self._optimizer = torch.optim.Adam(critic_parameters(self.model.policy), lr=self._settings.critic_learning_rate)
 
     def _on_rollout_start(self) -> None:
@@ -126,7 +137,7 @@ class _Critic(BaseCallback):
         self._optimizer.zero_grad()
         # With vf_coef = 0 the critic has no part in SB3's loss; during warm-up it must stay, or no gradient is left.
         warming_up = self._iteration <= settings.warmup_iterations
-        _learns(actor_parameters(policy), not warming_up)
+        _learns(self._actor, not warming_up)
         _learns(critic_parameters(policy), warming_up)
 
     def _on_training_end(self) -> None:

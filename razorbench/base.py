@@ -30,6 +30,7 @@ class Recipe:
     """
 
     name: str
+    head: str
     size: str
     skills: Mapping[str, Task]
     easy: Mapping[str, Task]
@@ -53,7 +54,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Base:
-    """A loaded base policy. `sha256` is that of its weights' file, `probe_sha256` that of its probe states' file."""
+    """A loaded base policy. `sha256` is that of its weights' file, `probe_sha256` that of its probe states' file.
+
+    other_seed: the weights of another pretraining seed, or its own where there is but one.
+    """
 
     id: str
     policy: ActorCriticPolicy
@@ -62,6 +66,11 @@ class Base:
     skills: tuple[Task, ...]
     sha256: str
     probe_sha256: str
+    other_seed: Path
+
+    def other_policy(self) -> ActorCriticPolicy:
+        """Return the base of another pretraining seed: a policy that is neither this one nor an expert."""
+        return policy.load(self.other_seed, self.policy)
 
 
 def load(recipe: Recipe, run_seed: int) -> Base:
@@ -89,8 +98,15 @@ def load(recipe: Recipe, run_seed: int) -> Base:
                 f"base {id} was made for another version of the skill {skill.id}: its card does not list the present one; "
                 f"rebuild it with `razorbench pretrain base={recipe.name}`"
             )
-    loaded = policy.load(weights, *spaces(skills[0]), card["architecture"]["size"])
-    return Base(id, loaded, probe.load(states), card, skills, found["policy"], found["probe"])
+    loaded = policy.load(weights, _like(card, skills[0]))
+    other = seeds[(run_seed + 1) % len(seeds)]
+    return Base(id, loaded, probe.load(states), card, skills, found["policy"], found["probe"], recipe.folder / f"{recipe.name}-s{other}.safetensors")
+
+
+def _like(card: Mapping[str, Any], skill: Task) -> ActorCriticPolicy:
+    observation_space, action_space = spaces(skill)
+    architecture = card["architecture"]
+    return policy.blank(observation_space, policy.native_space(architecture["head"], action_space), policy.SIZES[architecture["size"]])
 
 
 def read_card(path: Path) -> dict[str, Any]:

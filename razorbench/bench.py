@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from razorbench import run as runs
 from razorbench.errors import RazorbenchError, UsageError
 from razorbench.evaluate import Cell, play_expert, play_policy
 from razorbench.faces import TaskVecEnv
-from razorbench.method import Budget, TaskHandle
+from razorbench.method import Budget
 from razorbench.phases import Phases, Timed
 from razorbench.policy import distribution
 from razorbench.run import RunSpec
@@ -210,7 +210,7 @@ def _timed(step: Callable[[FloatArray], Any], tape: _Tape) -> float:
 def _adapt(spec: RunSpec, threads: int, base: ActorCriticPolicy | None = None) -> float:
     """Environment steps per second of the method, update included, measuring left out."""
     budget = Budget("bench", PPO_ENV_STEPS, 1, 1, 1_000_000)
-    handle = TaskHandle(spec.task, budget, spec.style, threads)
+    handle = replace(spec, budget=budget).handle(threads)
     began = time.perf_counter()
     with handle.counting_gradients():
         spec.method.adapt(spec.base.policy if base is None else base, handle, budget, np.random.default_rng(0))

@@ -29,6 +29,9 @@ from razorbench.run import EvalSettings, RunSpec
 from razorbench.sequence import SequenceSpec
 from razorbench.task import Task
 
+UPSTREAM = "method@method.upstream"
+"""The choice of a method that another one builds on, as Hydra names it."""
+
 
 @contextmanager
 def registry(searchpath: str | None = None) -> Iterator[Registry]:
@@ -84,8 +87,8 @@ class Registry:
 
     def recorded(self, record: Mapping[str, Any]) -> RunSpec:
         """Rebuild the run that a record describes."""
-        config = record["config"]
-        return _run_spec(config, config["task"], record["method"]["name"])
+        config, upstream = record["config"], record["upstream"] or {}
+        return _run_spec(config, config["task"], {"method": record["method"]["name"], UPSTREAM: upstream.get("method")})
 
     def _sentence(self, error: Exception) -> str:
         text = str(error)
@@ -98,7 +101,7 @@ class Registry:
             key = typo.group(1)
             return (
                 f"{key}: no such key in the configuration; "
-                "the top-level keys are task, sequence, method, base, budget, seed, demos, results and eval (see `razorbench list --keys`)"
+                "the top-level keys are task, sequence, method, base, budget, seed, demos, log_std, results and eval (see `razorbench list --keys`)"
             )
         return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
 
@@ -110,16 +113,16 @@ def spec(config: DictConfig, chosen: Mapping[str, Any] | None = None) -> RunSpec
     """
     plain = plain_config(config)
     chosen = HydraConfig.get().runtime.choices if chosen is None else chosen
-    name, method_name = chosen.get("sequence"), str(chosen.get("method"))
+    name = chosen.get("sequence")
     if name is None:
-        return _run_spec(plain, plain.get("task"), method_name)
+        return _run_spec(plain, plain.get("task"), chosen)
     if plain.get("task") is not None:
         raise UsageError(f"sequence={name} and a task exclude each other: a sequence has its own tasks; leave task= out")
     tasks = plain["sequence"]["tasks"]
-    return SequenceSpec(name, tuple(_run_spec(plain, task, method_name) for task in tasks.values()))
+    return SequenceSpec(name, tuple(_run_spec(plain, task, chosen) for task in tasks.values()))
 
 
-def _run_spec(plain: Mapping[str, Any], task: Any, method_name: str) -> RunSpec:
+def _run_spec(plain: Mapping[str, Any], task: Any, chosen: Mapping[str, Any]) -> RunSpec:
     for group, given in (("task", task), ("method", plain.get("method"))):
         if given is None:
             raise UsageError(f"{group} is missing: name one, as in `python -m razorbench task=pick_place method=ppo`; see `razorbench list`")
@@ -130,16 +133,21 @@ def _run_spec(plain: Mapping[str, Any], task: Any, method_name: str) -> RunSpec:
     budget = typed(Budget, plain["budget"], "budget")
     settings = typed(EvalSettings, plain["eval"], "eval")
     built = build(task, "task")
-    return RunSpec(
+    spec = RunSpec(
         task=built,
-        method_name=method_name,
+        method_name=str(chosen.get("method")),
         method=method,
         base=base.load(build(plain["base"], "base"), seed),
         seed=seed,
         budget=budget,
         style=next(iter(built.experts)) if plain["demos"] is None else str(plain["demos"]),
         eval=settings,
+        log_std=str(plain["log_std"]),
     )
+    if (upstream := getattr(method, "upstream", None)) is None:
+        return spec
+    # Under the task's first style, as the upstream method alone would run.
+    return replace(spec, upstream=replace(spec, method=upstream, method_name=str(chosen[UPSTREAM]), style=next(iter(built.experts))))
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

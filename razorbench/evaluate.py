@@ -65,7 +65,7 @@ class Played:
 
 
 Act = Callable[[Engine, IntArray, FloatArray, IntArray, IntArray], FloatArray]
-"""(engine, slots (N,), observations (N, O), episode numbers (N,), decisions made so far (N,)) to actions (N, A)."""
+"""(engine, slots (N,), observations (N, O), episode numbers (N,), decisions made so far (N,)) to actions (N, A), clipped to [-1, 1] when carried out."""
 
 
 def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | None = None) -> Played:
@@ -92,10 +92,10 @@ def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | 
             break
         live = playing[ids]
         observation = engine.observe(ids)
-        action = np.clip(act(engine, ids, observation, live, length[live]), -1.0, 1.0)
+        action = act(engine, ids, observation, live, length[live])
         if observations is not None and actions is not None:
             observations[length[live], live], actions[length[live], live] = observation, action
-        engine.step(ids, action)
+        engine.step(ids, np.clip(action, -1.0, 1.0))
         length[live] += 1
         success[live] = engine.success(ids)
         playing[ids[success[live] | (length[live] >= horizon[live])]] = -1
@@ -122,7 +122,7 @@ def play_expert(cells: Sequence[Cell], style: str | None = None, *, noise: float
     draw = _Draws(cells, "noise")
 
     def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
-        return engine.expert(ids, style) + noise * ndtri(draw.uniforms(engine, live, decision))
+        return np.clip(engine.expert(ids, style) + noise * ndtri(draw.uniforms(engine, live, decision)), -1.0, 1.0)
 
     return play(cells, act, keep=keep, threads=threads)
 

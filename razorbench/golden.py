@@ -57,7 +57,7 @@ def difference(task: Task, file: Path) -> str | None:
                 return f"it has no golden trajectory in {file}: delete the file and check again to write it anew"
             there, then, solved_then = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
     except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): delete it and check again to write it anew") from error
+        raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): give another name, or delete it and check again to write it anew") from error
     now, solved = trajectory(task)
     if there == platform():
         if np.array_equal(now, then) and solved == solved_then:

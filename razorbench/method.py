@@ -1,26 +1,22 @@
-"""What a method is, what it may use, and the handle through which the harness feeds and counts it."""
+"""What a method is, what it may cost, and what it is given to learn from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
-from threading import Lock
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from razorbench import cores
-from razorbench.errors import BudgetExceeded, NotFinite, UsageError
-from razorbench.evaluate import Cell, play_expert
-from razorbench.faces import TaskVecEnv
-from razorbench.task import Split, Task
-from razorbench.types import FloatArray, IntArray
+from razorbench.errors import NotFinite, UsageError
+from razorbench.types import BoolArray, IntArray
 
-_MOST_TORCH_THREADS = 4
+if TYPE_CHECKING:
+    from razorbench.handle import TaskHandle
+
 ACTION_NOISE = 0.15
 """Standard deviation of the Gaussian noise on demonstrated actions, in pretraining and in adaptation alike."""
 
@@ -55,11 +51,30 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Decisions of successful expert episodes. observations: (M, O) float32; actions: (M, A) float32; episode: (M,)."""
+    """Decisions of successful episodes. observations: (M, O) float32; actions: (M, A) float32 in [-1, 1].
 
-    observations: FloatArray
-    actions: FloatArray
+    episode: (M,), which episode a decision belongs to; start: (E,), the TRAIN start of each episode.
+    """
+
+    observations: torch.Tensor
+    actions: torch.Tensor
     episode: IntArray
+    start: IntArray
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Sampled episodes of a policy, successes and failures. observations: (M, O) float32; actions: (M, A) float32, not clipped.
+
+    episode: (M,), which episode a decision belongs to; start, success: (E,); labels: (M, A), the expert's actions, if asked for.
+    """
+
+    observations: torch.Tensor
+    actions: torch.Tensor
+    episode: IntArray
+    start: IntArray
+    success: BoolArray
+    labels: torch.Tensor | None = None
 
 
 @dataclass
@@ -70,84 +85,6 @@ class Used:
     demo_episodes: int = 0
     expert_queries: int = 0
     gradient_steps: int = 0
-
-
-@dataclass
-class TaskHandle:
-    """A new task as a method sees it: environments, demonstrations and a place to report updates; all of it counted.
-
-    on_update(policy, update, total, metrics) is called by the harness's side after each update of the method.
-    """
-
-    task: Task
-    budget: Budget
-    style: str
-    threads: int | None = None
-    on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
-    used: Used = field(default_factory=Used)
-    _counting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
-
-    @property
-    def torch_threads(self) -> int:
-        """Threads that large minibatches may use while no environment is stepped; on the processors tried, gradients are the same for any number."""
-        return min(cores.threads() if self.threads is None else self.threads, _MOST_TORCH_THREADS)
-
-    def envs(self, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:
-        """Return TRAIN environments whose steps are counted."""
-        return _CountedVecEnv(self, num_envs, int(rng.integers(2**31)))
-
-    def demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
-        """Return the successes among that many noisy expert episodes on TRAIN starts."""
-        self.charge("demo_episodes", episodes)
-        index = int(rng.integers(2**31)) * 2**20 + np.arange(episodes)
-        played = play_expert([Cell(self.task, Split.TRAIN, index)], self.style, noise=ACTION_NOISE, keep=True, threads=self.threads)
-        if not played.success.any():
-            raise UsageError(f"demos={self.style}: none of {episodes} demonstrations of {self.task.id} succeeded; choose another style")
-        return Demonstrations(*played.pairs(played.success))
-
-    def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: float) -> None:
-        """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching.
-
-        Raises NotFinite if a metric or a parameter is NaN or infinite.
-        """
-        for name, value in metrics.items():
-            if not np.isfinite(value):
-                raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
-        if not all_finite(list(policy.parameters())):
-            raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
-        if self.on_update is not None:
-            self.on_update(policy, update, total, metrics)
-
-    def charge(self, what: str, amount: int) -> None:
-        """Count a cost, also from a method's own threads; raises BudgetExceeded beyond the cap."""
-        with self._counting:
-            spent, cap = getattr(self.used, what) + amount, getattr(self.budget, what)
-            if spent > cap:
-                raise BudgetExceeded(
-                    f"{what} would reach {spent}, the budget `{self.budget.name}` allows {cap}: lower the method's use or set budget.{what}={spent}"
-                )
-            setattr(self.used, what, spent)
-
-    @contextmanager
-    def counting_gradients(self) -> Iterator[None]:
-        """Count every optimiser step in the block, and refuse to take one with a gradient that is not finite."""
-
-        def check(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            if not all_finite(gradients):
-                raise NotFinite(
-                    f"gradient of the loss is not finite at gradient step {self.used.gradient_steps + 1}: training diverged; lower the learning rate"
-                )
-
-        def count(*_: Any) -> None:
-            self.charge("gradient_steps", 1)
-
-        hooks = [register_optimizer_step_pre_hook(check), register_optimizer_step_post_hook(count)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
 
 def all_finite(tensors: list[torch.Tensor]) -> bool:
@@ -162,17 +99,3 @@ def saying_where(place: str) -> Iterator[None]:
         yield
     except NotFinite as error:
         raise NotFinite(f"{place}: {error}") from error
-
-
-class _CountedVecEnv(TaskVecEnv):
-    def __init__(self, handle: TaskHandle, num_envs: int, seed: int) -> None:
-        super().__init__(handle.task, num_envs, seed=seed, threads=handle.threads)
-        self._handle = handle
-
-    def step_async(self, actions: FloatArray) -> None:
-        self._handle.charge("env_steps", self.num_envs)
-        super().step_async(actions)
-
-    def step_wait(self) -> tuple[FloatArray, FloatArray, Any, list[dict[str, Any]]]:
-        with saying_where(f"env step {self._handle.used.env_steps}"):
-            return super().step_wait()

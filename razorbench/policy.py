@@ -1,5 +1,9 @@
 """Policies: Stable-Baselines3 actor-critics, their action distributions, and safetensors files.
 
+A policy has one of two heads, which its action space tells apart: `gaussian` is a diagonal Gaussian over actions with
+state-independent log-std (Box); `tokens` cuts each action dimension into 41 bins with a categorical of its own
+(MultiDiscrete), as in RT-1 and OpenVLA. Outside this file actions are continuous, (N, A) in [-1, 1], for both heads.
+
 Wherever the harness evaluates a policy it does so in padded blocks of exactly 64 rows, so that a row's result does
 not depend on how many others there are.
 """
@@ -13,26 +17,39 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, MultiDiscrete
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 
-from razorbench.divergence import Gaussian
+from razorbench.divergence import Categorical, Distribution, Gaussian
 from razorbench.errors import FileDamaged
 from razorbench.types import FloatArray
 
 BLOCK = 64
 LOG_STD_RANGE = (-3.0, 1.0)
 """Every method's log standard deviation is kept in this range (design: equal treatment in all arms)."""
-SIZES: Mapping[str, tuple[int, ...]] = {"medium": (256, 256, 256)}
+SIZES: Mapping[str, tuple[int, ...]] = {"small": (96, 96, 96), "medium": (256, 256, 256), "large": (512, 512, 512, 512)}
 CRITIC = (128, 128)
+BINS = 41
+"""Bins of an action dimension: 0.05 apart, a 4 mm step of the tool's target; an odd number, so that one stands for rest."""
+_CENTRES = (torch.arange(BINS) - BINS // 2) / (BINS // 2)
 
 
-def build(observation_space: Box, action_space: Box, layers: Sequence[int]) -> ActorCriticPolicy:
-    """Return a freshly initialised policy with an actor of these hidden layers: diagonal Gaussian, state-independent log-std, separate critic."""
+def native_space(head: str, action_space: Box) -> Box | MultiDiscrete:
+    """Return the action space of a policy with that head, `gaussian` or `tokens`, for environments with this one."""
+    return MultiDiscrete([BINS] * action_space.shape[0]) if head == "tokens" else action_space
+
+
+def build(observation_space: Box, action_space: Box | MultiDiscrete, layers: Sequence[int]) -> ActorCriticPolicy:
+    """Return a freshly initialised policy with an actor of these hidden layers and a separate critic; the action space decides the head."""
     return _assemble(observation_space, action_space, _net_arch(layers), ortho_init=True)
+
+
+def blank(observation_space: Box, action_space: Box | MultiDiscrete, layers: Sequence[int]) -> ActorCriticPolicy:
+    """Return such a policy whose parameters mean nothing, made without drawing a random number."""
+    return _blank(observation_space, action_space, _net_arch(layers))
 
 
 def clone(policy: ActorCriticPolicy) -> ActorCriticPolicy:
@@ -53,36 +70,67 @@ def critic_parameters(policy: ActorCriticPolicy) -> list[nn.Parameter]:
 
 
 def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
-    """Return Adam over the actor, log-std included, that keeps the log-std in its range after every step."""
-    optimizer = torch.optim.Adam(actor_parameters(policy), lr=learning_rate, eps=1e-5, fused=True)
+    """Return Adam over the actor's trainable parameters that keeps the log-std in its range after every step."""
+    optimizer = torch.optim.Adam([p for p in actor_parameters(policy) if p.requires_grad], lr=learning_rate, eps=1e-5, fused=True)
 
     def clamp(*_: Any) -> None:
         policy.log_std.data.clamp_(*LOG_STD_RANGE)
 
-    optimizer.register_step_post_hook(clamp)
+    if not has_tokens(policy):
+        optimizer.register_step_post_hook(clamp)
     return optimizer
 
 
 def log_likelihood(policy: ActorCriticPolicy, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-    """Log density of actions (N, A) under the policy, (N,), nats; differentiable in the actor."""
+    """Log density (of tokens: log probability of the nearest bins) of actions (N, A) under the policy, (N,), nats; differentiable in the actor."""
+    if has_tokens(policy):
+        return _log_probs(policy, observations).gather(2, nearest_bins(actions)[:, :, None]).sum(dim=(1, 2))
     mean = _mean(policy, observations)
     log_std = policy.log_std
     z = (actions - mean) * torch.exp(-log_std)
     return (-0.5 * z.square() - log_std - 0.5 * np.log(2 * np.pi)).sum(dim=1)
 
 
-def distribution(policy: ActorCriticPolicy, observations: FloatArray) -> Gaussian:
+def kl(p: ActorCriticPolicy, q: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:
+    """KL(p || q) at observations (N, O), (N,), nats, closed form; differentiable in the actors of both."""
+    if has_tokens(p):
+        log_p, log_q = _log_probs(p, observations), _log_probs(q, observations)
+        return (log_p.exp() * (log_p - log_q)).sum(dim=(1, 2))
+    gap = p.log_std - q.log_std
+    z = (_mean(p, observations) - _mean(q, observations)) * torch.exp(-q.log_std)
+    return (0.5 * z.square() + 0.5 * torch.exp(2 * gap) - gap - 0.5).sum(dim=1)
+
+
+def distribution(policy: ActorCriticPolicy, observations: FloatArray) -> Distribution:
     """Return the action distribution at observations (N, O), evaluated in padded blocks of 64 rows."""
-    n = len(observations)
-    mean = np.empty((n, policy.action_space.shape[0]), dtype=np.float64)  # type: ignore[index]
+    head = _log_probs if has_tokens(policy) else _mean
+    blocks = []
     with torch.inference_mode():
-        for begin in range(0, n, BLOCK):
+        for begin in range(0, len(observations), BLOCK):
             block = observations[begin : begin + BLOCK]
             padded = np.zeros((BLOCK, observations.shape[1]), dtype=np.float32)
             padded[: len(block)] = block
-            mean[begin : begin + BLOCK] = _mean(policy, torch.from_numpy(padded)).numpy()[: len(block)]
-        log_std = policy.log_std.numpy().astype(np.float64)
-    return Gaussian(mean, log_std)
+            blocks.append(head(policy, torch.from_numpy(padded)).numpy()[: len(block)])
+        parameters = np.concatenate(blocks).astype(np.float64)
+        if has_tokens(policy):
+            return Categorical(parameters, _CENTRES.numpy().astype(np.float64))
+        return Gaussian(parameters, policy.log_std.numpy().astype(np.float64))
+
+
+def has_tokens(policy: ActorCriticPolicy) -> bool:
+    """Whether the policy's head is `tokens`."""
+    return isinstance(policy.action_space, MultiDiscrete)
+
+
+def nearest_bins(actions: torch.Tensor) -> torch.Tensor:
+    """Return the bins (N, A) int64 nearest to actions (N, A)."""
+    return ((actions.clamp(-1.0, 1.0) + 1.0) * (0.5 * (BINS - 1))).round().long()
+
+
+def bin_centres(bins: FloatArray) -> FloatArray:
+    """Return the actions (N, A) that bins (N, A) stand for."""
+    centres: FloatArray = _CENTRES.numpy()[np.asarray(bins, dtype=np.int64)]
+    return centres
 
 
 @contextmanager
@@ -101,12 +149,12 @@ def save(policy: ActorCriticPolicy, path: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in policy.state_dict().items()}, path)
 
 
-def load(path: Path, observation_space: Box, action_space: Box, size: str) -> ActorCriticPolicy:
-    """Read a policy that `save` wrote.
+def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:
+    """Read a policy that `save` wrote and that has the architecture of another.
 
-    Raises FileDamaged if the file is missing, is no safetensors file, or holds other parameters than this size has.
+    Raises FileDamaged if the file is missing, is no safetensors file, or holds other parameters.
     """
-    policy = _blank(observation_space, action_space, _net_arch(SIZES[size]))
+    policy = _blank(like.observation_space, like.action_space, like.net_arch)
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
@@ -117,7 +165,7 @@ def load(path: Path, observation_space: Box, action_space: Box, size: str) -> Ac
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != found:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))[0]
-        raise FileDamaged(f"policy {path} has {odd} of shape {found.get(odd)}, a {size} policy has {wanted.get(odd)}: give a policy of that size")
+        raise FileDamaged(f"policy {path} has {odd} of shape {found.get(odd)}, where {wanted.get(odd)} is needed: give a policy of the same head and size")
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise FileDamaged(f"policy {path} holds NaN or infinite parameters: it cannot be used; restore it or rebuild it")
     policy.load_state_dict(tensors)
@@ -128,13 +176,13 @@ def _net_arch(layers: Sequence[int]) -> dict[str, list[int]]:
     return {"pi": list(layers), "vf": list(CRITIC)}
 
 
-def _blank(observation_space: Box, action_space: Box, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:
+def _blank(observation_space: Box, action_space: Box | MultiDiscrete, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:
     """A policy whose parameters are about to be overwritten: quickly made, and nothing drawn from torch's global generator."""
     with torch.random.fork_rng(devices=[]):
         return _assemble(observation_space, action_space, net_arch, ortho_init=False)
 
 
-def _assemble(observation_space: Box, action_space: Box, net_arch: dict[str, list[int]], *, ortho_init: bool) -> ActorCriticPolicy:
+def _assemble(observation_space: Box, action_space: Box | MultiDiscrete, net_arch: dict[str, list[int]], *, ortho_init: bool) -> ActorCriticPolicy:
     return ActorCriticPolicy(
         observation_space, action_space, lambda _: 1e-3, net_arch=net_arch, activation_fn=nn.ReLU, log_std_init=-1.5, ortho_init=ortho_init
     )
@@ -143,6 +191,12 @@ def _assemble(observation_space: Box, action_space: Box, net_arch: dict[str, lis
 def _mean(policy: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:
     mean: torch.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(observations))
     return mean
+
+
+def _log_probs(policy: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:
+    """Log probabilities of the bins, (N, A, BINS)."""
+    logits: torch.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(observations))
+    return torch.log_softmax(logits.view(len(observations), -1, BINS), dim=2)
 
 
 def _is_critic(name: str) -> bool:

@@ -43,14 +43,15 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
     tuned = _fit(recipe, observations, actions, seed, say)
     weights, states = folder / f"{id}.safetensors", folder / f"{id}-probe.safetensors.gz"
     policy.save(tuned, weights)
-    tasks = (*recipe.skills.values(), *new_tasks)
-    probe.save(probe.draw(tuned, tasks, id), states)
+    skills = tuple(recipe.skills.values())
+    tasks = (*skills, *new_tasks)
+    probe.save(probe.draw(tuned, skills, id, whole=False) | probe.draw(tuned, new_tasks, id), states)
     trained_s = time.perf_counter() - began
     say(f"trained in {trained_s:.0f} s; measuring on held-out starts")
     card = {
         "schema": CARD_SCHEMA,
         "id": id,
-        "architecture": {"size": recipe.size, "actor": list(policy.SIZES[recipe.size]), "critic": list(policy.CRITIC), "head": "gaussian"},
+        "architecture": {"size": recipe.size, "actor": list(policy.SIZES[recipe.size]), "critic": list(policy.CRITIC), "head": recipe.head},
         "recipe": {
             "seed": seed,
             "episodes_per_skill": recipe.episodes,
@@ -96,7 +97,8 @@ def _demonstrations(recipe: Recipe, seed: int) -> tuple[torch.Tensor, torch.Tens
 def _fit(recipe: Recipe, observations: torch.Tensor, actions: torch.Tensor, seed: int, say: Say) -> ActorCriticPolicy:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = policy.build(*spaces(next(iter(recipe.skills.values()))), policy.SIZES[recipe.size])
+        observation_space, action_space = spaces(next(iter(recipe.skills.values())))
+        model = policy.build(observation_space, policy.native_space(recipe.head, action_space), policy.SIZES[recipe.size])
     rng = seeding.generator("pretrain", recipe.name, seed)
     per_epoch = len(observations) // recipe.batch_size
     optimizer = policy.actor_optimizer(model, recipe.learning_rate)

@@ -13,11 +13,12 @@ from safetensors import SafetensorError
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
+from razorbench.divergence import Gaussian
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played, play_policy
 from razorbench.policy import distribution
 from razorbench.store import content
-from razorbench.task import SPLIT_SIZES, Split, Task
+from razorbench.task import SPLIT_SIZES, Split, Task, other_slots
 from razorbench.types import FloatArray, IntArray
 
 STATES = 1024
@@ -26,10 +27,10 @@ WHOLE_EPISODES = 32
 
 @dataclass(frozen=True)
 class Probe:
-    """Where a base policy's divergences are measured for one task.
+    """Where a base policy's divergences are measured for one task, float32 rounded to half precision.
 
     states: (M, O), drawn without replacement from all decisions of the base's sampled episodes on the PROBE starts,
-    M = 1024 or all there are. whole: (K, O), all decisions of the first 32 of these episodes; episode: (K,) which.
+    M = 1024 or all there are. whole: (K, O), all decisions of the first 32 of these episodes, for a new task; episode: (K,) which.
     """
 
     states: FloatArray
@@ -43,12 +44,13 @@ def visited(policy: ActorCriticPolicy, tasks: Sequence[Task]) -> list[Played]:
     return [play_policy(policy, [Cell(task, Split.PROBE, index, "sampled")], keep=True) for task in tasks]
 
 
-def draw(policy: ActorCriticPolicy, tasks: Sequence[Task], name: str) -> dict[str, Probe]:
-    """Draw the probe states of a base policy called `name`."""
+def draw(policy: ActorCriticPolicy, tasks: Sequence[Task], name: str, whole: bool = True) -> dict[str, Probe]:
+    """Draw the probe states of a base policy called `name`; whole: also keep whole episodes, which only new tasks need."""
     probes = {}
     for task, played in zip(tasks, visited(policy, tasks), strict=True):
         states, _, episode = played.pairs()
-        first = episode < WHOLE_EPISODES
+        states = states.astype(np.float16).astype(np.float32)
+        first = episode < (WHOLE_EPISODES if whole else 0)
         probes[task.name] = Probe(choose_states(states, name, task.id), states[first], episode[first])
     return probes
 
@@ -61,10 +63,11 @@ def choose_states(states: FloatArray, *names: str) -> FloatArray:
 
 
 def save(probes: Mapping[str, Probe], path: Path) -> None:
-    """Write probe states as gzipped safetensors, the same bytes for the same states."""
+    """Write probe states as gzipped safetensors in half precision, the same bytes for the same states."""
     tensors: dict[str, FloatArray | IntArray] = {}
-    for name, probe in probes.items():
-        tensors |= {f"{name}/states": probe.states, f"{name}/whole": probe.whole, f"{name}/episode": probe.episode.astype(np.int32)}
+    for name, probe in sorted(probes.items()):
+        states, whole = probe.states.astype(np.float16), probe.whole.astype(np.float16)
+        tensors |= {f"{name}/states": states, f"{name}/whole": whole, f"{name}/episode": probe.episode.astype(np.int32)}
     path.write_bytes(gzip.compress(safetensors.numpy.save(tensors), mtime=0))
 
 
@@ -73,7 +76,8 @@ def load(path: Path) -> dict[str, Probe]:
     try:
         tensors = safetensors.numpy.load(content(path))
         names = sorted({key.split("/")[0] for key in tensors})
-        return {name: Probe(tensors[f"{name}/states"], tensors[f"{name}/whole"], tensors[f"{name}/episode"]) for name in names}
+        states = {key: value.astype(np.float32) if value.dtype == np.float16 else value for key, value in tensors.items()}
+        return {name: Probe(states[f"{name}/states"], states[f"{name}/whole"], states[f"{name}/episode"]) for name in names}
     except (SafetensorError, KeyError, ValueError) as error:
         raise FileDamaged(f"probe states {path} cannot be read ({error}): restore the file or rebuild the base with `razorbench pretrain`") from error
 
@@ -81,8 +85,8 @@ def load(path: Path) -> dict[str, Probe]:
 class Ruler:
     """Measures how far a policy is from its base on the state sets of one new task, nats per decision.
 
-    `new`: the base's states on the new task, with the mean part, the variance part, the version with the base's sigma
-    in both, and the mean over episodes of the sum over their decisions (the KL of trajectories, by the chain rule).
+    `new`: the base's states on the new task; for Gaussians also its mean part, its variance part and the version with the
+    base's sigma in both; and the mean over episodes of the sum over their decisions (the KL of trajectories, by the chain rule).
     `new_instructed`: the same states, asked for each original skill's instruction other than the new task's own.
     `original`: the base's states on each original skill, averaged over skills. `new_tuned_states`: states that the
     policy itself visits on the new task, if given.
@@ -107,9 +111,10 @@ class Ruler:
         base, tuned = pairs.pop("whole")
         forward = {"new_episode_sum": float(base.kl(tuned).sum() / len(np.unique(self._probe.episode)))}
         base, tuned = pairs["new"]
-        forward["new_mean_part"] = float(base.kl_mean_part(tuned).mean())
-        forward["new_variance_part"] = float(base.kl_variance_part(tuned).mean())
-        forward["new_common_sigma"] = float(base.kl_common_sigma(tuned).mean())
+        if isinstance(base, Gaussian) and isinstance(tuned, Gaussian):
+            forward["new_mean_part"] = float(base.kl_mean_part(tuned).mean())
+            forward["new_variance_part"] = float(base.kl_variance_part(tuned).mean())
+            forward["new_common_sigma"] = float(base.kl_common_sigma(tuned).mean())
         forward |= {key: self._mean(key, base.kl(tuned)) for key, (base, tuned) in pairs.items()}
         return {"kl_forward": forward, "kl_reverse": {key: self._mean(key, tuned.kl(base)) for key, (base, tuned) in pairs.items()}}
 
@@ -123,7 +128,7 @@ def _instructed(states: FloatArray, task: Task, skills: Sequence[Task]) -> Float
     """States with the instruction replaced by each original skill's, other than the one that the task itself uses."""
     columns = task.world.instruction
     copies = []
-    for slot in sorted({skill.slot for skill in skills} - {task.slot}):
+    for slot in other_slots(task, skills):
         copy = states.copy()
         copy[:, columns] = 0.0
         copy[:, columns.start + slot] = 1.0

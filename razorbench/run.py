@@ -22,7 +22,8 @@ from razorbench.base import Base
 from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
 from razorbench.evaluate import Cell, play_policy
-from razorbench.method import Budget, Method, TaskHandle, Used, saying_where
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget, Method, Used, saying_where
 from razorbench.metrics import Estimate, forgetting_and_retention, score
 from razorbench.store import PROTOCOL, SCHEMA, RunFolder, digest, read_curve, read_record
 from razorbench.task import SPLIT_SIZES, Split, Task
@@ -58,8 +59,12 @@ class RunSpec:
     budget: Budget
     style: str
     eval: EvalSettings
+    log_std: str = "trained"
+    upstream: RunSpec | None = None
 
     def __post_init__(self) -> None:
+        if self.log_std not in ("trained", "frozen"):
+            raise UsageError(f"log_std is {self.log_std!r}: it must be trained or frozen, for every method alike")
         if self.style not in self.task.experts:
             raise UsageError(f"demos={self.style}: {self.task.id} has the demonstration styles {', '.join(self.task.experts)}; choose one of them")
         if self.seed < 0:
@@ -78,6 +83,8 @@ class RunSpec:
             "budget": asdict(self.budget),
             "demos": self.style,
             "eval": asdict(self.eval),
+            "log_std": self.log_std,
+            "upstream": None if self.upstream is None else digest(self.upstream.identity()),
         }
 
     def probes(self) -> Mapping[str, probe.Probe]:
@@ -85,6 +92,21 @@ class RunSpec:
         if self.base.card["tasks"].get(self.task.name) == self.task.fingerprint():
             return self.base.probes
         return {**self.base.probes, **probe.draw(self.base.policy, [self.task], self.base.id)}
+
+    def handle(self, threads: int | None = None, on_update: OnUpdate | None = None, upstream: ActorCriticPolicy | None = None) -> TaskHandle:
+        """Return the handle that the method is given. upstream: the policy that the run it builds on ended with."""
+        return TaskHandle(
+            task=self.task,
+            budget=self.budget,
+            style=self.style,
+            skills=self.base.skills,
+            threads=threads,
+            old_task_data=self.method.old_task_data,
+            log_std_trains=self.log_std == "trained",
+            other_policy=self.base.other_policy,
+            upstream=upstream,
+            on_update=on_update,
+        )
 
     def folder(self, results: Path) -> RunFolder:
         """Return where the run lies in a results folder."""
@@ -113,6 +135,7 @@ class Progress:
 
 
 Watcher = Callable[[Progress], None]
+OnUpdate = Callable[[ActorCriticPolicy, int, int, dict[str, float]], None]
 
 
 def no_watcher(progress: Progress) -> None:
@@ -128,18 +151,20 @@ def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = n
     folder = spec.folder(results)
     worked = folder.record() is None
     if worked:
+        upstream = None if spec.upstream is None else run(spec.upstream, results, {**config, "method": config["method"]["upstream"]}, watch, threads)
         folder.open()
         with policies.one_thread(), logging_to(folder.path / "log.txt"):
-            _Run(spec, folder, config, watch, threads).carry_out()
+            _Run(spec, folder, config, watch, threads, upstream).carry_out()
     return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
 
 
 class _Run:
     """The steps of one run, sharing the episodes and the curve that grow along it."""
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
-        self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
-        self.handle = TaskHandle(spec.task, spec.budget, spec.style, threads, self._on_update)
+    def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None, upstream: Outcome | None) -> None:
+        self.spec, self.folder, self.config, self.watch, self.threads, self.upstream = spec, folder, config, watch, threads, upstream
+        made = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
+        self.handle = spec.handle(threads, self._on_update, made)
         self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
@@ -258,7 +283,8 @@ class _Run:
             "task": spec.task.id,
             "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.style},
             "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
-            "upstream": None,
+            "upstream": self._upstream(),
+            "notes": self.handle.notes,
             "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
             "new_task": rates.pop(spec.task.name) | {"select": rate(self.episodes.success("final", spec.task.name, "select"))},
             "original": rates,
@@ -267,6 +293,15 @@ class _Run:
             "score": score(s, s0, retained),
             "divergence": self.ruler.measure(tuned, states),
         }
+
+    def _upstream(self) -> dict[str, Any] | None:
+        """What making the method's data cost: by the run that it builds on, and by sampling from a policy."""
+        spec, used = self.spec, asdict(self.handle.used_upstream)
+        if self.upstream is None or spec.upstream is None:
+            return {"method": None, "run": None, **used} if any(used.values()) else None
+        before = self.upstream.record
+        total = {cost: amount + before["budget"][cost] for cost, amount in used.items()}
+        return {"method": spec.upstream.method_name, "run": before["hashes"]["run"], **total}
 
     def _bootstrap(self, label: str) -> np.random.Generator:
         return seeding.generator("bootstrap", self.spec.task.id, self.spec.method_name, self.spec.seed, label)

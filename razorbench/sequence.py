@@ -18,7 +18,8 @@ from razorbench import probe, seeding, transfer
 from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
 from razorbench.evaluate import Cell, play_policy
-from razorbench.method import TaskHandle, saying_where
+from razorbench.handle import TaskHandle
+from razorbench.method import saying_where
 from razorbench.metrics import forgetting_and_retention
 from razorbench.run import (
     Outcome,
@@ -49,6 +50,10 @@ class SequenceSpec:
     def __post_init__(self) -> None:
         if not self.runs:
             raise UsageError(f"sequence={self.name} has no tasks: give it at least one under sequence.tasks")
+        if self.first.upstream is not None:
+            raise UsageError(
+                f"method={self.first.method_name} builds on a run of another method from the base: in a sequence there is none; choose another method"
+            )
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -129,7 +134,7 @@ class _Sequence:
             done = stage - 1 + update / total
             self.watch(Progress(round(1000 * done), 1000 * len(self.spec.runs), handle.used, success, metrics))
 
-        handle = TaskHandle(run.task, run.budget, run.style, self.threads, on_update)
+        handle = run.handle(self.threads, on_update)
         with self.measuring():
             self._snapshot(policy, stage, run, 0, handle)
         rng = seeding.generator("run", run.task.id, run.method_name, run.seed)

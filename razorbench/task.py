@@ -6,7 +6,7 @@ import ast
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol
@@ -130,6 +130,11 @@ class Task:
             "experts": sorted({code_digest(expert) for expert in self.experts.values()}),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
+    """Instruction slots of the original skills, other than the one that the task itself uses."""
+    return sorted({skill.slot for skill in skills} - {task.slot})
 
 
 def code_digest(item: Any) -> str:

@@ -18,7 +18,6 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import policy as policies
 from razorbench.engine import Engine
 from razorbench.errors import UsageError
-from razorbench.faces import spaces
 from razorbench.policy import distribution
 from razorbench.run import RunSpec
 from razorbench.store import read_record
@@ -96,7 +95,7 @@ def film(folder: Path, spec_of: Callable[[Mapping[str, Any]], RunSpec], kind: st
     """Film base beside tuned policy on the new task and on the most-forgotten skill; returns the files written."""
     record = read_record(folder / "record.json")
     spec = spec_of(record)
-    tuned = policies.load(folder / "policy.safetensors", *spaces(spec.task), spec.base.card["architecture"]["size"])
+    tuned = policies.load(folder / "policy.safetensors", spec.base.policy)
     lost = {name: rates["base"]["greedy"]["rate"] - rates["final"]["greedy"]["rate"] for name, rates in record["original"].items()}
     worst = max(lost, key=lambda name: lost[name])
     skills = {skill.name: skill for skill in spec.base.skills}

@@ -29,9 +29,19 @@ TINY = [
     "budget.gradient_steps=200",
 ]
 """Overrides for a whole run in seconds."""
+_PPO = ["method.num_envs=16", "method.n_steps=20", "method.batch_size=160", "method.n_epochs=1"]
+_UPSTREAM = [setting.replace("method.", "method.upstream.") for setting in _PPO]
+_FIT = ["method.epochs=2", "method.batch_size=32"]
+_ROUNDS = ["method.iterations=3", "method.batch_size=64"]
 TINY_METHOD = {
-    "ppo": ["method.num_envs=16", "method.n_steps=20", "method.batch_size=160", "method.n_epochs=1"],
-    "sft": ["method.epochs=2", "method.batch_size=32"],
+    **{name: _PPO for name in ("ppo", "ppo_kl")},
+    **{name: _ROUNDS for name in ("reinforce", "dagger")},
+    "grpo": [*_ROUNDS, "method.episodes_per_start=4"],
+    **{name: _FIT for name in ("sft", "sft_kl", "simpo", "replay", "l2_init", "lora", "weight_merge", "lwf", "sft_cf", "joint")},
+    **{name: [*_FIT, *_UPSTREAM, "budget.demo_episodes=100"] for name in ("sft_rl", "sft_oracle_rl")},
+    "self_distill": [*_FIT, "method.iterations=3"],
+    "ewc": [*_FIT, "method.fisher_states=20"],
+    "sft_oracle": [*_FIT, "method.tries=40", "budget.demo_episodes=50"],
     "frozen": [],
 }
 

@@ -98,7 +98,7 @@ def test_bench_measures_and_draws(tmp_path, capsys, monkeypatch):
         (["--peers", "nowhere/python"], "no such Python; make one that has the peers with `python -m venv peers"),
         (["--peers"], "this Python lacks metaworld, gymnasium_robotics, robosuite"),
         (["--out", "blocked/x"], "choose a writable folder with --out DIR"),
-        (["method=nothing"], "there are frozen, ppo, sft"),
+        (["method=nothing"], "there are dagger, ewc, frozen"),
         (["method=frozen"], "it takes no environment steps"),
     ],
 )

@@ -61,7 +61,13 @@ def test_a_sequence_and_the_same_again(capsys):
     command = ("--config-dir", "mine", "sequence=two", "method=sft", *TINY, *TINY_METHOD["sft"])
     code, out, err = razorbench(capsys, *command)
     assert (code, err) == (0, "")
-    for word in ("column k: after task k", "average performance", "backward transfer", "undefined: it needs the same runs from the base", "retention of original skills"):
+    for word in (
+        "column k: after task k",
+        "average performance",
+        "backward transfer",
+        "undefined: it needs the same runs from the base",
+        "retention of original skills",
+    ):
         assert word in out
     folder = next(Path("results/two/sft").glob("seed0-*"))
     assert (folder / "plots" / "matrix.png").stat().st_size > 10_000
@@ -125,8 +131,8 @@ WRONG = {
     "no arguments": ([], None),
     "unknown command": (["lst"], "no such command"),
     "unknown task": (["task=pick_plce", "method=ppo"], "there are button_side, carry_weak"),
-    "unknown method": (["task=pick_place", "method=pp0"], "there are frozen, ppo, sft"),
-    "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "there are mlp"),
+    "unknown method": (["task=pick_place", "method=pp0"], "there are dagger, ewc, frozen"),
+    "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "there are mlp, mlp_large, mlp_small, tokens"),
     "unknown budget": (["task=pick_place", "method=ppo", "budget=huge"], "there are long, quick, standard"),
     "unknown style": (["task=pick_place", "method=sft", "demos=zigzag"], "direct, detour"),
     "a suite without -m": (["task=core", "method=ppo"], "a suite is several runs and needs -m"),

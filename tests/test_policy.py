@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from conftest import task
 from safetensors.torch import save_file
 
 from razorbench import policy
 from razorbench.errors import FileDamaged
-from razorbench.faces import spaces
 
 
 @pytest.fixture
@@ -16,40 +14,36 @@ def saved(base, tmp_path):
     return path
 
 
-def load(path):
-    return policy.load(path, *spaces(task("reach")), "medium")
-
-
 def test_save_and_load_give_the_same_policy(base, saved):
     observations = np.random.default_rng(0).normal(size=(70, 60)).astype(np.float32)
-    there, back = policy.distribution(base.policy, observations), policy.distribution(load(saved), observations)
+    there, back = policy.distribution(base.policy, observations), policy.distribution(policy.load(saved, base.policy), observations)
     assert np.array_equal(there.mean, back.mean)
     assert np.array_equal(there.log_std, back.log_std)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000, 100_000])
-def test_a_cut_file_is_refused(saved, keep):
+def test_a_cut_file_is_refused(base, saved, keep):
     saved.write_bytes(saved.read_bytes()[:keep])
     with pytest.raises(FileDamaged, match="damaged or cut short"):
-        load(saved)
+        policy.load(saved, base.policy)
 
 
-def test_a_pickle_is_refused(tmp_path):
+def test_a_pickle_is_refused(base, tmp_path):
     torch.save({"log_std": torch.zeros(4)}, tmp_path / "policy.safetensors")
     with pytest.raises(FileDamaged):
-        load(tmp_path / "policy.safetensors")
+        policy.load(tmp_path / "policy.safetensors", base.policy)
 
 
 def test_other_shapes_and_missing_files_and_nan_are_refused(base, tmp_path):
     with pytest.raises(FileDamaged, match="does not exist"):
-        load(tmp_path / "none.safetensors")
+        policy.load(tmp_path / "none.safetensors", base.policy)
     tensors = {name: value.clone() for name, value in base.policy.state_dict().items()}
     save_file(tensors | {"log_std": torch.zeros(5)}, tmp_path / "shape.safetensors")
     with pytest.raises(FileDamaged, match="log_std of shape"):
-        load(tmp_path / "shape.safetensors")
+        policy.load(tmp_path / "shape.safetensors", base.policy)
     save_file(tensors | {"log_std": torch.full((4,), torch.nan)}, tmp_path / "nan.safetensors")
     with pytest.raises(FileDamaged, match="NaN"):
-        load(tmp_path / "nan.safetensors")
+        policy.load(tmp_path / "nan.safetensors", base.policy)
 
 
 def test_log_likelihood_is_the_density_of_the_distribution(base):

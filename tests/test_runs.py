@@ -10,7 +10,7 @@ from conftest import METHODS, TINY, TINY_METHOD, compose
 
 from razorbench.episodes import Episodes
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
-from razorbench.method import Budget, TaskHandle
+from razorbench.method import Budget
 from razorbench.policy import critic_parameters
 from razorbench.run import run, snapshot_schedule
 from razorbench.store import REQUIRED
@@ -129,7 +129,7 @@ def test_shaped_reward_changes_ppo(tmp_path):
 
 def test_ppos_critic_has_no_part_in_the_actors_gradient_norm():
     spec, _ = compose("task=pick_place", "method=ppo", *TINY, *TINY_METHOD["ppo"])
-    tuned = spec.method.adapt(spec.base.policy, TaskHandle(spec.task, spec.budget, "direct"), spec.budget, np.random.default_rng(0))
+    tuned = spec.method.adapt(spec.base.policy, spec.handle(), spec.budget, np.random.default_rng(0))
     left_over = [p.grad for p in critic_parameters(tuned) if p.grad is not None]
     assert all(not gradient.any() for gradient in left_over)
 
@@ -155,14 +155,15 @@ def test_divergence_of_training_stops_the_run_without_a_record(tmp_path):
 
 def handle(**caps):
     spec, _ = compose("task=pick_place", "method=frozen", *TINY)
-    return TaskHandle(spec.task, replace(spec.budget, **caps), "direct")
+    return replace(spec, budget=replace(spec.budget, **caps)).handle()
 
 
 def test_caps_hold():
     rng = np.random.default_rng(0)
     with pytest.raises(BudgetExceeded, match="demo_episodes would reach 5"):
         handle(demo_episodes=4).demonstrations(5, rng)
-    envs = handle(env_steps=8).envs(8, rng)
+    base = compose("task=pick_place", "method=frozen")[0].base.policy
+    envs = handle(env_steps=8).envs(base, 8, rng)
     envs.reset()
     envs.step(np.zeros((8, 4)))
     with pytest.raises(BudgetExceeded, match="env_steps would reach 16"):

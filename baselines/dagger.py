@@ -1,0 +1,52 @@
+"""DAgger: the learner acts, the expert says what it would have done, the learner imitates that.
+
+Round after round, minimises E_{x ~ all states the learner has visited}[-log pi(a*(x) | x)], a* the expert's action with the noise of
+demonstrations (Ross et al., arXiv 1011.0686, with beta = 0 from the first round on: pi_0 can already act). On-policy
+states with off-policy labels: it parts the two halves of what "on-policy" means. No demonstrations and no old-task data are mixed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.baselines.on_policy import affordable
+from razorbench.baselines.supervised import Descent, descend, minibatches
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
+from razorbench.policy import clone, log_likelihood
+
+
+@dataclass(frozen=True)
+class DAgger(Descent):
+    """Hyper-parameters; see `Descent`."""
+
+    iterations: int = 30
+    """Rounds; expert queries and gradient steps are spread evenly over them."""
+
+    family: ClassVar[str] = "on-policy supervised"
+
+    def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
+        """Learn from relabelled TRAIN episodes; one update is one round."""
+        policy = clone(base)
+        optimizer = task.optimizer(policy, self.learning_rate)
+        observations, labels = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
+        length = None
+        for iteration in range(1, self.iterations + 1):
+            remaining = self.iterations - iteration + 1
+            episodes = affordable(task, remaining, length, "env_steps", "expert_queries")
+            played = task.rollouts(policy, task.fresh_starts(episodes, rng), rng, relabel=True)
+            length = len(played.actions) / episodes
+            assert played.labels is not None
+            observations, labels = torch.cat([observations, played.observations]), torch.cat([labels, played.labels])
+            batches = minibatches(len(labels), self.batch_size, rng)
+            loss = 0.0
+            for _ in range(task.left("gradient_steps") // remaining):
+                index = next(batches)
+                loss = descend(optimizer, -log_likelihood(policy, observations[index], labels[index]).mean(), self.max_grad_norm)
+            task.update(policy, iteration, self.iterations, loss=loss, success=float(played.success.mean()))
+        return policy

@@ -1,0 +1,78 @@
+"""Elastic Weight Consolidation: SFT that holds each weight as firmly as the original skills depend on it.
+
+Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x)] + lambda / 2 sum_i F_i (theta_i - theta_0,i)^2 (Kirkpatrick et al., arXiv 1612.00796,
+equation 3). F is the diagonal of the Fisher information of pi_0 on states of original skills, with actions drawn from
+pi_0 itself (the true Fisher, not the empirical one); the penalty is KL(pi_0 || pi) on those states to second order. It
+needs old-task states, so it is marked; their demonstrations count against the same cap as new ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.baselines.supervised import Supervised
+from razorbench.errors import UsageError
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
+from razorbench.policy import actor_parameters, clone, distribution, log_likelihood
+
+
+@dataclass(frozen=True)
+class EWC(Supervised):
+    """Hyper-parameters; see `Supervised`."""
+
+    strength: float = 1.0
+    """lambda. 0 is `sft` on the new demonstrations alone."""
+    old_share: float = 0.1
+    """Share of the budget's demonstrations that show original skills, for their states."""
+    fisher_states: int = 1000
+    """States that the Fisher information is averaged over, one backward pass each."""
+
+    family: ClassVar[str] = "continual learning"
+    old_task_data: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.strength < 0 or not 0 < self.old_share < 1 or self.fisher_states < 1:
+            raise UsageError(f"ewc got {self}: strength must be 0 or more, old_share between 0 and 1, fisher_states positive")
+
+    def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
+        """Fit the new demonstrations; one update is one gradient step."""
+        old_episodes = max(1, round(self.old_share * budget.demo_episodes)) if self.strength else 0
+        demos = task.demonstrations(budget.demo_episodes - old_episodes, rng)
+        policy = clone(base)
+
+        def misfit(i: torch.Tensor) -> torch.Tensor:
+            return -log_likelihood(policy, demos.observations[i], demos.actions[i]).mean()
+
+        if not old_episodes:
+            return self.fit(policy, task, len(demos.actions), misfit, rng)
+        states = task.old_demonstrations(old_episodes, rng).observations
+        chosen = states[torch.from_numpy(rng.choice(len(states), min(self.fisher_states, len(states)), replace=False))]
+        fisher = fisher_diagonal(base, chosen, rng)
+        anchors = [parameter.detach().clone() for parameter in actor_parameters(base)]
+
+        def penalty() -> torch.Tensor:
+            terms = zip(fisher, actor_parameters(policy), anchors, strict=True)
+            return 0.5 * self.strength * torch.stack([(f * (now - then) ** 2).sum() for f, now, then in terms]).sum()
+
+        return self.fit(policy, task, len(demos.actions), lambda i: misfit(i) + penalty(), rng)
+
+
+def fisher_diagonal(base: ActorCriticPolicy, states: torch.Tensor, rng: np.random.Generator) -> list[torch.Tensor]:
+    """Return the mean over states (N, O) of squared gradients of log pi_0(a | x), a drawn from pi_0, per actor parameter."""
+    policy = clone(base)
+    drawn = distribution(base, states.numpy()).sample(rng.random((len(states), *base.action_space.shape)))
+    actions = torch.from_numpy(drawn.astype(np.float32))
+    parameters = actor_parameters(policy)
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    for state, action in zip(states, actions, strict=True):
+        gradients = torch.autograd.grad(log_likelihood(policy, state[None], action[None]).sum(), parameters)
+        for sum_, gradient in zip(total, gradients, strict=True):
+            sum_ += gradient.square()
+    return [sum_ / len(states) for sum_ in total]

@@ -1,0 +1,32 @@
+"""GRPO: rewards compared within a group of episodes from the same start, and no critic.
+
+A_i = R_i - mean of R over the K episodes from i's start (Shao et al., arXiv 2402.03300, without the division by the group's standard
+deviation and by the episode's length, which Dr. GRPO, arXiv 2503.20783, shows to be biases). No KL term. This is the RL arm of
+RL's Razor (arXiv 2509.04259, appendix B). A group in which all succeed or all fail teaches nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from razorbench.baselines.policy_gradient import PolicyGradient
+from razorbench.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class GRPO(PolicyGradient):
+    """Hyper-parameters; see `PolicyGradient`."""
+
+    episodes_per_start: int = 8
+    """K, the group's size: a start that is solved one time in ten shows both outcomes in over half of the groups."""
+
+    def group_size(self) -> int:
+        """Return K."""
+        return self.episodes_per_start
+
+    def advantages(self, success: BoolArray) -> FloatArray:
+        """Return reward minus the group's mean; sums to zero in each group."""
+        reward = success.astype(np.float64)
+        return reward - reward.mean(axis=1, keepdims=True)

@@ -1,0 +1,31 @@
+"""Joint training: the new task and every original skill at once, in equal parts. A bound, not a contender.
+
+What a policy of this size can hold if it never has to part with old data; continual learning is measured against it.
+All demonstrations, old ones included, count against the one cap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.baselines.replay import fit_both
+from razorbench.baselines.supervised import Supervised
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
+
+
+@dataclass(frozen=True)
+class Joint(Supervised):
+    """Hyper-parameters; see `Supervised`."""
+
+    family: ClassVar[str] = "bounds"
+    old_task_data: ClassVar[bool] = True
+
+    def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
+        """Fit all demonstrations; one update is one gradient step."""
+        new = max(1, budget.demo_episodes // (len(task.skills) + 1))
+        return fit_both(self, base, task, new, budget.demo_episodes - new, rng)

@@ -1,0 +1,46 @@
+"""Learning without Forgetting: SFT that also keeps what the base would do on the new task's states, asked for its old skills.
+
+Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x) + lambda KL(pi_0(.|x') || pi(.|x'))], where x' is x with the instruction of
+a random original skill in the place of its own. Li and Hoiem (arXiv 1606.09282) record the old heads' answers to the new
+task's images; here the instruction takes the place of the head. Needs no old-task data and no environment steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.baselines.supervised import Supervised
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
+from razorbench.policy import clone, kl, log_likelihood
+
+
+@dataclass(frozen=True)
+class LwF(Supervised):
+    """Hyper-parameters; see `Supervised`."""
+
+    weight: float = 1.0
+    """lambda: what a nat of divergence on the old instructions costs."""
+
+    family: ClassVar[str] = "continual learning"
+
+    def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
+        """Fit the demonstrations; one update is one gradient step."""
+        demos = task.demonstrations(budget.demo_episodes, rng)
+        policy, reference = clone(base), clone(base).requires_grad_(False)
+
+        def loss(i: torch.Tensor) -> torch.Tensor:
+            observations = demos.observations[i]
+            kept = kl(reference, policy, self.elsewhere(task, observations, rng))
+            return (self.weight * kept - log_likelihood(policy, observations, demos.actions[i])).mean()
+
+        return self.fit(policy, task, len(demos.actions), loss, rng)
+
+    def elsewhere(self, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        """Return where the base's behaviour is to be kept: the same states, asked for original skills."""
+        return task.reinstructed(observations, rng)

@@ -1,0 +1,49 @@
+"""Experience replay: SFT on a mixture of new demonstrations and demonstrations of the original skills.
+
+The oldest remedy, and a strong one for pretrained robot policies (arXiv 2605.26820 replays 20%, arXiv 2603.03818). It needs old-task
+data, so it stands apart from the methods that do without; old demonstrations count against the same cap as new ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.baselines.supervised import Supervised
+from razorbench.errors import UsageError
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
+from razorbench.policy import clone, log_likelihood
+
+
+@dataclass(frozen=True)
+class Replay(Supervised):
+    """Hyper-parameters; see `Supervised`."""
+
+    old_share: float = 0.2
+    """Share of the budget's demonstrations that show original skills, evenly spread over them."""
+
+    family: ClassVar[str] = "continual learning"
+    old_task_data: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.old_share < 1:
+            raise UsageError(f"method.old_share is {self.old_share}: it must lie between 0 and 1")
+
+    def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
+        """Fit both kinds of demonstrations; one update is one gradient step."""
+        old = max(1, round(self.old_share * budget.demo_episodes))
+        return fit_both(self, base, task, budget.demo_episodes - old, old, rng)
+
+
+def fit_both(method: Supervised, base: ActorCriticPolicy, task: TaskHandle, new: int, old: int, rng: np.random.Generator) -> ActorCriticPolicy:
+    """Fit a copy of the base to that many demonstrations of the new task and of the original skills, mixed."""
+    parts = task.demonstrations(new, rng), task.old_demonstrations(old, rng)
+    observations, actions = torch.cat([part.observations for part in parts]), torch.cat([part.actions for part in parts])
+    policy = clone(base)
+    return method.fit(policy, task, len(actions), lambda i: -log_likelihood(policy, observations[i], actions[i]).mean(), rng)

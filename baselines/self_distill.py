@@ -1,0 +1,59 @@
+"""On-policy self-distillation: a copy of oneself that has seen the demonstrations teaches one on one's own states.
+
+First the teacher: a copy of pi_0 fitted to the demonstrations, as `sft`. Then, round after round, the learner acts and minimises
+E_{x ~ its own states}[KL(pi(.|x) || pi_teacher(.|x))], closed form. In language models the teacher is the model itself with a
+demonstration in its context (SDFT, arXiv 2601.19897); a policy without a context learns it into its weights. Reverse KL on
+the learner's own states is also what on-policy distillation of robot policies uses (arXiv 2603.26666).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.baselines.on_policy import affordable
+from razorbench.baselines.supervised import Supervised, descend, minibatches
+from razorbench.handle import TaskHandle
+from razorbench.method import Budget
+from razorbench.policy import clone, kl, log_likelihood
+
+
+@dataclass(frozen=True)
+class SelfDistill(Supervised):
+    """Hyper-parameters; see `Supervised`. The teacher gets half of the gradient steps at most."""
+
+    iterations: int = 30
+    """Rounds of playing and learning; environment and gradient steps are spread evenly over them."""
+
+    family: ClassVar[str] = "on-policy supervised"
+
+    def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
+        """Make the teacher, then learn from it; one update is one round."""
+        demos, teacher = task.demonstrations(budget.demo_episodes, rng), clone(base)
+        self.fit(
+            teacher,
+            task,
+            len(demos.actions),
+            lambda i: -log_likelihood(teacher, demos.observations[i], demos.actions[i]).mean(),
+            rng,
+            steps=budget.gradient_steps // 2,
+            report=lambda update, total, loss: None,
+        )
+        teacher.requires_grad_(False)
+        policy = clone(base)
+        optimizer = task.optimizer(policy, self.learning_rate)
+        length = None
+        for iteration in range(1, self.iterations + 1):
+            remaining = self.iterations - iteration + 1
+            episodes = affordable(task, remaining, length, "env_steps")
+            played = task.rollouts(policy, task.fresh_starts(episodes, rng), rng)
+            length = len(played.actions) / episodes
+            batches = minibatches(len(played.actions), self.batch_size, rng)
+            loss = 0.0
+            for _ in range(task.left("gradient_steps") // remaining):
+                loss = descend(optimizer, kl(policy, teacher, played.observations[next(batches)]).mean(), self.max_grad_norm)
+            task.update(policy, iteration, self.iterations, loss=loss, success=float(played.success.mean()))
+        return policy

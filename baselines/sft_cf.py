@@ -1,0 +1,35 @@
+"""SFT with counterfactual instructions: keep the base's answers around the new task's states, asked for its old skills.
+
+Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x) + lambda KL(pi_0(.|x') || pi(.|x'))], where x' is x perturbed by Gaussian
+noise, with the instruction of a random original skill in the place of its own. The demonstrations' states cover a narrow
+tube; the noise spreads the guard to states where old skills are at work. Needs no old-task data and no environment steps.
+Ours; its kin is Learning without Forgetting (arXiv 1606.09282), here `lwf`, which perturbs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from razorbench.baselines.lwf import LwF
+from razorbench.handle import TaskHandle
+
+
+@dataclass(frozen=True)
+class SFTCF(LwF):
+    """Hyper-parameters of `lwf`, and the noise."""
+
+    weight: float = 3.0
+    """lambda: what a nat of divergence on the old instructions costs."""
+    noise: float = 0.3
+    """Standard deviation of the perturbation, in the observation's scaled units (1 is about the reach of the arm)."""
+
+    family: ClassVar[str] = "ours"
+
+    def elsewhere(self, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        """Return perturbed states, asked for original skills."""
+        noise = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
+        return task.reinstructed(observations + self.noise * noise, rng)

@@ -1,0 +1,94 @@
+"""What every supervised method shares: hyper-parameters, minibatches, and a loop that minimises a loss over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.errors import UsageError
+from razorbench.handle import TaskHandle
+
+Loss = Callable[[torch.Tensor], torch.Tensor]
+"""Indices (B,) of decisions to a loss, a scalar."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Hyper-parameters of every method that fits actions to states."""
+
+    learning_rate: float = 1e-4
+    """Adam's step, constant."""
+    batch_size: int = 256
+    """Decisions per gradient step."""
+    max_grad_norm: float = 0.5
+    """Norm that gradients are clipped to, as in `ppo`."""
+
+    version: ClassVar[int] = 1
+    old_task_data: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or self.batch_size < 1 or self.max_grad_norm <= 0:
+            raise UsageError(f"the method got {self}: learning_rate, batch_size and max_grad_norm must be positive")
+
+
+@dataclass(frozen=True)
+class Supervised(Descent):
+    """Hyper-parameters of every method that fits a fixed set of data."""
+
+    epochs: int = 30
+    """Passes over the data, fewer if the budget of gradient steps ends before."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.epochs < 1:
+            raise UsageError(f"method.epochs is {self.epochs}: it must be 1 or more")
+
+    def fit(
+        self,
+        policy: ActorCriticPolicy,
+        task: TaskHandle,
+        decisions: int,
+        loss: Loss,
+        rng: np.random.Generator,
+        *,
+        steps: int | None = None,
+        report: Callable[[int, int, float], None] | None = None,
+    ) -> ActorCriticPolicy:
+        """Minimise a loss over minibatches of that many decisions, and return the policy.
+
+        One update is one gradient step. steps: the most of them, by default what the budget has left.
+        report(update, total, loss): what to do after each, by default to report the policy to the task.
+        """
+        total = min(self.epochs * max(1, decisions // self.batch_size), task.left("gradient_steps") if steps is None else steps)
+        optimizer = task.optimizer(policy, self.learning_rate)
+        batches = minibatches(decisions, self.batch_size, rng)
+        for update in range(1, total + 1):
+            value = descend(optimizer, loss(next(batches)), self.max_grad_norm)
+            if report is None:
+                task.update(policy, update, total, loss=value)
+            else:
+                report(update, total, value)
+        return policy
+
+
+def minibatches(decisions: int, batch_size: int, rng: np.random.Generator) -> Iterator[torch.Tensor]:
+    """Yield index batches without end, pass after pass in a new order; what is left of a pass that fills no batch is dropped."""
+    size = min(batch_size, decisions)
+    while True:
+        order = torch.from_numpy(rng.permutation(decisions))
+        yield from order[: len(order) // size * size].split(size)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, max_grad_norm: float) -> float:
+    """Take one clipped gradient step and return the loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    parameters: list[Any] = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+    optimizer.step()
+    return loss.item()

@@ -1,0 +1,196 @@
+"""The handle through which the harness feeds a method, counts what it takes, and watches what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from razorbench import cores, policy, seeding
+from razorbench.engine import Engine
+from razorbench.errors import BudgetExceeded, NotFinite, UsageError
+from razorbench.evaluate import Cell, play, play_expert
+from razorbench.faces import TaskVecEnv
+from razorbench.method import ACTION_NOISE, Budget, Demonstrations, Rollouts, Used, all_finite, saying_where
+from razorbench.task import Split, Task, other_slots
+from razorbench.types import FloatArray, IntArray
+
+_MOST_TORCH_THREADS = 4
+
+
+@dataclass
+class TaskHandle:
+    """A new task as a method sees it: environments, demonstrations and a place to report updates; all of it counted.
+
+    skills: the base's original skills; a method learns their instructions, and their demonstrations if `old_task_data` lets it.
+    other_policy: returns a policy that is neither the base nor an expert. upstream: the policy that the method builds on.
+    log_std_trains: whether optimisers may move the log standard deviation. on_update(policy, update, total, metrics) is
+    called by the harness's side after each update of the method. notes: what a method wants to stand in the record.
+    """
+
+    task: Task
+    budget: Budget
+    style: str
+    skills: tuple[Task, ...] = ()
+    threads: int | None = None
+    old_task_data: bool = False
+    log_std_trains: bool = True
+    other_policy: Callable[[], ActorCriticPolicy] | None = None
+    upstream: ActorCriticPolicy | None = None
+    on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
+    used: Used = field(default_factory=Used)
+    used_upstream: Used = field(default_factory=Used)
+    notes: dict[str, Any] = field(default_factory=dict)
+    _counting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    @property
+    def torch_threads(self) -> int:
+        """Threads that large minibatches may use while no environment is stepped; on the processors tried, gradients are the same for any number."""
+        return min(cores.threads() if self.threads is None else self.threads, _MOST_TORCH_THREADS)
+
+    def left(self, what: str) -> int:
+        """Return what the budget still allows of a cost."""
+        return int(getattr(self.budget, what) - getattr(self.used, what))
+
+    def envs(self, tuned: ActorCriticPolicy, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:
+        """Return TRAIN environments whose steps are counted and that take the policy's own actions (for `tokens`: bins)."""
+        return _CountedVecEnv(self, tuned, num_envs, int(rng.integers(2**31)))
+
+    def fresh_starts(self, number: int, rng: np.random.Generator) -> IntArray:
+        """Return that many TRAIN starts that no other call is likely to have returned, (number,)."""
+        return int(rng.integers(2**31)) * 2**20 + np.arange(number)
+
+    def demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
+        """Return the successes among that many noisy expert episodes on TRAIN starts."""
+        self.charge("demo_episodes", episodes)
+        return self._demonstrate([self.task], episodes, rng, self.style)
+
+    def old_demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
+        """Return the successes among that many noisy expert episodes, spread evenly over the original skills.
+
+        Raises UsageError unless the method declares `old_task_data`.
+        """
+        if not self.old_task_data:
+            raise UsageError("the method asked for demonstrations of original skills: it must declare old_task_data = True")
+        self.charge("demo_episodes", episodes)
+        return self._demonstrate(self.skills, episodes, rng, None)
+
+    def _demonstrate(self, tasks: Any, episodes: int, rng: np.random.Generator, style: str | None) -> Demonstrations:
+        shares = np.array_split(self.fresh_starts(episodes, rng), len(tasks))
+        cells = [Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)]
+        played = play_expert(cells, style, noise=ACTION_NOISE, keep=True, threads=self.threads)
+        if not played.success.any():
+            raise UsageError(f"demos={style}: none of {episodes} demonstrations of {tasks[0].id} succeeded; choose another style")
+        observations, actions, episode = played.pairs(played.success)
+        return Demonstrations(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start)
+
+    def rollouts(self, tuned: ActorCriticPolicy, start: IntArray, rng: np.random.Generator, *, relabel: bool = False, upstream: bool = False) -> Rollouts:
+        """Play a policy's sampled episodes from TRAIN starts (E,), each with noise of its own.
+
+        relabel: ask the expert, with the demonstrations' noise, for its action in every state. upstream: count as the cost of making data.
+        """
+        stream = np.full(len(start), rng.integers(2**63), dtype=np.uint64)
+        labels = np.zeros((self.task.horizon, len(start), self.task.world.action_size), dtype=np.float32) if relabel else None
+
+        def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+            counter = live.astype(np.uint64) * np.uint64(4096) + decision.astype(np.uint64)
+            if labels is not None:
+                labels[decision, live] = engine.expert(ids, self.style)
+            return policy.distribution(tuned, observation).sample(seeding.uniforms(stream[live], counter, engine.world.action_size))
+
+        played = play([Cell(self.task, Split.TRAIN, start)], act, keep=True, threads=self.threads)
+        decisions = int(played.length.sum())
+        self.charge("env_steps", decisions, upstream=upstream)
+        observations, actions, episode = played.pairs()
+        found = Rollouts(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start, played.success)
+        if labels is None:
+            return found
+        self.charge("expert_queries", decisions)
+        step = np.concatenate([np.arange(length) for length in played.length])
+        noisy = labels[step, episode] + ACTION_NOISE * rng.normal(size=(decisions, labels.shape[2]))
+        return Rollouts(**{**vars(found), "labels": torch.from_numpy(np.clip(noisy, -1.0, 1.0).astype(np.float32))})
+
+    def reinstructed(self, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        """Return a copy of observations (N, O), each with the instruction of a random original skill other than the one that the task itself uses."""
+        columns, slots = self.task.world.instruction, other_slots(self.task, self.skills)
+        copy = observations.clone()
+        copy[:, columns] = 0.0
+        copy[torch.arange(len(copy)), columns.start + torch.from_numpy(rng.choice(slots, len(copy)))] = 1.0
+        return copy
+
+    def optimizer(self, tuned: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
+        """Return Adam over the actor's trainable parameters, the same for every method; the log-std keeps its range, or its value where a run freezes it."""
+        if not policy.has_tokens(tuned):
+            tuned.log_std.requires_grad_(self.log_std_trains)
+        return policy.actor_optimizer(tuned, learning_rate)
+
+    def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: float) -> None:
+        """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching.
+
+        Raises NotFinite if a metric or a parameter is NaN or infinite.
+        """
+        for name, value in metrics.items():
+            if not np.isfinite(value):
+                raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
+        if not all_finite(list(policy.parameters())):
+            raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
+        if self.on_update is not None:
+            self.on_update(policy, update, total, metrics)
+
+    def charge(self, what: str, amount: int, *, upstream: bool = False) -> None:
+        """Count a cost, also from a method's own threads; raises BudgetExceeded beyond the cap. What goes upstream has no cap."""
+        with self._counting:
+            if upstream:
+                setattr(self.used_upstream, what, getattr(self.used_upstream, what) + amount)
+                return
+            spent, cap = getattr(self.used, what) + amount, getattr(self.budget, what)
+            if spent > cap:
+                raise BudgetExceeded(
+                    f"{what} would reach {spent}, the budget `{self.budget.name}` allows {cap}: lower the method's use or set budget.{what}={spent}"
+                )
+            setattr(self.used, what, spent)
+
+    @contextmanager
+    def counting_gradients(self) -> Iterator[None]:
+        """Count every optimiser step in the block, and refuse to take one with a gradient that is not finite."""
+
+        def check(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            if not all_finite(gradients):
+                raise NotFinite(
+                    f"gradient of the loss is not finite at gradient step {self.used.gradient_steps + 1}: training diverged; lower the learning rate"
+                )
+
+        def count(*_: Any) -> None:
+            self.charge("gradient_steps", 1)
+
+        hooks = [register_optimizer_step_pre_hook(check), register_optimizer_step_post_hook(count)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+class _CountedVecEnv(TaskVecEnv):
+    """Counts its steps, and takes a policy's own actions: bins, if it has tokens."""
+
+    def __init__(self, handle: TaskHandle, tuned: ActorCriticPolicy, num_envs: int, seed: int) -> None:
+        super().__init__(handle.task, num_envs, seed=seed, threads=handle.threads)
+        self._handle, self._bins = handle, policy.has_tokens(tuned)
+        self.action_space = tuned.action_space
+
+    def step_async(self, actions: FloatArray) -> None:
+        self._handle.charge("env_steps", self.num_envs)
+        super().step_async(policy.bin_centres(actions) if self._bins else actions)
+
+    def step_wait(self) -> tuple[FloatArray, FloatArray, Any, list[dict[str, Any]]]:
+        with saying_where(f"env step {self._handle.used.env_steps}"):
+            return super().step_wait()
