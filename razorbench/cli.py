@@ -31,6 +31,7 @@ Other commands (each has --help):
   razorbench list        what there is: tasks, suites, sequences, skills, methods, bases, budgets
   razorbench pretrain    make a base policy anew and compare it with the shipped one
   razorbench check       what is wrong with a task, also one of your own
+  razorbench tune        the search that methods' defaults come from, the same for each
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
 
@@ -63,7 +64,7 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(HELP, end="", file=sys.stderr)
         return 2
-    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "video": _video, "bench": _bench}
+    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "tune": _tune, "video": _video, "bench": _bench}
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
@@ -160,6 +161,29 @@ def _pretrain(arguments: list[str]) -> int:
     folder = config.results_of(composed) / "policies"
     card = pretrain(recipe, tasks, int(composed.seed), folder, print)
     return show.pretrained(card, folder, recipe)
+
+
+def _tune(arguments: list[str]) -> int:
+    parser = _Parser(
+        prog="razorbench tune", description="Try every configuration that the tuning study declares for a method, and rank them by mean score on SELECT."
+    )
+    parser.add_argument("method", nargs="*", help="methods, by default all that the study declares")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for the runs; those done are not done again")
+    options = parser.parse_args(arguments)
+
+    from razorbench import config, readme, show
+    from razorbench.tuning import Study, ranking
+
+    with config.registry() as registry:
+        declared = registry.item("study", "tuning")
+    study = Study(tuple(declared["tasks"]), declared["seed"], declared["budget"], declared["grids"])
+    methods = options.method or list(study.grids)
+    sweeps = {method: ["-m", *study.overrides(method), f"results={options.results}"] for method in methods}
+    code = max(_run(sweep) for sweep in sweeps.values())
+    records = readme.load(options.results)
+    for method in methods:
+        show.ranked(method, ranking(study, method, records))
+    return code
 
 
 def _video(arguments: list[str]) -> int:

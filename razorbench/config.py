@@ -63,7 +63,7 @@ class Registry:
 
     def item(self, group: str, name: str) -> Any:
         """Build one registered thing with its defaults."""
-        config = self.compose([f"{'+' if group in ('skill', 'suite') else ''}{group}={name}"])
+        config = self.compose([f"{'+' if group in ('skill', 'suite', 'study') else ''}{group}={name}"])
         return build(OmegaConf.to_container(config[group], resolve=True), group)
 
     def suite(self, name: str) -> list[str] | None:

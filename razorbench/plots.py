@@ -21,7 +21,7 @@ def summary(record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], path:
     """Draw new success, retention and forward KL along the run, and success per skill before and after."""
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), width_ratios=(1.15, 1), layout="constrained")
-    new = [point["new_task"]["test"] for point in curve]
+    new = [next(iter(point["new_task"].values())) for point in curve]
     _band(left, curve, [p["rate"] for p in new], [p["ci95"] for p in new], BLUE, "new task, success")
     kept = [point["retention"] for point in curve]
     _band(left, curve, [p["value"] for p in kept], [p["ci95"] for p in kept], ORANGE, "retention of original skills")

@@ -33,14 +33,20 @@ log = logging.getLogger("razorbench")
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How much is measured. snapshots: along a run; episodes: per task for base, final and new task; skill_episodes: of each original skill at a snapshot."""
+    """How much is measured. snapshots: along a run; episodes: per task for base, final and new task; skill_episodes: of each original skill at a snapshot.
+
+    split: `test`, or `select` for tuning: such a run never plays a TEST start.
+    """
 
     snapshots: int = 24
     episodes: int = 100
     skill_episodes: int = 25
+    split: str = "test"
 
     def __post_init__(self) -> None:
         most = SPLIT_SIZES[Split.TEST]
+        if self.split not in (Split.TEST.value, Split.SELECT.value):
+            raise UsageError(f"eval.split is {self.split!r}: it must be test, or select for tuning")
         for name, low in (("snapshots", 1), ("episodes", 1), ("skill_episodes", 1)):
             value = getattr(self, name)
             if not low <= value <= (10_000 if name == "snapshots" else most):
@@ -165,6 +171,7 @@ class _Run:
         self.spec, self.folder, self.config, self.watch, self.threads, self.upstream = spec, folder, config, watch, threads, upstream
         made = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
         self.handle = spec.handle(threads, self._on_update, made)
+        self.split = Split(spec.eval.split)
         self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
@@ -202,11 +209,11 @@ class _Run:
         self.watch(Progress(update, total, self.handle.used, self.success, metrics))
 
     def _cells(self, mode: Any = "greedy", *, skill_episodes: int, select: bool) -> list[Cell]:
-        """TEST episodes of the new task and of every skill, and SELECT episodes of the new task."""
+        """TEST episodes of the new task and of every skill, and SELECT episodes of the new task; in a run for tuning SELECT takes the place of TEST."""
         spec, whole = self.spec, np.arange(self.spec.eval.episodes)
-        cells = [Cell(spec.task, Split.TEST, whole, mode)]
-        cells += [Cell(skill, Split.TEST, np.arange(skill_episodes), mode) for skill in spec.base.skills]
-        return cells + ([Cell(spec.task, Split.SELECT, whole, mode)] if select else [])
+        cells = [Cell(spec.task, self.split, whole, mode)]
+        cells += [Cell(skill, self.split, np.arange(skill_episodes), mode) for skill in spec.base.skills]
+        return cells + ([Cell(spec.task, Split.SELECT, whole, mode)] if select and self.split is not Split.SELECT else [])
 
     def _play(self, policy: ActorCriticPolicy, label: str, cells: list[Cell]) -> Episodes:
         return Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
@@ -223,6 +230,7 @@ class _Run:
             "base": spec.base.sha256,
             "tasks": [task.fingerprint() for task in (spec.task, *spec.base.skills)],
             "episodes": spec.eval.episodes,
+            "split": spec.eval.split,
             "versions": provenance.versions(),
             "machine": provenance.machine(),
         }
@@ -240,8 +248,8 @@ class _Run:
         if label != "base":
             self.episodes += self._play(policy, label, self._cells(skill_episodes=n, select=True))
         skills = [skill.name for skill in spec.base.skills]
-        before = {skill: self.episodes.success("base", skill, "test", first=n) for skill in skills}
-        after = {skill: self.episodes.success(label, skill, "test", first=n) for skill in skills}
+        before = {skill: self.episodes.success("base", skill, self.split.value, first=n) for skill in skills}
+        after = {skill: self.episodes.success(label, skill, self.split.value, first=n) for skill in skills}
         forgot, kept = forgetting_and_retention(before, after, self._bootstrap(label))
         # What is watched while a run goes on may sway a person's choices, so it is SELECT, never TEST.
         self.success = float(self.episodes.success(label, spec.task.name, "select").mean())
@@ -249,7 +257,7 @@ class _Run:
             {
                 "update": update,
                 **asdict(self.handle.used),
-                "new_task": {split: rate(self.episodes.success(label, spec.task.name, split)) for split in ("test", "select")},
+                "new_task": {split: rate(self.episodes.success(label, spec.task.name, split)) for split in (self.split.value, "select")},
                 "original": {skill: rate(after[skill]) for skill in skills},
                 "forgetting": estimate(forgot),
                 "retention": estimate(kept),
@@ -270,7 +278,10 @@ class _Run:
         self.episodes += self._play(tuned, "final", self._both_modes())
         names = [spec.task.name, *(skill.name for skill in spec.base.skills)]
         success = {
-            (who, name, mode): self.episodes.success(who, name, "test", mode) for who in ("base", "final") for name in names for mode in ("greedy", "sampled")
+            (who, name, mode): self.episodes.success(who, name, self.split.value, mode)
+            for who in ("base", "final")
+            for name in names
+            for mode in ("greedy", "sampled")
         }
         before = {name: success["base", name, "greedy"] for name in names[1:]}
         after = {name: success["final", name, "greedy"] for name in names[1:]}

@@ -50,6 +50,8 @@ class SequenceSpec:
     def __post_init__(self) -> None:
         if not self.runs:
             raise UsageError(f"sequence={self.name} has no tasks: give it at least one under sequence.tasks")
+        if self.first.eval.split != Split.TEST.value:
+            raise UsageError(f"sequence={self.name} with eval.split={self.first.eval.split}: tuning is done on single tasks; leave eval.split out")
         if self.first.upstream is not None:
             raise UsageError(
                 f"method={self.first.method_name} builds on a run of another method from the base: in a sequence there is none; choose another method"

@@ -16,6 +16,7 @@ from rich.table import Table
 from razorbench.base import Recipe, read_card
 from razorbench.run import Outcome, RunSpec, Watcher
 from razorbench.run import Progress as RunProgress
+from razorbench.tuning import Choice, describe
 
 console = Console(highlight=False, soft_wrap=True)
 _EVERY_S = 10.0
@@ -153,6 +154,16 @@ def outcome(failures: Sequence[tuple[str, str]], total: int) -> None:
     console.print(f"{total - len(failures)} of {total} runs are done.")
     for overrides, reason in failures:
         console.print(f"failed: {overrides}\n  {reason}", markup=False)
+
+
+def ranked(method: str, choices: Sequence[Choice]) -> None:
+    """Print a method's configurations, best first."""
+    table = Table(title=f"{method}: means over the tuning tasks, SELECT starts", title_justify="left")
+    for column in ("configuration", "score", "success", "retention", "forward KL"):
+        table.add_column(column, justify="left" if column == "configuration" else "right")
+    for choice in choices:
+        table.add_row(describe(choice.settings), *(f"{value:.3f}" for value in (choice.score, choice.success, choice.retention, choice.forward_kl)))
+    console.print(table)
 
 
 def listing(registry: Registry) -> None:
