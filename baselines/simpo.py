@@ -44,12 +44,11 @@ class SimPO(Supervised):
         if task.other_policy is None:
             raise UsageError("simpo needs a third policy to take failures from: give a base with more than one pretraining seed")
         demos = task.demonstrations(budget.demo_episodes, rng)
-        winners = np.unique(demos.episode)
-        played = task.rollouts(task.other_policy(), demos.start[winners], rng)
+        played = task.rollouts(task.other_policy(), demos.start, rng)
         failed = np.flatnonzero(~played.success)
         if not len(failed):
             raise UsageError("simpo: the third policy fails from none of the starts, so there is no pair to learn from; choose another task")
-        good = [np.flatnonzero(demos.episode == winners[k]) for k in failed]
+        good = [np.flatnonzero(demos.episode == k) for k in failed]
         bad = [np.flatnonzero(played.episode == k) for k in failed]
         policy = clone(base)
 

@@ -31,6 +31,7 @@ Other commands (each has --help):
   razorbench list        what there is: tasks, suites, sequences, skills, methods, bases, budgets
   razorbench pretrain    make a base policy anew and compare it with the shipped one
   razorbench check       what is wrong with a task, also one of your own
+  razorbench demos       demonstrations of a task as a file, for demos=FILE.safetensors
   razorbench tune        the search that methods' defaults come from, the same for each
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
@@ -64,7 +65,7 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(HELP, end="", file=sys.stderr)
         return 2
-    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "tune": _tune, "video": _video, "bench": _bench}
+    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "demos": _demos, "tune": _tune, "video": _video, "bench": _bench}
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
@@ -161,6 +162,36 @@ def _pretrain(arguments: list[str]) -> int:
     folder = config.results_of(composed) / "policies"
     card = pretrain(recipe, tasks, int(composed.seed), folder, print)
     return show.pretrained(card, folder, recipe)
+
+
+def _demos(arguments: list[str]) -> int:
+    parser = _Parser(prog="razorbench demos", description="Record a scripted expert's noisy demonstrations of a task, successes only, as safetensors.")
+    parser.add_argument("task", help="name of a new task")
+    parser.add_argument("--style", help="demonstration style, by default the task's first")
+    parser.add_argument("--episodes", type=int, default=500, help="episodes to play")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="the file, by default TASK-STYLE.safetensors here")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    options = parser.parse_args(arguments)
+    if options.episodes < 1 or options.seed < 0:
+        raise UsageError(f"--episodes is {options.episodes} and --seed is {options.seed}: there must be 1 or more, and the seed 0 or more")
+
+    from razorbench import config, demos
+    from razorbench.store import make_writable
+
+    with config.registry(options.config_dir) as registry:
+        task = registry.task_or_skill(options.task)
+    style = next(iter(task.experts)) if options.style is None else options.style
+    if style not in task.experts:
+        raise UsageError(f"--style {style}: {task.id} has the demonstration styles {', '.join(task.experts)}; choose one of them")
+    out = options.out if options.out is not None else Path(f"{task.name}-{style}{demos.SUFFIX}")
+    if out.suffix != demos.SUFFIX:
+        raise UsageError(f"--out {out}: the file's name must end in {demos.SUFFIX}")
+    make_writable(out.parent, f"--out {out}", "--out FILE")
+    recorded = demos.record(task, style, options.episodes, options.seed)
+    demos.save(recorded, task, style, out)
+    print(f"{len(recorded.start)} episodes of {task.id}, {len(recorded.actions)} decisions: {out}")
+    return 0
 
 
 def _tune(arguments: list[str]) -> int:

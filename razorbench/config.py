@@ -22,7 +22,7 @@ from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from razorbench import base
+from razorbench import base, demos
 from razorbench.errors import UsageError
 from razorbench.method import Budget
 from razorbench.run import EvalSettings, RunSpec
@@ -87,7 +87,9 @@ class Registry:
 
     def recorded(self, record: Mapping[str, Any]) -> RunSpec:
         """Rebuild the run that a record describes."""
-        config, upstream = record["config"], record["upstream"] or {}
+        config, upstream = dict(record["config"]), record["upstream"] or {}
+        if str(config["demos"]).startswith("sha256:"):
+            config["demos"] = None
         return _run_spec(config, config["task"], {"method": record["method"]["name"], UPSTREAM: upstream.get("method")})
 
     def _sentence(self, error: Exception) -> str:
@@ -133,6 +135,8 @@ def _run_spec(plain: Mapping[str, Any], task: Any, chosen: Mapping[str, Any]) ->
     budget = typed(Budget, plain["budget"], "budget")
     settings = typed(EvalSettings, plain["eval"], "eval")
     built = build(task, "task")
+    first, given = next(iter(built.experts)), plain["demos"]
+    from_file = str(given).endswith(demos.SUFFIX)
     spec = RunSpec(
         task=built,
         method_name=str(chosen.get("method")),
@@ -140,14 +144,15 @@ def _run_spec(plain: Mapping[str, Any], task: Any, chosen: Mapping[str, Any]) ->
         base=base.load(build(plain["base"], "base"), seed),
         seed=seed,
         budget=budget,
-        style=next(iter(built.experts)) if plain["demos"] is None else str(plain["demos"]),
+        style=first if given is None or from_file else str(given),
         eval=settings,
         log_std=str(plain["log_std"]),
+        recorded=demos.load(Path(given).expanduser(), built) if from_file else None,
     )
     if (upstream := getattr(method, "upstream", None)) is None:
         return spec
     # Under the task's first style, as the upstream method alone would run.
-    return replace(spec, upstream=replace(spec, method=upstream, method_name=str(chosen[UPSTREAM]), style=next(iter(built.experts))))
+    return replace(spec, upstream=replace(spec, method=upstream, method_name=str(chosen[UPSTREAM]), style=first, recorded=None))
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

@@ -13,10 +13,10 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from razorbench import cores, policy, seeding
+from razorbench import cores, demos, policy, seeding
 from razorbench.engine import Engine
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
-from razorbench.evaluate import Cell, play, play_expert
+from razorbench.evaluate import Cell, play
 from razorbench.faces import TaskVecEnv
 from razorbench.method import ACTION_NOISE, Budget, Demonstrations, Rollouts, Used, all_finite, saying_where
 from razorbench.task import Split, Task, other_slots
@@ -31,6 +31,7 @@ class TaskHandle:
 
     skills: the base's original skills; a method learns their instructions, and their demonstrations if `old_task_data` lets it.
     other_policy: returns a policy that is neither the base nor an expert. upstream: the policy that the method builds on.
+    recorded: demonstrations to take instead of an expert's.
     log_std_trains: whether optimisers may move the log standard deviation. on_update(policy, update, total, metrics) is
     called by the harness's side after each update of the method. notes: what a method wants to stand in the record.
     """
@@ -42,6 +43,7 @@ class TaskHandle:
     threads: int | None = None
     old_task_data: bool = False
     log_std_trains: bool = True
+    recorded: Demonstrations | None = None
     other_policy: Callable[[], ActorCriticPolicy] | None = None
     upstream: ActorCriticPolicy | None = None
     on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
@@ -68,8 +70,10 @@ class TaskHandle:
         return int(rng.integers(2**31)) * 2**20 + np.arange(number)
 
     def demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
-        """Return the successes among that many noisy expert episodes on TRAIN starts."""
+        """Return the successes among that many noisy expert episodes on TRAIN starts, or that many episodes of the file that the run was given."""
         self.charge("demo_episodes", episodes)
+        if self.recorded is not None:
+            return demos.choose(self.recorded, episodes, rng)
         return self._demonstrate([self.task], episodes, rng, self.style)
 
     def old_demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
@@ -84,12 +88,7 @@ class TaskHandle:
 
     def _demonstrate(self, tasks: Any, episodes: int, rng: np.random.Generator, style: str | None) -> Demonstrations:
         shares = np.array_split(self.fresh_starts(episodes, rng), len(tasks))
-        cells = [Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)]
-        played = play_expert(cells, style, noise=ACTION_NOISE, keep=True, threads=self.threads)
-        if not played.success.any():
-            raise UsageError(f"demos={style}: none of {episodes} demonstrations of {tasks[0].id} succeeded; choose another style")
-        observations, actions, episode = played.pairs(played.success)
-        return Demonstrations(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start)
+        return demos.successes([Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)], style, self.threads)
 
     def rollouts(self, tuned: ActorCriticPolicy, start: IntArray, rng: np.random.Generator, *, relabel: bool = False, upstream: bool = False) -> Rollouts:
         """Play a policy's sampled episodes from TRAIN starts (E,), each with noise of its own.

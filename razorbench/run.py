@@ -23,7 +23,7 @@ from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
 from razorbench.evaluate import Cell, play_policy
 from razorbench.handle import TaskHandle
-from razorbench.method import Budget, Method, Used, saying_where
+from razorbench.method import Budget, Demonstrations, Method, Used, saying_where
 from razorbench.metrics import Estimate, forgetting_and_retention, score
 from razorbench.store import PROTOCOL, SCHEMA, RunFolder, digest, read_curve, read_record
 from razorbench.task import SPLIT_SIZES, Split, Task
@@ -66,6 +66,8 @@ class RunSpec:
     style: str
     eval: EvalSettings
     log_std: str = "trained"
+    recorded: tuple[Demonstrations, str] | None = None
+    """Demonstrations from a file, and its SHA-256, in the place of the style's expert."""
     upstream: RunSpec | None = None
 
     def __post_init__(self) -> None:
@@ -75,6 +77,11 @@ class RunSpec:
             raise UsageError(f"demos={self.style}: {self.task.id} has the demonstration styles {', '.join(self.task.experts)}; choose one of them")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}: it must be 0 or more")
+
+    @property
+    def demos(self) -> str:
+        """What stands in the record for where demonstrations come from: the style, or the file's content."""
+        return self.style if self.recorded is None else f"sha256:{self.recorded[1]}"
 
     def identity(self) -> dict[str, Any]:
         """What the run's hash is made of."""
@@ -87,7 +94,7 @@ class RunSpec:
             "probe": self.base.probe_sha256,
             "seed": self.seed,
             "budget": asdict(self.budget),
-            "demos": self.style,
+            "demos": self.demos,
             "eval": asdict(self.eval),
             "log_std": self.log_std,
             "upstream": None if self.upstream is None else digest(self.upstream.identity()),
@@ -108,6 +115,7 @@ class RunSpec:
             skills=self.base.skills,
             threads=threads,
             old_task_data=self.method.old_task_data,
+            recorded=None if self.recorded is None else self.recorded[0],
             log_std_trains=self.log_std == "trained",
             other_policy=self.base.other_policy,
             upstream=upstream,
@@ -292,7 +300,7 @@ class _Run:
         s, s0 = (float(success[who, spec.task.name, "greedy"].mean()) for who in ("final", "base"))
         return record_head(spec, self.config) | {
             "task": spec.task.id,
-            "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.style},
+            "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.demos},
             "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
             "upstream": self._upstream(),
             "notes": self.handle.notes,
@@ -339,8 +347,8 @@ def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "base": spec.base.id,
         "seed": spec.seed,
-        # Where results lie is no part of a run, and may name a person's folders.
-        "config": {key: value for key, value in config.items() if key != "results"},
+        # Where files lie is no part of a run, and may name a person's folders.
+        "config": {key: spec.demos if key == "demos" and spec.recorded else value for key, value in config.items() if key != "results"},
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "git": provenance.git(),
