@@ -25,7 +25,7 @@ from razorbench.policy import clone, kl
 class PPOKL(PPO):
     """Hyper-parameters of `ppo`, and the penalty's weight."""
 
-    kl_coef: float = 0.1
+    kl_coef: float = 0.03
     """beta, in units of normalised advantage per nat."""
 
     version: ClassVar[int] = 1

@@ -20,9 +20,10 @@ import numpy as np
 from razorbench.base import load as load_base
 from razorbench.engine import Engine
 from razorbench.episodes import rate
-from razorbench.readme import base_table, load, section
+from razorbench.readme import base_table, section
 from razorbench.seeding import generator
 from razorbench.show import interval
+from razorbench.store import read_records
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 
@@ -115,7 +116,7 @@ def main() -> None:
     styles, apart = tables(tasks)
     base = base_table([load_base(recipe, seed).card for seed in recipe.seeds()], recipe.skills)
     text = page.read_text(encoding="utf-8")
-    for name, content in (("base", base), ("styles", styles), ("apart", apart), ("runs", runs(load(results))), ("sheets", sheets(tasks))):
+    for name, content in (("base", base), ("styles", styles), ("apart", apart), ("runs", runs(read_records(results))), ("sheets", sheets(tasks))):
         text = section(text, name, content)
     page.write_text(text, encoding="utf-8")
 

@@ -198,23 +198,25 @@ def _tune(arguments: list[str]) -> int:
     parser = _Parser(
         prog="razorbench tune", description="Try every configuration that the tuning study declares for a method, and rank them by mean score on SELECT."
     )
-    parser.add_argument("method", nargs="*", help="methods, by default all that the study declares")
+    parser.add_argument("method", nargs="*", help="methods, by default all that the study declares; KEY=VALUE goes to the runs, as in hydra/launcher=joblib")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder for the runs; those done are not done again")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    overrides = [word for word in options.method if "=" in word]
 
-    from razorbench import config, readme, show
-    from razorbench.tuning import Study, ranking
+    from razorbench import config, show, tuning
+    from razorbench.store import read_records
 
     with config.registry() as registry:
-        declared = registry.item("study", "tuning")
-    study = Study(tuple(declared["tasks"]), declared["seed"], declared["budget"], declared["grids"])
-    methods = options.method or list(study.grids)
-    sweeps = {method: ["-m", *study.overrides(method), f"results={options.results}"] for method in methods}
-    code = max(_run(sweep) for sweep in sweeps.values())
-    records = readme.load(options.results)
+        study = tuning.Study(**registry.item("study", "tuning"))
+    methods = [word for word in options.method if "=" not in word] or list(study.grids)
+    sweeps = [["-m", *study.overrides(method), f"results={options.results}", *overrides] for method in methods]
+    code = max(_run(sweep) for sweep in sweeps)
+    if code:
+        return code
+    records = read_records(options.results)
     for method in methods:
-        show.ranked(method, ranking(study, method, records))
-    return code
+        show.ranked(method, tuning.ranking(study, method, records))
+    return 0
 
 
 def _video(arguments: list[str]) -> int:

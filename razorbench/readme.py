@@ -17,7 +17,7 @@ from scipy import stats
 
 from razorbench import base
 from razorbench.show import report
-from razorbench.store import read_record
+from razorbench.store import read_records
 
 
 def section(text: str, name: str, content: str) -> str:
@@ -99,11 +99,6 @@ def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str
     return text
 
 
-def load(results: Path) -> list[dict[str, Any]]:
-    """Read every record below a folder, in order of path."""
-    return [read_record(path) for path in sorted(results.rglob("record.json"))]
-
-
 def main() -> None:
     """Rewrite README.md."""
     from razorbench.config import registry
@@ -112,7 +107,7 @@ def main() -> None:
     with registry() as registered:
         recipe = registered.item("base", "mlp")
     cards = [base.load(recipe, seed).card for seed in recipe.seeds()]
-    readme.write_text(render(readme.read_text(encoding="utf-8"), cards, recipe.skills, load(results)), encoding="utf-8")
+    readme.write_text(render(readme.read_text(encoding="utf-8"), cards, recipe.skills, read_records(results)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -129,6 +129,11 @@ def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any
     return record
 
 
+def read_records(results: Path) -> list[dict[str, Any]]:
+    """Read every run's record below a folder, in order of path."""
+    return [read_record(path) for path in sorted(results.rglob("record.json"))]
+
+
 def read_curve(folder: Path) -> list[dict[str, Any]]:
     """Read a run's snapshots; raises FileDamaged if the file is missing or damaged."""
     path = folder / "curve.jsonl"

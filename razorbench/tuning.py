@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from razorbench.errors import UsageError
+from razorbench.store import content, read_records
 
 Settings = dict[str, float]
 
@@ -18,7 +23,7 @@ Settings = dict[str, float]
 class Study:
     """A declared search. grids: per method, the values of each setting; their product is what is tried."""
 
-    tasks: tuple[str, ...]
+    tasks: Sequence[str]
     seed: int
     budget: str
     grids: Mapping[str, Mapping[str, Sequence[float]]]
@@ -93,3 +98,41 @@ def _run(study: Study, method: str, task: str, settings: Settings, records: Sequ
 def describe(settings: Settings) -> str:
     """Format settings."""
     return ", ".join(f"{key}={value:g}" for key, value in settings.items())
+
+
+def table(study: Study, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return the outcome of a whole search as a Markdown table."""
+    lines = ["| method | what was tried | chosen | score | success | retention | forward KL | scores of the others |", "|---|---|---|---|---|---|---|---|"]
+    for method in study.grids:
+        best, *others = ranking(study, method, records)
+        tried = "; ".join(f"`{key}` {', '.join(f'{value:g}' for value in values)}" for key, values in study.grid(method).items())
+        figures = " | ".join(f"{value:.2f}" for value in (best.score, best.success, best.retention, best.forward_kl))
+        lines.append(f"| `{method}` | {tried} | {describe(best.settings)} | {figures} | {', '.join(f'{choice.score:.2f}' for choice in others)} |")
+    return "\n".join(lines)
+
+
+def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write records as gzipped JSON lines, the same bytes for the same records."""
+    path.write_bytes(gzip.compress("".join(json.dumps(record) + "\n" for record in records).encode(), mtime=0))
+
+
+def load(path: Path) -> list[dict[str, Any]]:
+    """Read what `save` wrote; raises FileDamaged if it cannot be read."""
+    return [json.loads(line) for line in content(path).decode().splitlines()]
+
+
+def main() -> None:
+    """Rewrite the page and, given a folder of results, the file of the search's records before."""
+    from razorbench.config import registry
+    from razorbench.readme import section
+
+    page, file = Path(sys.argv[1]), Path(sys.argv[2])
+    if sys.argv[3:]:
+        save(read_records(Path(sys.argv[3])), file)
+    with registry() as registered:
+        study = Study(**registered.item("study", "tuning"))
+    page.write_text(section(page.read_text(encoding="utf-8"), "search", table(study, load(file))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ import razorbench
 from razorbench import config, readme
 from razorbench.base import load
 from razorbench.envs import styles
+from razorbench.store import read_records
 
 ROOT = Path(razorbench.__file__).parents[1]
 
@@ -18,7 +19,7 @@ def test_figures_are_those_of_the_cards_and_the_records():
     with config.registry() as registry:
         recipe = registry.item("base", "mlp")
     cards = [load(recipe, seed).card for seed in recipe.seeds()]
-    assert readme.render(text, cards, recipe.skills, readme.load(ROOT / "baselines" / "results")) == text, "run `make readme`"
+    assert readme.render(text, cards, recipe.skills, read_records(ROOT / "baselines" / "results")) == text, "run `make readme`"
 
 
 def test_the_page_of_tasks_has_the_sheets_and_runs_of_today():
@@ -27,7 +28,7 @@ def test_the_page_of_tasks_has_the_sheets_and_runs_of_today():
         pytest.skip("there is no checkout here")
     text = page.read_text(encoding="utf-8")
     new = [task(name) for name in TASKS]
-    for name, content in (("sheets", styles.sheets(new)), ("runs", styles.runs(readme.load(ROOT / "baselines" / "results")))):
+    for name, content in (("sheets", styles.sheets(new)), ("runs", styles.runs(read_records(ROOT / "baselines" / "results")))):
         assert readme.section(text, name, content) == text, "run `make tasks`"
     assert all(f"| `{the.name}` | `{style}` |" in text for the in new for style in the.experts)
 
