@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme tasks performance clean
+.PHONY: run test test-slow check golden readme tasks tuning performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -32,6 +32,10 @@ tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, f
 	$(BIN)/razorbench video --gallery --out build/gallery --format gif
 	cp build/gallery/contact_sheet.png docs/gallery.png
 	$(BIN)/python -m razorbench.envs.styles docs/tasks.md baselines/results
+
+tuning: $(VENV)/ready  ## the search for every method's defaults anew, its records, and its table; hours
+	$(BIN)/razorbench tune --results build/tuning
+	$(BIN)/python -m razorbench.tuning docs/methods.md baselines/results/tuning.jsonl.gz build/tuning
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

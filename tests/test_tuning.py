@@ -1,0 +1,112 @@
+"""The search for defaults: equal for every method, ranked by hand-worked means, and what it found is what stands in conf."""
+
+from pathlib import Path
+
+import pytest
+from conftest import METHODS, TINY, TINY_METHOD, compose
+
+import razorbench
+from razorbench import cli, config, readme, tuning
+from razorbench.episodes import Episodes
+from razorbench.errors import UsageError
+
+ROOT = Path(razorbench.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def study():
+    with config.registry() as registry:
+        return tuning.Study(**registry.item("study", "tuning"))
+
+
+def test_every_method_gets_the_same_search(study):
+    assert set(study.grids) == set(METHODS) - {"frozen"}
+    for method in study.grids:
+        tried = study.configurations(method)
+        assert len(tried) == 8
+        assert len({tuple(settings.values()) for settings in tried}) == 8
+    with config.registry() as registry:
+        assert not set(study.tasks) & set(registry.suite("core"))
+
+
+def record(task, rate, score, method="mine"):
+    return {
+        "task": f"{task}-v1",
+        "method": {"name": method},
+        "seed": 7,
+        "budget": {"name": "quick"},
+        "config": {"eval": {"split": "select"}, "method": {"learning_rate": rate}},
+        "score": score,
+        "new_task": {"select": {"rate": score}},
+        "retention": {"value": 1.0},
+        "divergence": {"kl_forward": {"new": 2.0}},
+        "wall_s": 1.0,
+    }
+
+
+def test_ranking_by_hand():
+    study = tuning.Study(["a", "b"], 7, "quick", {"mine": {"learning_rate": [0.1, 0.2, 0.3]}})
+    scores = {("a", 0.1): 0.2, ("b", 0.1): 0.4, ("a", 0.2): 0.9, ("b", 0.2): 0.1, ("a", 0.3): 0.5, ("b", 0.3): 0.1}
+    records = [record(*key, score) for key, score in scores.items()]
+    strangers = [{**record("a", 0.1, 1.0), "seed": 0}, record("a", 0.1, 1.0, method="other"), {**record("a", 0.1, 1.0), "budget": {"name": "long"}}]
+    found = tuning.ranking(study, "mine", [*strangers, *records])
+    assert [choice.settings["learning_rate"] for choice in found] == [0.2, 0.1, 0.3]
+    assert [choice.score for choice in found] == pytest.approx([0.5, 0.3, 0.3])
+    assert found[0].forward_kl == 2.0
+    with pytest.raises(UsageError, match=r"b with learning_rate=0\.3 has no record; do it with `razorbench tune mine`"):
+        tuning.ranking(study, "mine", records[:-1])
+    with pytest.raises(UsageError, match="other: the study declares no grid for it"):
+        study.configurations("other")
+
+
+def test_the_defaults_are_what_the_search_found(study):
+    file = ROOT / "baselines" / "results" / "tuning.jsonl.gz"
+    if not file.exists():
+        pytest.skip("there is no checkout here")
+    records = tuning.load(file)
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert readme.section(page, "search", tuning.table(study, records)) == page, "run `make tuning`"
+    for method in study.grids:
+        defaults = compose(f"task={study.tasks[0]}", f"method={method}")[0].method
+        best, *others = tuning.ranking(study, method, records)
+        wanted = [choice.settings for choice in (best, *others) if choice.score == best.score]
+        assert {key: getattr(defaults, key) for key in best.settings} in wanted, method
+        for key, value in vars(defaults).items():
+            if key != "upstream":
+                assert value == type(defaults).__dataclass_fields__[key].default, (method, key)
+
+
+def test_every_method_is_on_its_page():
+    page = ROOT / "docs" / "methods.md"
+    if not page.exists():
+        pytest.skip("there is no checkout here")
+    text = page.read_text(encoding="utf-8")
+    assert not [method for method in METHODS if f"| `{method}` |" not in text]
+
+
+def test_the_command_searches_ranks_and_plays_no_test_start(study, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny = [override for override in (*TINY, *TINY_METHOD["sft"]) if "epochs" not in override and "snapshots" not in override]
+    for _ in range(2):
+        with pytest.raises(SystemExit) as done:
+            cli.main(["tune", "sft", *tiny])
+        out = capsys.readouterr().out
+        assert done.value.code == 0
+        assert "16 of 16 runs are done" in out
+        assert "learning_rate=3e-05" in out
+    assert "nothing was run again" in out
+    folders = [path.parent for path in Path("results").rglob("record.json")]
+    assert len(folders) == 16
+    for folder in folders:
+        assert not [row for row in Episodes.read(folder / "episodes.csv.gz").rows if row[2] == "test"]
+    with pytest.raises(SystemExit) as done:
+        cli.main(["tune", "frozen"])
+    assert done.value.code == 2
+    assert "frozen: the study declares no grid for it" in capsys.readouterr().err
+
+
+def test_a_sequence_is_not_tuned():
+    with pytest.raises(UsageError, match="tuning is done on single tasks"):
+        compose("sequence=core6", "method=sft", "eval.split=select")
+    with pytest.raises(UsageError, match="it must be test, or select"):
+        compose("task=pick_place", "method=sft", "eval.split=train")
