@@ -30,7 +30,7 @@ from razorbench.types import FloatArray
 BLOCK = 64
 LOG_STD_RANGE = (-3.0, 1.0)
 """Every method's log standard deviation is kept in this range (design: equal treatment in all arms)."""
-SIZES: Mapping[str, tuple[int, ...]] = {"small": (96, 96, 96), "medium": (256, 256, 256), "large": (512, 512, 512, 512)}
+SIZES: Mapping[str, tuple[int, ...]] = {"small": (96, 96, 96), "medium": (256, 256, 256), "large": (512, 512, 512)}
 CRITIC = (128, 128)
 BINS = 41
 """Bins of an action dimension: 0.05 apart, a 4 mm step of the tool's target; an odd number, so that one stands for rest."""

@@ -45,7 +45,7 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
     policy.save(tuned, weights)
     skills = tuple(recipe.skills.values())
     tasks = (*skills, *new_tasks)
-    probe.save(probe.draw(tuned, skills, id, whole=False) | probe.draw(tuned, new_tasks, id), states)
+    probe.save(probe.draw(tuned, tasks, id), states)
     trained_s = time.perf_counter() - began
     say(f"trained in {trained_s:.0f} s; measuring on held-out starts")
     card = {

@@ -19,10 +19,9 @@ from razorbench.evaluate import Cell, Played, play_policy
 from razorbench.policy import distribution
 from razorbench.store import content
 from razorbench.task import SPLIT_SIZES, Split, Task, other_slots
-from razorbench.types import FloatArray, IntArray
+from razorbench.types import FloatArray
 
 STATES = 1024
-WHOLE_EPISODES = 32
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,11 @@ class Probe:
     """Where a base policy's divergences are measured for one task, float32 rounded to half precision.
 
     states: (M, O), drawn without replacement from all decisions of the base's sampled episodes on the PROBE starts,
-    M = 1024 or all there are. whole: (K, O), all decisions of the first 32 of these episodes, for a new task; episode: (K,) which.
+    M = 1024 or all there are. episode_length: mean decisions of these episodes.
     """
 
     states: FloatArray
-    whole: FloatArray
-    episode: IntArray
+    episode_length: float
 
 
 def visited(policy: ActorCriticPolicy, tasks: Sequence[Task]) -> list[Played]:
@@ -44,14 +42,12 @@ def visited(policy: ActorCriticPolicy, tasks: Sequence[Task]) -> list[Played]:
     return [play_policy(policy, [Cell(task, Split.PROBE, index, "sampled")], keep=True) for task in tasks]
 
 
-def draw(policy: ActorCriticPolicy, tasks: Sequence[Task], name: str, whole: bool = True) -> dict[str, Probe]:
-    """Draw the probe states of a base policy called `name`; whole: also keep whole episodes, which only new tasks need."""
+def draw(policy: ActorCriticPolicy, tasks: Sequence[Task], name: str) -> dict[str, Probe]:
+    """Draw the probe states of a base policy called `name`."""
     probes = {}
     for task, played in zip(tasks, visited(policy, tasks), strict=True):
-        states, _, episode = played.pairs()
-        states = states.astype(np.float16).astype(np.float32)
-        first = episode < (WHOLE_EPISODES if whole else 0)
-        probes[task.name] = Probe(choose_states(states, name, task.id), states[first], episode[first])
+        states = played.pairs()[0].astype(np.float16).astype(np.float32)
+        probes[task.name] = Probe(choose_states(states, name, task.id), float(played.length.mean()))
     return probes
 
 
@@ -64,10 +60,9 @@ def choose_states(states: FloatArray, *names: str) -> FloatArray:
 
 def save(probes: Mapping[str, Probe], path: Path) -> None:
     """Write probe states as gzipped safetensors in half precision, the same bytes for the same states."""
-    tensors: dict[str, FloatArray | IntArray] = {}
+    tensors: dict[str, FloatArray] = {}
     for name, probe in sorted(probes.items()):
-        states, whole = probe.states.astype(np.float16), probe.whole.astype(np.float16)
-        tensors |= {f"{name}/states": states, f"{name}/whole": whole, f"{name}/episode": probe.episode.astype(np.int32)}
+        tensors |= {f"{name}/states": probe.states.astype(np.float16), f"{name}/episode_length": np.array(probe.episode_length)}
     path.write_bytes(gzip.compress(safetensors.numpy.save(tensors), mtime=0))
 
 
@@ -76,8 +71,7 @@ def load(path: Path) -> dict[str, Probe]:
     try:
         tensors = safetensors.numpy.load(content(path))
         names = sorted({key.split("/")[0] for key in tensors})
-        states = {key: value.astype(np.float32) if value.dtype == np.float16 else value for key, value in tensors.items()}
-        return {name: Probe(states[f"{name}/states"], states[f"{name}/whole"], states[f"{name}/episode"]) for name in names}
+        return {name: Probe(tensors[f"{name}/states"].astype(np.float32), float(tensors[f"{name}/episode_length"])) for name in names}
     except (SafetensorError, KeyError, ValueError) as error:
         raise FileDamaged(f"probe states {path} cannot be read ({error}): restore the file or rebuild the base with `razorbench pretrain`") from error
 
@@ -86,7 +80,8 @@ class Ruler:
     """Measures how far a policy is from its base on the state sets of one new task, nats per decision.
 
     `new`: the base's states on the new task; for Gaussians also its mean part, its variance part and the version with the
-    base's sigma in both; and the mean over episodes of the sum over their decisions (the KL of trajectories, by the chain rule).
+    base's sigma in both; and per episode (the KL of trajectories, by the chain rule): the mean over episodes of the sum over their
+    decisions is the mean over decisions times the episodes' mean length.
     `new_instructed`: the same states, asked for each original skill's instruction other than the new task's own.
     `original`: the base's states on each original skill, averaged over skills. `new_tuned_states`: states that the
     policy itself visits on the new task, if given.
@@ -98,7 +93,6 @@ class Ruler:
             "new": self._probe.states,
             "new_instructed": _instructed(self._probe.states, task, skills),
             "original": np.concatenate([probes[skill.name].states for skill in skills]),
-            "whole": self._probe.whole,
         }
         self._ends = np.cumsum([len(probes[skill.name].states) for skill in skills])[:-1]
         self._distributions = {key: distribution(base, states) for key, states in self._sets.items()}
@@ -108,9 +102,8 @@ class Ruler:
         pairs = {key: (p, distribution(policy, self._sets[key])) for key, p in self._distributions.items()}
         if tuned_states is not None:
             pairs["new_tuned_states"] = (distribution(self._base, tuned_states), distribution(policy, tuned_states))
-        base, tuned = pairs.pop("whole")
-        forward = {"new_episode_sum": float(base.kl(tuned).sum() / len(np.unique(self._probe.episode)))}
         base, tuned = pairs["new"]
+        forward = {"new_episode_sum": float(base.kl(tuned).mean()) * self._probe.episode_length}
         if isinstance(base, Gaussian) and isinstance(tuned, Gaussian):
             forward["new_mean_part"] = float(base.kl_mean_part(tuned).mean())
             forward["new_variance_part"] = float(base.kl_variance_part(tuned).mean())

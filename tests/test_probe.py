@@ -26,7 +26,7 @@ def test_probe_states_belong_to_their_task(base):
         assert 256 <= len(states.states) <= probe.STATES
         assert len(np.unique(states.states, axis=0)) == len(states.states)
         assert (states.states[:, 40 + task(name).slot] == 1).all()
-        assert len(np.unique(states.episode)) == (probe.WHOLE_EPISODES if name in TASKS else 0)
+        assert 3 < states.episode_length <= task(name).horizon
         assert np.array_equal(states.states, states.states.astype(np.float16))
 
 
@@ -54,8 +54,20 @@ def test_values_are_those_of_the_states(base, ruler, moved):
     by_hand = (0.01 / (2 * (scale * np.exp(0.2)) ** 2) + 0.2 + np.exp(-0.4) / 2 - 0.5).sum()
     for key in ("new", "new_instructed", "original", "new_tuned_states"):
         assert measured["kl_forward"][key] == pytest.approx(by_hand, rel=1e-4)
-    episodes = base.probes["pick_place"]
-    assert measured["kl_forward"]["new_episode_sum"] == pytest.approx(by_hand * len(episodes.whole) / 32, rel=1e-4)
+    assert measured["kl_forward"]["new_episode_sum"] == pytest.approx(by_hand * base.probes["pick_place"].episode_length, rel=1e-4)
+
+
+def test_episode_sum_is_the_sum_over_whole_episodes(base):
+    """Over all decisions the identity is exact; 1024 of them estimate it."""
+    tuned = clone(base.policy)
+    tuned.action_net.weight.data *= 1.05
+    played = probe.visited(base.policy, [task("pick_place")])[0]
+    states, _, episode = played.pairs()
+    kl = distribution(base.policy, states).kl(distribution(tuned, states))
+    exact = np.bincount(episode, weights=kl).mean()
+    assert kl.mean() * played.length.mean() == pytest.approx(exact)
+    estimated = probe.Ruler(base.policy, base.probes, task("pick_place"), base.skills).measure(tuned)["kl_forward"]["new_episode_sum"]
+    assert estimated == pytest.approx(exact, rel=0.1)
 
 
 def test_instructed_states_ask_for_every_other_skill(base):
