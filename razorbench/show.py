@@ -160,7 +160,8 @@ def ranked(method: str, choices: Sequence[Choice]) -> None:
     """Print a method's configurations, best first."""
     table = Table(title=f"{method}: means over the tuning tasks, SELECT starts", title_justify="left")
     for column in ("configuration", "score", "success", "retention", "forward KL"):
-        table.add_column(column, justify="left" if column == "configuration" else "right")
+        table.add_column(column, justify="left" if column == "configuration" else "right", no_wrap=True)
+    console.width = max(console.width, 100)
     for choice in choices:
         table.add_row(describe(choice.settings), *(f"{value:.3f}" for value in (choice.score, choice.success, choice.retention, choice.forward_kl)))
     console.print(table)
