@@ -25,8 +25,12 @@ from razorbench.policy import clone, log_likelihood
 class DAgger(Descent):
     """Hyper-parameters; see `Descent`."""
 
-    iterations: int = 30
-    """Rounds; expert queries and gradient steps are spread evenly over them."""
+    learning_rate: float = 1e-4
+    """Adam's step, constant."""
+    iterations: int = 10
+    """Rounds of whole episodes; expert queries are spread evenly over them."""
+    epochs: int = 4
+    """Passes over all states so far in each round, fewer if the budget of gradient steps would not last."""
 
     family: ClassVar[str] = "on-policy supervised"
 
@@ -45,7 +49,8 @@ class DAgger(Descent):
             observations, labels = torch.cat([observations, played.observations]), torch.cat([labels, played.labels])
             batches = minibatches(len(labels), self.batch_size, rng)
             loss = 0.0
-            for _ in range(task.left("gradient_steps") // remaining):
+            steps = self.epochs * max(1, len(labels) // self.batch_size)
+            for _ in range(min(steps, task.left("gradient_steps") // remaining)):
                 index = next(batches)
                 loss = descend(optimizer, -log_likelihood(policy, observations[index], labels[index]).mean(), self.max_grad_norm)
             task.update(policy, iteration, self.iterations, loss=loss, success=float(played.success.mean()))

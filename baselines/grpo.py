@@ -19,6 +19,8 @@ from razorbench.types import BoolArray, FloatArray
 class GRPO(PolicyGradient):
     """Hyper-parameters; see `PolicyGradient`."""
 
+    learning_rate: float = 3e-5
+    """Adam's step, constant; what the search found."""
     episodes_per_start: int = 8
     """K, the group's size: a start that is solved one time in ten shows both outcomes in over half of the groups."""
 

@@ -22,6 +22,10 @@ from razorbench.method import Budget
 class Joint(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
+    epochs: int = 100
+    """Passes over the data, fewer if the budget of gradient steps ends before; what the search found."""
+    learning_rate: float = 3e-4
+    """Adam's step, constant; what the search found."""
     family: ClassVar[str] = "bounds"
     old_task_data: ClassVar[bool] = True
 

@@ -27,6 +27,8 @@ from razorbench.policy import actor_parameters, clone, log_likelihood
 class LoRA(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
+    learning_rate: float = 3e-4
+    """Adam's step, constant; what the search found."""
     rank: int = 8
     """Rank of each matrix's change; a matrix that has less keeps its own."""
 

@@ -24,7 +24,7 @@ from razorbench.policy import clone, kl, log_likelihood
 class LwF(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
-    weight: float = 1.0
+    weight: float = 0.3
     """lambda: what a nat of divergence on the old instructions costs."""
 
     family: ClassVar[str] = "continual learning"

@@ -24,7 +24,7 @@ from razorbench.policy import clone, log_likelihood
 class Replay(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
-    old_share: float = 0.2
+    old_share: float = 0.1
     """Share of the budget's demonstrations that show original skills, evenly spread over them."""
 
     family: ClassVar[str] = "continual learning"

@@ -25,7 +25,9 @@ from razorbench.policy import clone, kl, log_likelihood
 class SelfDistill(Supervised):
     """Hyper-parameters; see `Supervised`. The teacher gets half of the gradient steps at most."""
 
-    iterations: int = 30
+    learning_rate: float = 3e-5
+    """Adam's step, constant; what the search found."""
+    iterations: int = 10
     """Rounds of playing and learning; environment and gradient steps are spread evenly over them."""
 
     family: ClassVar[str] = "on-policy supervised"

@@ -22,9 +22,11 @@ from razorbench.handle import TaskHandle
 class SFTCF(LwF):
     """Hyper-parameters of `lwf`, and the noise."""
 
+    learning_rate: float = 3e-4
+    """Adam's step, constant; what the search found."""
     weight: float = 3.0
     """lambda: what a nat of divergence on the old instructions costs."""
-    noise: float = 0.3
+    noise: float = 0.1
     """Standard deviation of the perturbation, in the observation's scaled units (1 is about the reach of the arm)."""
 
     family: ClassVar[str] = "ours"

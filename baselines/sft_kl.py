@@ -23,7 +23,7 @@ from razorbench.policy import clone, kl, log_likelihood
 class SFTKL(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
-    kl_coef: float = 1.0
+    kl_coef: float = 0.1
     """beta: how many nats of likelihood one nat of divergence is worth."""
 
     family: ClassVar[str] = "offline supervised"

@@ -27,7 +27,7 @@ _POINTS = 24
 class WeightMerge(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
-    alpha: float = 0.5
+    alpha: float = 0.7
     """How far to go: 0 is the base, 1 is `sft`."""
 
     family: ClassVar[str] = "continual learning"

@@ -35,7 +35,8 @@ _FIT = ["method.epochs=2", "method.batch_size=32"]
 _ROUNDS = ["method.iterations=3", "method.batch_size=64"]
 TINY_METHOD = {
     **{name: _PPO for name in ("ppo", "ppo_kl")},
-    **{name: _ROUNDS for name in ("reinforce", "dagger")},
+    **{name: _ROUNDS for name in ("reinforce",)},
+    "dagger": [*_ROUNDS, "method.epochs=2"],
     "grpo": [*_ROUNDS, "method.episodes_per_start=4"],
     **{name: _FIT for name in ("sft", "sft_kl", "simpo", "replay", "l2_init", "lora", "weight_merge", "lwf", "sft_cf", "joint")},
     **{name: [*_FIT, *_UPSTREAM, "budget.demo_episodes=100"] for name in ("sft_rl", "sft_oracle_rl")},

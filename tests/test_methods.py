@@ -274,7 +274,7 @@ def test_first_policy_gradient_step_is_the_plain_gradient():
 
 def test_dagger_learns_the_experts_answers_and_asks_no_more_than_it_may():
     handle = toy()
-    tuned = adapted(DAgger(learning_rate=3e-3), toy_base(), handle)
+    tuned = adapted(DAgger(learning_rate=3e-3, epochs=20), toy_base(), handle)
     assert answers(tuned)[0] == pytest.approx(0.5, abs=0.05)
     assert 0.9 * BUDGET.expert_queries < handle.used.expert_queries <= BUDGET.expert_queries
 
