@@ -25,11 +25,11 @@ from razorbench.policy import clone, log_likelihood
 class DAgger(Descent):
     """Hyper-parameters; see `Descent`."""
 
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-5
     """Adam's step, constant."""
     iterations: int = 10
     """Rounds of whole episodes; expert queries are spread evenly over them."""
-    epochs: int = 4
+    epochs: int = 16
     """Passes over all states so far in each round, fewer if the budget of gradient steps would not last."""
 
     family: ClassVar[str] = "on-policy supervised"

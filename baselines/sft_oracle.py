@@ -34,6 +34,8 @@ _WIDTH = 512
 class SFTOracle(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
+    learning_rate: float = 3e-4
+    """Adam's step, constant; what the search found."""
     tries: int = 200
     """Episodes from a start before it is given up."""
 

@@ -24,6 +24,8 @@ from razorbench.policy import clone, log_likelihood
 class SFTRL(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
+    learning_rate: float = 3e-4
+    """Adam's step, constant; what the search found."""
     upstream: Method | None = None
     """The RL method with its hyper-parameters; chosen by `method@method.upstream=ppo`."""
 

@@ -27,7 +27,9 @@ from razorbench.types import IntArray
 class SimPO(Supervised):
     """Hyper-parameters; `batch_size` is in decisions, so that a gradient step sees about as much as in `sft`."""
 
-    beta: float = 1.0
+    learning_rate: float = 3e-6
+    """Adam's step, constant; what the search found."""
+    beta: float = 3.0
     """Scale of the difference in mean log-likelihood, per nat."""
     margin: float = 1.0
     """gamma: how much likelier a success has to be."""

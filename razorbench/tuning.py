@@ -83,13 +83,18 @@ def ranking(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> 
     return sorted(found, key=lambda choice: -choice.score)
 
 
+def runs(study: Study, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the search's own records, in the study's order; raises UsageError if one is missing."""
+    return [_run(study, method, task, settings, records) for method in study.grids for settings in study.configurations(method) for task in study.tasks]
+
+
 def _run(study: Study, method: str, task: str, settings: Settings, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     for record in records:
         config = record["config"]
         if (
             (record["task"].rpartition("-v")[0], record["method"]["name"], record["seed"], record["budget"]["name"]) == (task, method, study.seed, study.budget)
             and config["eval"]["split"] == "select"
-            and all(config["method"][key] == value for key, value in settings.items())
+            and all(config["method"].get(key) == value for key, value in settings.items())
         ):
             return record
     raise UsageError(f"the search of {method} is not complete: {task} with {describe(settings)} has no record; do it with `razorbench tune {method}`")
@@ -100,15 +105,20 @@ def describe(settings: Settings) -> str:
     return ", ".join(f"{key}={value:g}" for key, value in settings.items())
 
 
-def table(study: Study, records: Sequence[Mapping[str, Any]]) -> str:
-    """Return the outcome of a whole search as a Markdown table."""
+def table(study: Study, records: Sequence[Mapping[str, Any]], methods: Mapping[str, Any]) -> str:
+    """Return the outcome of a whole search as a Markdown table. methods: with their defaults, which decide between equals."""
     lines = ["| method | what was tried | chosen | score | success | retention | forward KL | scores of the others |", "|---|---|---|---|---|---|---|---|"]
     for method in study.grids:
-        best, *others = ranking(study, method, records)
+        best, *others = chosen_first(ranking(study, method, records), methods[method])
         tried = "; ".join(f"`{key}` {', '.join(f'{value:g}' for value in values)}" for key, values in study.grid(method).items())
         figures = " | ".join(f"{value:.2f}" for value in (best.score, best.success, best.retention, best.forward_kl))
         lines.append(f"| `{method}` | {tried} | {describe(best.settings)} | {figures} | {', '.join(f'{choice.score:.2f}' for choice in others)} |")
     return "\n".join(lines)
+
+
+def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:
+    """Return a ranking that begins with the defaults, if nothing has a better score than they."""
+    return sorted(choices, key=lambda choice: (-choice.score, any(getattr(defaults, key) != value for key, value in choice.settings.items())))
 
 
 def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -127,11 +137,12 @@ def main() -> None:
     from razorbench.readme import section
 
     page, file = Path(sys.argv[1]), Path(sys.argv[2])
-    if sys.argv[3:]:
-        save(read_records(Path(sys.argv[3])), file)
     with registry() as registered:
         study = Study(**registered.item("study", "tuning"))
-    page.write_text(section(page.read_text(encoding="utf-8"), "search", table(study, load(file))), encoding="utf-8")
+        methods = {name: registered.item("method", name) for name in study.grids}
+    if sys.argv[3:]:
+        save(runs(study, read_records(Path(sys.argv[3]))), file)
+    page.write_text(section(page.read_text(encoding="utf-8"), "search", table(study, load(file), methods)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -64,16 +64,16 @@ def test_the_defaults_are_what_the_search_found(study):
     if not file.exists():
         pytest.skip("there is no checkout here")
     records = tuning.load(file)
+    defaults = {method: compose(f"task={study.tasks[0]}", f"method={method}")[0].method for method in study.grids}
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    assert readme.section(page, "search", tuning.table(study, records)) == page, "run `make tuning`"
-    for method in study.grids:
-        defaults = compose(f"task={study.tasks[0]}", f"method={method}")[0].method
-        best, *others = tuning.ranking(study, method, records)
-        wanted = [choice.settings for choice in (best, *others) if choice.score == best.score]
-        assert {key: getattr(defaults, key) for key in best.settings} in wanted, method
-        for key, value in vars(defaults).items():
-            if key != "upstream":
-                assert value == type(defaults).__dataclass_fields__[key].default, (method, key)
+    assert readme.section(page, "search", tuning.table(study, records, defaults)) == page, "run `make tuning`"
+    for method, mine in defaults.items():
+        best = tuning.chosen_first(tuning.ranking(study, method, records), mine)[0]
+        assert {key: getattr(mine, key) for key in best.settings} == best.settings, method
+        # Whoever builds the method in Python gets the same; the two methods of one class differ by their yaml alone.
+        if method != "sft_oracle_rl":
+            unlike = [key for key, value in vars(mine).items() if key != "upstream" and value != type(mine).__dataclass_fields__[key].default]
+            assert not unlike, method
 
 
 def test_every_method_is_on_its_page():
