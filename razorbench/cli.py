@@ -195,21 +195,22 @@ def _demos(arguments: list[str]) -> int:
 
 
 def _tune(arguments: list[str]) -> int:
-    parser = _Parser(
-        prog="razorbench tune", description="Try every configuration that the tuning study declares for a method, and rank them by mean score on SELECT."
-    )
+    parser = _Parser(prog="razorbench tune", description="Try every configuration that a study declares for a method, and rank them by mean score on SELECT.")
     parser.add_argument("method", nargs="*", help="methods, by default all that the study declares; KEY=VALUE goes to the runs, as in hydra/launcher=joblib")
+    parser.add_argument("--study", default="tuning", help="name of the study's yaml in conf/study")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder for the runs; those done are not done again")
+    parser.add_argument("--config-dir", help="your own conf folder, with study/NAME.yaml for --study NAME")
     options = parser.parse_intermixed_args(arguments)
     overrides = [word for word in options.method if "=" in word]
 
     from razorbench import config, show, tuning
     from razorbench.store import read_records
 
-    with config.registry() as registry:
-        study = tuning.Study(**registry.item("study", "tuning"))
+    with config.registry(options.config_dir) as registry:
+        study = tuning.Study(**registry.item("study", options.study))
     methods = [word for word in options.method if "=" not in word] or list(study.grids)
-    sweeps = [["-m", *study.overrides(method), f"results={options.results}", *overrides] for method in methods]
+    finding = ["--config-dir", options.config_dir] if options.config_dir else []
+    sweeps = [["-m", *study.overrides(method), f"results={options.results}", *overrides, *finding] for method in methods]
     code = max(_run(sweep) for sweep in sweeps)
     if code:
         return code

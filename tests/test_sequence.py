@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import METHODS, TINY, TINY_METHOD, compose
+from conftest import TINY, TINY_METHOD, compose
 
 from razorbench import config, transfer
 from razorbench.episodes import Episodes
@@ -21,7 +21,8 @@ def short(method, *overrides):
     return SequenceSpec("two", spec.runs[:2]), plain
 
 
-@pytest.fixture(scope="module", params=METHODS)
+# One of each family, with and without old-task data: a stage treats a method as a run does, and test_runs runs them all.
+@pytest.fixture(scope="module", params=["frozen", "ppo", "dagger", "sft", "ewc", "sft_cf"])
 def done(request, tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     spec, plain = short(request.param)
@@ -93,3 +94,8 @@ def test_every_sequence_is_of_registered_tasks_and_core6_orders_are_orders_of_th
         assert sequences[name] != core
     assert sorted(sequences["full12"]) == sorted(full)
     assert not {"push_far", "lift_heavy"} & set(core)
+
+
+def test_a_method_that_builds_on_another_run_is_refused():
+    with pytest.raises(UsageError, match="method=sft_rl builds on a run of another method"):
+        short("sft_rl")

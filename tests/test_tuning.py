@@ -84,25 +84,31 @@ def test_every_method_is_on_its_page():
     assert not [method for method in METHODS if f"| `{method}` |" not in text]
 
 
-def test_the_command_searches_ranks_and_plays_no_test_start(study, capsys, tmp_path, monkeypatch):
+def test_the_command_searches_ranks_and_plays_no_test_start(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    tiny = [override for override in (*TINY, *TINY_METHOD["sft"]) if "epochs" not in override and "snapshots" not in override]
+    (mine := Path("mine/study")).mkdir(parents=True)
+    (mine / "short.yaml").write_text("tasks: [push_far]\nseed: 100\nbudget: quick\ngrids:\n  sft: {learning_rate: [3.0e-5, 1.0e-4]}\n")
+    tiny = [override for override in (*TINY, *TINY_METHOD["sft"]) if "snapshots" not in override]
     for _ in range(2):
         with pytest.raises(SystemExit) as done:
-            cli.main(["tune", "sft", *tiny])
+            cli.main(["tune", "sft", *tiny, "--study", "short", "--config-dir", "mine"])
         out = capsys.readouterr().out
         assert done.value.code == 0
-        assert "16 of 16 runs are done" in out
+        assert "2 of 2 runs are done" in out
         assert "learning_rate=3e-05" in out
     assert "nothing was run again" in out
     folders = [path.parent for path in Path("results").rglob("record.json")]
-    assert len(folders) == 16
+    assert len(folders) == 2
     for folder in folders:
         assert not [row for row in Episodes.read(folder / "episodes.csv.gz").rows if row[2] == "test"]
-    with pytest.raises(SystemExit) as done:
-        cli.main(["tune", "frozen"])
-    assert done.value.code == 2
-    assert "frozen: the study declares no grid for it" in capsys.readouterr().err
+    for arguments, sentence in (
+        (["frozen"], "frozen: the study declares no grid for it"),
+        (["--study", "none"], "study=none: no such study; there are tuning"),
+    ):
+        with pytest.raises(SystemExit) as done:
+            cli.main(["tune", *arguments])
+        assert done.value.code == 2
+        assert sentence in capsys.readouterr().err
 
 
 def test_a_sequence_is_not_tuned():
