@@ -174,7 +174,7 @@ def _demos(arguments: list[str]) -> int:
     parser.add_argument("--config-dir", help="your own conf folder")
     options = parser.parse_args(arguments)
     if options.episodes < 1 or options.seed < 0:
-        raise UsageError(f"--episodes is {options.episodes} and --seed is {options.seed}: there must be 1 or more, and the seed 0 or more")
+        raise UsageError(f"--episodes {options.episodes} --seed {options.seed}: episodes must be 1 or more, the seed 0 or more")
 
     from razorbench import config, demos
     from razorbench.store import make_writable
