@@ -4,7 +4,7 @@ Among all distributions q over episodes with certain success, q* = pi_0 given su
 -log P(success); RL's Razor (arXiv 2509.04259, section 4) calls SFT on it the oracle. It is sampled, not approximated: from each TRAIN start
 pi_0 plays until it succeeds once, at most `tries` times. Those steps stand under `upstream`.
 
-q* need not be representable (`facts`: a Gaussian per state is not closed under conditioning), so the record's notes measure
+q* need not be representable (Gaussians are not closed under conditioning), so the record's notes measure
 the gap after fitting, in nats per episode: kl_to_base = KL(q* || pi_0), kl_to_policy = KL(q* || pi), and the sampled
 success of pi, where q* has 1. -log P(success) of a start that needed T tries is estimated by sum_{k < T} 1/k, without bias
 for a geometric T.

@@ -33,7 +33,7 @@ from razorbench.faces import TaskVecEnv
 from razorbench.method import Budget
 from razorbench.phases import Phases, Timed
 from razorbench.policy import distribution
-from razorbench.run import RunSpec
+from razorbench.spec import RunSpec
 from razorbench.stepper import Stepper
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray

@@ -114,8 +114,9 @@ def _run(arguments: list[str]) -> int:
 def _job(composed: Any) -> None:
     """Do one run of a command; a failure goes into the store, never out of here."""
     from razorbench import config, show
-    from razorbench.run import RunSpec, run
+    from razorbench.run import run
     from razorbench.sequence import forward_transfer_auc, run_sequence
+    from razorbench.spec import RunSpec
 
     spec, results, plain = config.spec(composed), config.results_of(composed), config.plain_config(composed)
     if isinstance(spec, RunSpec):
@@ -297,7 +298,7 @@ def _bench(arguments: list[str]) -> int:
 
     from razorbench import bench_report, config, show
     from razorbench.bench import bench
-    from razorbench.run import RunSpec
+    from razorbench.spec import RunSpec
     from razorbench.store import make_writable
 
     with config.registry() as registry:

@@ -25,8 +25,8 @@ from omegaconf.errors import OmegaConfBaseException
 from razorbench import base, demos
 from razorbench.errors import UsageError
 from razorbench.method import Budget
-from razorbench.run import EvalSettings, RunSpec
 from razorbench.sequence import SequenceSpec
+from razorbench.spec import EvalSettings, RunSpec
 from razorbench.task import Task
 
 UPSTREAM = "method@method.upstream"

@@ -24,7 +24,6 @@ from razorbench.metrics import forgetting_and_retention
 from razorbench.run import (
     Outcome,
     Progress,
-    RunSpec,
     Stopwatch,
     Watcher,
     estimate,
@@ -35,6 +34,7 @@ from razorbench.run import (
     record_head,
     snapshot_schedule,
 )
+from razorbench.spec import RunSpec
 from razorbench.store import SequenceFolder, digest, read_curve
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray

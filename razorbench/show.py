@@ -14,8 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from razorbench.base import Recipe, read_card
-from razorbench.run import Outcome, RunSpec, Watcher
+from razorbench.run import Outcome, Watcher
 from razorbench.run import Progress as RunProgress
+from razorbench.spec import RunSpec
 from razorbench.tuning import Choice, describe
 
 console = Console(highlight=False, soft_wrap=True)

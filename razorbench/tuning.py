@@ -61,7 +61,6 @@ class Choice:
     success: float
     retention: float
     forward_kl: float
-    wall_s: float
 
 
 def ranking(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> list[Choice]:
@@ -77,7 +76,6 @@ def ranking(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> 
             "success": [run["new_task"]["select"]["rate"] for run in runs],
             "retention": [run["retention"]["value"] for run in runs],
             "forward_kl": [run["divergence"]["kl_forward"]["new"] for run in runs],
-            "wall_s": [run["wall_s"] for run in runs],
         }
         found.append(Choice(settings, **{key: float(np.mean(values)) for key, values in mean.items()}))
     return sorted(found, key=lambda choice: -choice.score)

@@ -19,7 +19,7 @@ from razorbench import policy as policies
 from razorbench.engine import Engine
 from razorbench.errors import UsageError
 from razorbench.policy import distribution
-from razorbench.run import RunSpec
+from razorbench.spec import RunSpec
 from razorbench.store import read_record
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray

@@ -11,7 +11,7 @@ import pytest
 
 from razorbench import config, golden
 from razorbench.base import Base, load
-from razorbench.run import RunSpec
+from razorbench.spec import RunSpec
 from razorbench.task import Task
 
 _CONF = Path(config.__file__).parents[1] / "conf"

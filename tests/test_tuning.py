@@ -40,7 +40,6 @@ def record(task, rate, score, method="mine"):
         "new_task": {"select": {"rate": score}},
         "retention": {"value": 1.0},
         "divergence": {"kl_forward": {"new": 2.0}},
-        "wall_s": 1.0,
     }
 
 
