@@ -8,6 +8,7 @@ Ours; its kin is Learning without Forgetting (arXiv 1606.09282), here `lwf`, whi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from razorbench.baselines.lwf import LwF
+from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
 
 
@@ -29,9 +31,23 @@ class SFTCF(LwF):
     noise: float = 0.1
     """Standard deviation of the perturbation, in the observation's scaled units (1 is about the reach of the arm)."""
 
+    states: str = "demonstrations"
+    """What is perturbed: the `demonstrations`' states; or these `shuffled`, each observation entry drawn from another state."""
+    instructions: Sequence[str] = ()
+    """Names of the skills asked for, or the new task's own; none: every original skill but the task's own."""
+
     family: ClassVar[str] = "ours"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.states not in ("demonstrations", "shuffled"):
+            raise UsageError(f"method.states is {self.states!r}: it must be demonstrations or shuffled")
+        if isinstance(self.instructions, str):
+            raise UsageError(f"method.instructions is {self.instructions!r}: it must be a list of names, such as [reach,push]")
 
     def elsewhere(self, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Return perturbed states, asked for original skills."""
+        if self.states == "shuffled":
+            observations = torch.from_numpy(rng.permuted(observations.numpy(), axis=0))
         noise = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
-        return task.reinstructed(observations + self.noise * noise, rng)
+        return task.reinstructed(observations + self.noise * noise, rng, self.instructions)

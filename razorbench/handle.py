@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -116,9 +116,15 @@ class TaskHandle:
         noisy = labels[step, episode] + ACTION_NOISE * rng.normal(size=(decisions, labels.shape[2]))
         return Rollouts(**{**vars(found), "labels": torch.from_numpy(np.clip(noisy, -1.0, 1.0).astype(np.float32))})
 
-    def reinstructed(self, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """Return a copy of observations (N, O), each with the instruction of a random original skill other than the one that the task itself uses."""
-        columns, slots = self.task.world.instruction, other_slots(self.task, self.skills)
+    def reinstructed(self, observations: torch.Tensor, rng: np.random.Generator, asked: Sequence[str] = ()) -> torch.Tensor:
+        """Return a copy of observations (N, O), each with the instruction of a random original skill other than the one that the task itself uses.
+
+        asked: names of skills, or of the task, to draw instructions from instead. Raises UsageError for a name that is none of these.
+        """
+        known = {task.name: task.slot for task in (self.task, *self.skills)}
+        if unknown := set(asked) - set(known):
+            raise UsageError(f"instructions name {', '.join(sorted(unknown))}: they can be {', '.join(known)}")
+        columns, slots = self.task.world.instruction, [known[name] for name in asked] or other_slots(self.task, self.skills)
         copy = observations.clone()
         copy[:, columns] = 0.0
         copy[torch.arange(len(copy)), columns.start + torch.from_numpy(rng.choice(slots, len(copy)))] = 1.0
