@@ -25,8 +25,8 @@ check: $(VENV)/ready
 golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of physics
 	$(BIN)/python -m razorbench.golden envs/golden.npz
 
-readme: $(VENV)/ready  ## README's figures anew, from the shipped card and the committed records
-	$(BIN)/python -m razorbench.readme README.md baselines/results
+readme: $(VENV)/ready  ## figures of README and of the page of methods anew, from the shipped card and the committed records
+	$(BIN)/python -m razorbench.readme README.md docs/methods.md baselines/results
 
 tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, first runs
 	$(BIN)/razorbench video --gallery --out build/gallery --format gif

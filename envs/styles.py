@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import combinations
@@ -93,10 +93,10 @@ def sheets(tasks: Sequence[Task]) -> str:
     return "\n\n".join(texts)
 
 
-def runs(records: Sequence[Mapping[str, Any]]) -> str:
-    """Runs on the new tasks, as Markdown."""
+def runs(records: Sequence[Mapping[str, Any]], methods: Collection[str] = ("ppo", "sft")) -> str:
+    """Runs of these methods on the new tasks, as Markdown."""
     lines = ["| task | method | style | seed | success | retention | forward KL |", "|---|---|---|---|---|---|---|"]
-    for record in records:
+    for record in (each for each in records if each["method"]["name"] in methods):
         method, success, kept = record["method"], record["new_task"]["select"], record["retention"]
         style = f"`{method['demos']}`" if record["budget"]["demo_episodes"] else "none"
         cells = f"{record['seed']} | {success['rate']:.2f} [{interval(success['ci95'])}] | {kept['value']:.2f} [{interval(kept['ci95'])}]"

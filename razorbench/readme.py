@@ -1,6 +1,6 @@
-"""Writes the figures of README.md from the shipped card and from records, so that none is typed.
+"""Writes the figures of README.md and of the page of methods from the shipped card and from records, so that none is typed.
 
-`python -m razorbench.readme README.md baselines/results` does it; a test says when it has to be done again.
+`python -m razorbench.readme README.md docs/methods.md baselines/results` does it; a test says when it has to be done again.
 """
 
 from __future__ import annotations
@@ -56,20 +56,19 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> str:
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for record in records:
         groups.setdefault((record["task"], record["method"]["name"], record["method"]["demos"]), []).append(record)
-    lines = ["| task | method | style | runs | success | retention | forward KL, new task | score |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| task | method | style | runs | success | retention | forward KL, new task | score | seconds |", "|---|---|---|---|---|---|---|---|---|"]
     for (task, method, style), members in sorted(groups.items()):
         cells = [
             mean([r["new_task"]["final"]["greedy"]["rate"] for r in members]),
             mean([r["retention"]["value"] for r in members]),
             mean([r["divergence"]["kl_forward"]["new"] for r in members]),
             mean([r["score"] for r in members]),
+            f"{max(r['wall_s'] for r in members):.0f}",
         ]
         shown = f"`{style}`" if members[0]["budget"]["demo_episodes"] else "none"
         lines.append(f"| `{task}` | `{method}` | {shown} | {len(members)} | " + " | ".join(cells) + " |")
-    walls = {name: [r["wall_s"] for r in records if r["method"]["name"] == name] for name in sorted({r["method"]["name"] for r in records})}
-    cost = "; ".join(f"`{name}` {min(values):.0f} to {max(values):.0f} s" for name, values in walls.items())
     machine = records[0]["machine"]
-    lines += ["", f"Mean over seeds, 95% Student interval over seeds in brackets. A run took {cost} on {machine['cores']} cores ({machine['processor']})."]
+    lines += ["", f"Mean over seeds, 95% Student interval over seeds in brackets; seconds from start to record, the longest run ({machine['processor']})."]
     return "\n".join(lines)
 
 
@@ -91,7 +90,7 @@ def example(record: Mapping[str, Any]) -> str:
 
 
 def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str], records: Sequence[Mapping[str, Any]]) -> str:
-    """Return README's text with its sections written anew. records: those of `pick_place` are shown, the first of `ppo` as an example."""
+    """Return README's text with its sections written anew. records: those of every method on `pick_place` are shown, the first of `ppo` as an example."""
     mine = [record for record in records if record["task"].startswith("pick_place-")]
     shown = next(record for record in mine if record["method"]["name"] == "ppo" and record["seed"] == 0)
     for name, content in (("output", example(shown)), ("runs", runs_table(mine)), ("base", base_table(cards, skills))):
@@ -99,15 +98,23 @@ def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str
     return text
 
 
+def methods_page(text: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return the text of the page of methods with the runs on every task on which all methods ran, which are those on which `frozen` did."""
+    tasks = {record["task"] for record in records if record["method"]["name"] == "frozen"}
+    return section(text, "runs", runs_table([record for record in records if record["task"] in tasks]))
+
+
 def main() -> None:
-    """Rewrite README.md."""
+    """Rewrite README.md and the page of methods."""
     from razorbench.config import registry
 
-    readme, results = Path(sys.argv[1]), Path(sys.argv[2])
+    readme, methods = Path(sys.argv[1]), Path(sys.argv[2])
+    records = read_records(Path(sys.argv[3]))
     with registry() as registered:
         recipe = registered.item("base", "mlp")
     cards = [base.load(recipe, seed).card for seed in recipe.seeds()]
-    readme.write_text(render(readme.read_text(encoding="utf-8"), cards, recipe.skills, read_records(results)), encoding="utf-8")
+    readme.write_text(render(readme.read_text(encoding="utf-8"), cards, recipe.skills, records), encoding="utf-8")
+    methods.write_text(methods_page(methods.read_text(encoding="utf-8"), records), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import TASKS, task
+from conftest import METHODS, TASKS, task
 
 import razorbench
 from razorbench import config, readme
@@ -19,7 +19,11 @@ def test_figures_are_those_of_the_cards_and_the_records():
     with config.registry() as registry:
         recipe = registry.item("base", "mlp")
     cards = [load(recipe, seed).card for seed in recipe.seeds()]
-    assert readme.render(text, cards, recipe.skills, read_records(ROOT / "baselines" / "results")) == text, "run `make readme`"
+    records = read_records(ROOT / "baselines" / "results")
+    assert readme.render(text, cards, recipe.skills, records) == text, "run `make readme`"
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert readme.methods_page(page, records) == page, "run `make readme`"
+    assert all(f"| `{name}` |" in page for name in METHODS)
 
 
 def test_the_page_of_tasks_has_the_sheets_and_runs_of_today():
