@@ -6,6 +6,7 @@ neighbours: physics is per slot, and everything between physics and action is el
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import mujoco
@@ -19,6 +20,10 @@ from razorbench.types import BoolArray, FloatArray, IntArray
 
 _POSITIONS_AND_VELOCITIES = mujoco.mjtStage.mjSTAGE_VEL.value
 _NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value
+_UNPHYSICAL = 1e4
+"""No position, angle or velocity of a sound simulation comes near (m, rad, per second)."""
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -27,7 +32,9 @@ class Engine:
     An environment is a slot; `ids`, (M,) and ascending, says which slots a call is about. Sensors are those of the
     decision's end; observations, success and experts all read these. Bodies at rest sleep, so a slot is more than its
     physics state: an episode is reproduced by its start and its actions, not by a state in its middle.
-    task: (N,) index into the engine's tasks; goal: (N, G); state: (N, nstate) full physics states, a live view.
+    Where the simulation diverges, say because an object was flung off in a fast spin, the environment is lost: it stands
+    still with its last sound readings, unsolved, until it begins anew.
+    task: (N,) index into the engine's tasks; goal: (N, G); state: (N, nstate) full physics states, a live view; lost: (N,).
     """
 
     def __init__(self, tasks: tuple[Task, ...] | list[Task], size: int, threads: int | None = None) -> None:
@@ -40,7 +47,9 @@ class Engine:
         self.task = np.zeros(size, dtype=np.int64)
         self.goal = np.zeros((size, self.world.goal_size))
         self.state = self._batch.state[:, : mujoco.mj_stateSize(self._models[0], mujoco.mjtState.mjSTATE_FULLPHYSICS)]
-        self._control, self._sensors = self._batch.bind("ctrl"), self._batch.bind("sensordata")
+        self.lost = np.zeros(size, dtype=bool)
+        self._control, self._measured = self._batch.bind("ctrl"), self._batch.bind("sensordata")
+        self._sensors = np.zeros_like(self._measured)  # the last sound ones
         self._waiting = np.zeros_like(self._control)  # the last command of a delayed task
         self._read: tuple[IntArray, Any] | None = None  # the readings last asked for, until something moves
 
@@ -52,14 +61,15 @@ class Engine:
         self._batch.reset(ids, stage=_NOTHING)
         self.state[ids] = start.state
         self._batch.forward(ids, stage=_POSITIONS_AND_VELOCITIES)
+        self._sensors[ids], self.lost[ids] = self._measured[ids], False
         self._read = None
         if self._delayed.any():
             self._waiting[ids] = self.world.control(self.readings(ids), np.tile(self.world.hold, (len(ids), 1)))
 
     def step(self, ids: IntArray, actions: FloatArray) -> None:
-        """Advance environments by one decision. actions: (M, A) in [-1, 1].
+        """Advance environments by one decision, but for those that are lost. actions: (M, A) in [-1, 1].
 
-        Raises NotFinite if an action or a resulting sensor is NaN or infinite.
+        Raises NotFinite if an action is NaN or infinite.
         """
         if not np.isfinite(actions).all():
             bad = int(np.flatnonzero(~np.isfinite(actions).all(axis=1))[0])
@@ -69,13 +79,17 @@ class Engine:
         if late.any():
             command, self._waiting[ids] = np.where(late[:, None], self._waiting[ids], command), command
         self._control[ids] = command
-        self._batch.step(ids, nstep=self.world.substeps, stage=_POSITIONS_AND_VELOCITIES)
-        sensors = self._sensors[ids]
-        self._read = ids, self.world.readings(sensors, self.goal[ids])
-        finite = np.isfinite(sensors)
-        if not finite.all():
-            bad = int(ids[np.flatnonzero(~finite.all(axis=1))[0]])
-            raise NotFinite(f"observation of environment {bad} ({self.tasks[self.task[bad]].id}) is not finite: the simulation diverged; report the task")
+        moving = ids[~self.lost[ids]] if self.lost.any() else ids
+        self._batch.step(moving, nstep=self.world.substeps, stage=_POSITIONS_AND_VELOCITIES)
+        measured = self._measured[moving]
+        sound = (np.abs(self.state[moving]) < _UNPHYSICAL).all(axis=1) & np.isfinite(measured).all(axis=1)
+        if not sound.all():
+            for bad in moving[~sound]:
+                self.lost[bad] = True
+                _log.warning("the simulation of environment %d (%s) diverged: its episode counts as failed", bad, self.tasks[self.task[bad]].id)
+            moving, measured = moving[sound], measured[sound]
+        self._sensors[moving] = measured
+        self._read = ids, self.world.readings(self._sensors[ids], self.goal[ids])
 
     def readings(self, ids: IntArray) -> Any:
         """Return the world's named readings of environments as they are now."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import mujoco
 import numpy as np
 import pytest
 from conftest import SKILLS, TASKS, task
@@ -131,12 +132,40 @@ def test_actions_that_are_not_finite_are_refused(bad):
         engine.step(ids, actions)
 
 
-def test_a_diverged_simulation_is_reported_not_reset():
-    engine, ids = Engine([task("reach")], 2), np.arange(2)
-    engine.begin(ids, 0, task("reach").starts(Split.TRAIN, ids))
+def test_a_diverged_simulation_stands_still_unsolved_until_it_begins_anew(caplog):
+    starts = task("reach").starts(Split.TRAIN, np.arange(2))
+    engine, alone, ids = Engine([task("reach")], 2), Engine([task("reach")], 1), np.arange(2)
+    engine.begin(ids, 0, starts)
+    alone.begin(ids[:1], 0, task("reach").starts(Split.TRAIN, ids[:1]))
+    before = engine.observe(ids)
     engine.state[1, 40] = np.nan
-    with pytest.raises(NotFinite, match=r"observation of environment 1 \(reach-v1\)"):
+    for _ in range(5):
+        engine.step(ids, np.ones((2, 4)))
+        alone.step(ids[:1], np.ones((1, 4)))
+    assert engine.lost.tolist() == [False, True] and caplog.text.count("environment 1 (reach-v1) diverged") == 1
+    after = engine.observe(ids)
+    assert (after[1] == before[1]).all() and not engine.success(ids)[1]
+    assert (after[0] == alone.observe(ids[:1])[0]).all() and (after[0] != before[0]).any()
+    engine.begin(ids, 0, starts)
+    assert not engine.lost.any() and (engine.observe(ids) == before).all()
+
+
+def test_a_peg_flung_off_in_a_spin_is_lost_before_it_is_not_finite(caplog):
+    """A slender body in fast free spin gains energy under explicit integration; a noisy policy met this about once in 10 000 episodes."""
+    peg = task("peg_insert")
+    engine, ids = Engine([peg], 2), np.arange(2)
+    engine.begin(ids, 0, peg.starts(Split.TRAIN, ids))
+    model, spec = peg.world.model(peg.variant), mujoco.mjtState.mjSTATE_FULLPHYSICS
+    joint = model.joint("object")
+    data = mujoco.MjData(model)
+    mujoco.mj_setState(model, data, engine.state[0], spec)
+    data.qpos[joint.qposadr[0] + 2] += 5.0
+    data.qvel[joint.dofadr[0] :][:6] = (2, 7, 0, -175, 530, 32)
+    mujoco.mj_getState(model, data, engine.state[0], spec)
+    for _ in range(60):
         engine.step(ids, np.zeros((2, 4)))
+        assert np.isfinite(engine.observe(ids)).all()
+    assert engine.lost.tolist() == [True, False] and "peg_insert-v1) diverged" in caplog.text
 
 
 def test_a_grasped_cube_follows_the_tool_and_energy_stays_bounded():
