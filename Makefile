@@ -25,8 +25,8 @@ check: $(VENV)/ready
 golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of physics
 	$(BIN)/python -m razorbench.golden envs/golden.npz
 
-readme: $(VENV)/ready  ## figures of README and of the page of methods anew, from the shipped card and the committed records
-	$(BIN)/python -m razorbench.readme README.md docs/methods.md baselines/results
+readme: $(VENV)/ready  ## figures of README and of the pages of methods and of base policies anew, from the shipped cards and the committed records
+	$(BIN)/python -m razorbench.readme README.md docs/methods.md docs/bases.md baselines/results
 
 tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, first runs
 	$(BIN)/razorbench video --gallery --out build/gallery --format gif
@@ -35,7 +35,7 @@ tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, f
 
 tuning: $(VENV)/ready  ## the search for every method's defaults anew, its records, and its table; hours
 	$(BIN)/razorbench tune --results build/tuning
-	$(BIN)/python -m razorbench.tuning docs/methods.md baselines/results/tuning.jsonl.gz build/tuning
+	$(BIN)/python -m razorbench.tuning tuning docs/methods.md baselines/results/tuning.jsonl.gz build/tuning
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

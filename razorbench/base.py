@@ -26,7 +26,8 @@ class Recipe:
     """How a base policy is made; `razorbench pretrain` follows it.
 
     skills, easy: tasks by name. episodes: demonstrations per original skill. shares: per new task, demonstrations of its easy variant as a share
-    of those of all skills together.
+    of those of all skills together. rounds: where not 0, the easy variants come in at most so many rounds of further training instead, as long
+    as the policy does not begin to do their tasks (`razorbench.introduce`), and shares are not used.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
+    rounds: int = 0
     directory: str | None = None
 
     @property

@@ -211,8 +211,8 @@ def _tune(arguments: list[str]) -> int:
         study = tuning.Study(**registry.item("study", options.study))
     methods = [word for word in options.method if "=" not in word] or list(study.grids)
     finding = ["--config-dir", options.config_dir] if options.config_dir else []
-    sweeps = [["-m", *study.overrides(method), f"results={options.results}", *overrides, *finding] for method in methods]
-    code = max(_run(sweep) for sweep in sweeps)
+    sweeps = [sweep for method in methods for sweep in study.sweeps(method)]
+    code = max(_run(["-m", *sweep, f"results={options.results}", *overrides, *finding]) for sweep in sweeps)
     if code:
         return code
     records = read_records(options.results)

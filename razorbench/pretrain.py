@@ -17,6 +17,7 @@ from razorbench.base import CARD_SCHEMA, Recipe, sha256
 from razorbench.episodes import rate
 from razorbench.evaluate import Cell, play_expert, play_policy
 from razorbench.faces import spaces
+from razorbench.introduce import introduce
 from razorbench.method import ACTION_NOISE
 from razorbench.provenance import versions
 from razorbench.task import SPLIT_SIZES, Split, Task
@@ -41,6 +42,9 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
     observations, actions = _demonstrations(recipe, seed)
     say(f"{len(observations)} decisions demonstrated in {time.perf_counter() - began:.0f} s")
     tuned = _fit(recipe, observations, actions, seed, say)
+    shares: dict[str, float] = dict(recipe.shares)
+    if recipe.rounds:
+        tuned, shares = introduce(recipe, new_tasks, tuned, observations, actions, seed, say)
     weights, states = folder / f"{id}.safetensors", folder / f"{id}-probe.safetensors.gz"
     policy.save(tuned, weights)
     skills = tuple(recipe.skills.values())
@@ -55,11 +59,12 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
         "recipe": {
             "seed": seed,
             "episodes_per_skill": recipe.episodes,
-            "easy_shares": dict(recipe.shares),
+            "easy_shares": shares,
             "action_noise": ACTION_NOISE,
             "epochs": recipe.epochs,
             "batch_size": recipe.batch_size,
             "learning_rate": recipe.learning_rate,
+            "rounds": recipe.rounds,
         },
         "sha256": {"policy": sha256(weights), "probe": sha256(states)},
         "tasks": {task.name: task.fingerprint() for task in tasks},
@@ -83,10 +88,10 @@ def success(tuned: ActorCriticPolicy, tasks: Sequence[Task], split: Split) -> di
 
 
 def _demonstrations(recipe: Recipe, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Successful noisy demonstrations of all skills, and of easy variants by their shares."""
+    """Successful noisy demonstrations of all skills, and of easy variants by their shares unless rounds bring those in later."""
     offset = seed * 2**20
     cells = [Cell(task, Split.TRAIN, offset + np.arange(recipe.episodes)) for task in recipe.skills.values()]
-    for name, task in recipe.easy.items():
+    for name, task in () if recipe.rounds else recipe.easy.items():
         count = round(recipe.shares[name] * recipe.episodes * len(recipe.skills))
         cells.append(Cell(task, Split.TRAIN, offset + np.arange(count)))
     played = play_expert(cells, noise=ACTION_NOISE, keep=True)

@@ -1,6 +1,6 @@
-"""Writes the figures of README.md and of the page of methods from the shipped card and from records, so that none is typed.
+"""Writes the figures of README.md and of the pages of methods and of base policies from cards and records, so that none is typed.
 
-`python -m razorbench.readme README.md docs/methods.md baselines/results` does it; a test says when it has to be done again.
+`make readme` does it; a test says when it has to be done again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from scipy import stats
@@ -18,6 +18,9 @@ from scipy import stats
 from razorbench import base
 from razorbench.show import report
 from razorbench.store import read_records
+
+if TYPE_CHECKING:
+    from razorbench.config import Registry
 
 
 def section(text: str, name: str, content: str) -> str:
@@ -38,13 +41,33 @@ def base_table(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> s
     ]
     for name in first["success"]["select"]:
         if name not in skills:
-            share = first["recipe"]["easy_shares"].get(name)
+            shares = dict.fromkeys(f"{card['recipe']['easy_shares'][name]:.2%}" for card in cards if name in card["recipe"]["easy_shares"])
             cells = [_cell(card["success"]["select"][name]["sampled"]) for card in cards]
-            lines.append(f"| `{name}` | {'none' if share is None else f'{share:.2%}'} | " + " | ".join(cells) + " |")
+            lines.append(f"| `{name}` | {' / '.join(shares) or 'none'} | " + " | ".join(cells) + " |")
     lines += ["", "| original skill, greedy | | " + " | ".join(f"`{card['id']}`" for card in cards) + " |", "|---|---|" + "---|" * len(cards)]
     for name in skills:
         lines.append(f"| `{name}` | | " + " | ".join(_cell(card["success"]["select"][name]["greedy"]) for card in cards) + " |")
     return "\n".join(lines)
+
+
+def off_bars(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> list[str]:
+    """Return what lies off its bar on SELECT starts: sampled success on a new task outside .02 to .40, greedy on an original skill below .95."""
+    found = []
+    for card in cards:
+        for name, rates in card["success"]["select"].items():
+            rate = rates["greedy" if name in skills else "sampled"]["rate"]
+            if rate < 0.95 if name in skills else not 0.02 <= rate <= 0.40:
+                found.append(f"`{card['id']}` on `{name}` ({rate:.3f})")
+    return found
+
+
+def bases_page(text: str, cards: Mapping[str, Sequence[Mapping[str, Any]]], skills: Collection[str]) -> str:
+    """Return the text of the page of base policies with a table for each. cards: of the shipped seeds, by name of the base."""
+    parts = []
+    for name, mine in cards.items():
+        off = off_bars(mine, skills)
+        parts += [f"### `{name}`", "", base_table(mine, skills), "", f"Off the bars: {', '.join(off)}." if off else "All within the bars.", ""]
+    return section(text, "bases", "\n".join(parts).rstrip())
 
 
 def _cell(rate: Mapping[str, Any]) -> str:
@@ -104,17 +127,23 @@ def methods_page(text: str, records: Sequence[Mapping[str, Any]]) -> str:
     return section(text, "runs", runs_table([record for record in records if record["task"] in tasks]))
 
 
+def shipped(registry: Registry) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the cards of the shipped policies, by name of the base; those without any are left out."""
+    recipes = {name: registry.item("base", name) for name in registry.names("base")}
+    return {name: [base.load(recipe, seed).card for seed in recipe.seeds()] for name, recipe in recipes.items() if recipe.seeds()}
+
+
 def main() -> None:
-    """Rewrite README.md and the page of methods."""
+    """Rewrite README.md and the pages of methods and of base policies."""
     from razorbench.config import registry
 
-    readme, methods = Path(sys.argv[1]), Path(sys.argv[2])
-    records = read_records(Path(sys.argv[3]))
+    readme, methods, bases = map(Path, sys.argv[1:4])
+    records = read_records(Path(sys.argv[4]))
     with registry() as registered:
-        recipe = registered.item("base", "mlp")
-    cards = [base.load(recipe, seed).card for seed in recipe.seeds()]
-    readme.write_text(render(readme.read_text(encoding="utf-8"), cards, recipe.skills, records), encoding="utf-8")
+        cards, skills = shipped(registered), registered.item("base", "mlp").skills
+    readme.write_text(render(readme.read_text(encoding="utf-8"), cards["mlp"], skills, records), encoding="utf-8")
     methods.write_text(methods_page(methods.read_text(encoding="utf-8"), records), encoding="utf-8")
+    bases.write_text(bases_page(bases.read_text(encoding="utf-8"), cards, skills), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -205,8 +205,13 @@ def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
         before = f"{shipped[name]['greedy']['rate']:.3f}" if name in shipped else "none"
         table.add_row(name, f"{rates['greedy']['rate']:.3f}", interval(rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}", before)
     console.print(table)
-    same = shipped_path.exists() and read_card(shipped_path)["sha256"]["policy"] == card["sha256"]["policy"]
-    console.print(f"written to {folder}; {'the same weights as the shipped policy, bit for bit' if same else 'other weights than the shipped policy'}")
+    if not shipped_path.exists():
+        beside = "none of this name is shipped"
+    elif read_card(shipped_path)["sha256"]["policy"] == card["sha256"]["policy"]:
+        beside = "the same weights as the shipped policy, bit for bit"
+    else:
+        beside = "other weights than the shipped policy"
+    console.print(f"written to {folder}; {beside}")
     low = [name for name in recipe.skills if card["success"]["select"][name]["greedy"]["rate"] < 0.95]
     if low:
         console.print(f"below 0.95: {', '.join(low)}")

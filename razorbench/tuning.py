@@ -1,4 +1,4 @@
-"""The search for methods' defaults: the same number of configurations, tasks, seed and budget for each, one objective."""
+"""Declared searches: that for methods' defaults, the same number of configurations, tasks, seed and budget for each, one objective; and ablations."""
 
 from __future__ import annotations
 
@@ -16,40 +16,60 @@ import numpy as np
 from razorbench.errors import UsageError
 from razorbench.store import content, read_records
 
-Settings = dict[str, float]
+Settings = dict[str, Any]
+Grid = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A declared search. grids: per method, the values of each setting; their product is what is tried."""
+    """A declared search. grids: per method, the values of each setting, `demos` or a hyper-parameter; their product is what is tried.
+
+    Several grids for one method are tried one after the other; they must then set the same keys, so that no run belongs to two.
+    """
 
     tasks: Sequence[str]
     seed: int
     budget: str
-    grids: Mapping[str, Mapping[str, Sequence[float]]]
+    grids: Mapping[str, Grid | Sequence[Grid]]
 
-    def grid(self, method: str) -> Mapping[str, Sequence[float]]:
-        """Return a method's grid; raises UsageError if none is declared."""
+    def _grids(self, method: str) -> Sequence[Grid]:
         if method not in self.grids:
             raise UsageError(f"{method}: the study declares no grid for it; there are grids for {', '.join(self.grids)}")
-        return self.grids[method]
+        found = self.grids[method]
+        grids = [found] if isinstance(found, Mapping) else list(found)
+        if len({frozenset(grid) for grid in grids}) != 1:
+            raise UsageError(f"{method}: its grids in the study set different keys; name the same ones in each, those left alone with one value")
+        return grids
 
     def configurations(self, method: str) -> list[Settings]:
-        """Return what is tried for a method, in order."""
-        grid = self.grid(method)
-        return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+        """Return what is tried for a method, in order; raises UsageError if no grid is declared."""
+        return [dict(zip(grid, values, strict=True)) for grid in self._grids(method) for values in itertools.product(*grid.values())]
 
-    def overrides(self, method: str) -> list[str]:
-        """Return the overrides of the multirun that does a method's search."""
-        settings = [f"method.{key}={','.join(map(str, values))}" for key, values in self.grid(method).items()]
+    def tried(self, method: str) -> str:
+        """Format a method's grids."""
+        return "; ".join(f"`{key}` {', '.join(map(_text, values))}" for grid in self._grids(method) for key, values in grid.items())
+
+    def sweeps(self, method: str) -> list[list[str]]:
+        """Return the overrides of the multiruns that do a method's search."""
         return [
-            f"task={','.join(self.tasks)}",
-            f"method={method}",
-            *settings,
-            f"seed={self.seed}",
-            f"budget={self.budget}",
-            *("eval.split=select", "eval.snapshots=1"),
+            [
+                f"task={','.join(self.tasks)}",
+                f"method={method}",
+                *(f"{_key(key)}={','.join(map(str, values))}" for key, values in grid.items()),
+                f"seed={self.seed}",
+                f"budget={self.budget}",
+                *("eval.split=select", "eval.snapshots=1"),
+            ]
+            for grid in self._grids(method)
         ]
+
+
+def _key(setting: str) -> str:
+    return setting if setting == "demos" else f"method.{setting}"
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -92,7 +112,7 @@ def _run(study: Study, method: str, task: str, settings: Settings, records: Sequ
         if (
             (record["task"].rpartition("-v")[0], record["method"]["name"], record["seed"], record["budget"]["name"]) == (task, method, study.seed, study.budget)
             and config["eval"]["split"] == "select"
-            and all(config["method"].get(key) == value for key, value in settings.items())
+            and all((config if key == "demos" else config["method"]).get(key) == value for key, value in settings.items())
         ):
             return record
     raise UsageError(f"the search of {method} is not complete: {task} with {describe(settings)} has no record; do it with `razorbench tune {method}`")
@@ -100,23 +120,45 @@ def _run(study: Study, method: str, task: str, settings: Settings, records: Sequ
 
 def describe(settings: Settings) -> str:
     """Format settings."""
-    return ", ".join(f"{key}={value:g}" for key, value in settings.items())
+    return ", ".join(f"{key}={_text(value)}" for key, value in settings.items())
 
 
 def table(study: Study, records: Sequence[Mapping[str, Any]], methods: Mapping[str, Any]) -> str:
     """Return the outcome of a whole search as a Markdown table. methods: with their defaults, which decide between equals."""
     lines = ["| method | what was tried | chosen | score | success | retention | forward KL | scores of the others |", "|---|---|---|---|---|---|---|---|"]
     for method in study.grids:
-        best, *others = chosen_first(ranking(study, method, records), methods[method])
-        tried = "; ".join(f"`{key}` {', '.join(f'{value:g}' for value in values)}" for key, values in study.grid(method).items())
+        best, *rest = chosen_first(ranking(study, method, records), methods[method])
+        others = ", ".join(f"{choice.score:.2f}" for choice in rest)
         figures = " | ".join(f"{value:.2f}" for value in (best.score, best.success, best.retention, best.forward_kl))
-        lines.append(f"| `{method}` | {tried} | {describe(best.settings)} | {figures} | {', '.join(f'{choice.score:.2f}' for choice in others)} |")
+        lines.append(f"| `{method}` | {study.tried(method)} | {describe(best.settings)} | {figures} | {others} |")
     return "\n".join(lines)
 
 
 def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:
     """Return a ranking that begins with the defaults, if nothing has a better score than they."""
     return sorted(choices, key=lambda choice: (-choice.score, any(getattr(defaults, key) != value for key, value in choice.settings.items())))
+
+
+def effects(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return an ablation of one method as a Markdown table: success, retention and new-task forward KL of each configuration on each task."""
+    configurations = study.configurations(method)
+    keys = list(configurations[0])
+    lines = [f"| {' | '.join(f'`{key}`' for key in keys)} |", "|" + "---|" * len(keys)]
+    for task in study.tasks:
+        lines[0] += f" `{task}`: success | retention | forward KL |"
+        lines[1] += "---|---|---|"
+    for settings in configurations:
+        cells = [_text(settings[key]) for key in keys]
+        for task in study.tasks:
+            run = _run(study, method, task, settings, records)
+            rate, kept = run["new_task"]["select"], run["retention"]
+            cells += [_estimate(rate["rate"], rate["ci95"]), _estimate(kept["value"], kept["ci95"]), f"{run['divergence']['kl_forward']['new']:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _estimate(value: float, bounds: Sequence[float]) -> str:
+    return f"{value:.2f} [{bounds[0]:.2f}, {bounds[1]:.2f}]"
 
 
 def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -130,17 +172,19 @@ def load(path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Rewrite the page and, given a folder of results, the file of the search's records before."""
+    """`python -m razorbench.tuning STUDY PAGE FILE [RESULTS]`: rewrite a study's table on the page and, given results, its file of records before."""
     from razorbench.config import registry
     from razorbench.readme import section
 
-    page, file = Path(sys.argv[1]), Path(sys.argv[2])
+    name, page, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     with registry() as registered:
-        study = Study(**registered.item("study", "tuning"))
-        methods = {name: registered.item("method", name) for name in study.grids}
-    if sys.argv[3:]:
-        save(runs(study, read_records(Path(sys.argv[3]))), file)
-    page.write_text(section(page.read_text(encoding="utf-8"), "search", table(study, load(file), methods)), encoding="utf-8")
+        study = Study(**registered.item("study", name))
+        methods = {method: registered.item("method", method) for method in study.grids}
+    if sys.argv[4:]:
+        save(runs(study, read_records(Path(sys.argv[4]))), file)
+    records = load(file)
+    found = table(study, records, methods) if name == "tuning" else "\n\n".join(effects(study, method, records) for method in study.grids)
+    page.write_text(section(page.read_text(encoding="utf-8"), name, found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from conftest import SKILLS, TASKS
 
 from razorbench import base as bases
-from razorbench import config
+from razorbench import config, readme
 from razorbench.errors import FileDamaged, UsageError
 
 
@@ -21,14 +21,21 @@ def recipe(tmp_path):
     return replace(shipped, directory=str(tmp_path / "policies"))
 
 
-def test_bars(base):
-    rates = base.card["success"]["select"]
-    assert set(rates) == {*SKILLS, *TASKS}
-    for skill in SKILLS:
-        assert rates[skill]["greedy"]["episodes"] == 500
-        assert rates[skill]["greedy"]["rate"] >= 0.95
-    for name in TASKS:
-        assert 0.02 <= rates[name]["sampled"]["rate"] <= 0.40
+SHORT = {"tokens-s0": ["drawer_moved"]}
+"""New tasks on which a shipped policy misses its bar; docs/bases.md lists them with their figures."""
+
+
+def test_bars():
+    with config.registry() as registry:
+        cards = [card for cards in readme.shipped(registry).values() for card in cards]
+    for card in cards:
+        rates = card["success"]["select"]
+        assert set(rates) == {*SKILLS, *TASKS}
+        for skill in SKILLS:
+            assert rates[skill]["greedy"]["episodes"] == 500
+            assert rates[skill]["greedy"]["rate"] >= 0.95
+        off = [name for name in TASKS if not 0.02 <= rates[name]["sampled"]["rate"] <= 0.40]
+        assert off == SHORT.get(card["id"], []), card["id"]
 
 
 def test_seeds_map_to_pretraining_seeds(recipe):

@@ -5,7 +5,6 @@ from conftest import METHODS, TASKS, task
 
 import razorbench
 from razorbench import config, readme
-from razorbench.base import load
 from razorbench.envs import styles
 from razorbench.store import read_records
 
@@ -17,13 +16,14 @@ def test_figures_are_those_of_the_cards_and_the_records():
         pytest.skip("there is no checkout here")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     with config.registry() as registry:
-        recipe = registry.item("base", "mlp")
-    cards = [load(recipe, seed).card for seed in recipe.seeds()]
+        cards, skills = readme.shipped(registry), registry.item("base", "mlp").skills
     records = read_records(ROOT / "baselines" / "results")
-    assert readme.render(text, cards, recipe.skills, records) == text, "run `make readme`"
+    assert readme.render(text, cards["mlp"], skills, records) == text, "run `make readme`"
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert readme.methods_page(page, records) == page, "run `make readme`"
     assert all(f"| `{name}` |" in page for name in METHODS)
+    page = (ROOT / "docs" / "bases.md").read_text(encoding="utf-8")
+    assert readme.bases_page(page, cards, skills) == page, "run `make readme`"
 
 
 def test_the_page_of_tasks_has_the_sheets_and_runs_of_today():

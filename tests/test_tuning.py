@@ -58,6 +58,33 @@ def test_ranking_by_hand():
         study.configurations("other")
 
 
+def test_effects_by_hand():
+    grids = [{"learning_rate": [0.1, 0.2], "asked": [[]]}, {"learning_rate": [0.1], "asked": [["reach", "push"]]}]
+    study = tuning.Study(["a"], 7, "quick", {"mine": grids})
+    assert [settings["asked"] for settings in study.configurations("mine")] == [[], [], ["reach", "push"]]
+    assert study.sweeps("mine")[1][:4] == ["task=a", "method=mine", "method.learning_rate=0.1", "method.asked=['reach', 'push']"]
+    records = [record("a", *key) for key in ((0.1, 0.5), (0.2, 0.75), (0.1, 1.0))]
+    for each, asked in zip(records, ([], [], ["reach", "push"]), strict=True):
+        each["config"]["method"]["asked"] = asked
+        each["new_task"]["select"]["ci95"] = each["retention"]["ci95"] = [0.25, 1.0]
+    lines = tuning.effects(study, "mine", records).splitlines()
+    assert lines[0] == "| `learning_rate` | `asked` | `a`: success | retention | forward KL |"
+    assert lines[3:] == [
+        "| 0.2 | [] | 0.75 [0.25, 1.00] | 1.00 [0.25, 1.00] | 2.0 |",
+        "| 0.1 | ['reach', 'push'] | 1.00 [0.25, 1.00] | 1.00 [0.25, 1.00] | 2.0 |",
+    ]
+    with pytest.raises(UsageError, match="set different keys"):
+        tuning.Study(["a"], 7, "quick", {"mine": [{"x": [1]}, {"y": [1]}]}).configurations("mine")
+
+
+def test_demos_are_a_setting_of_the_run():
+    study = tuning.Study(["a"], 7, "quick", {"mine": {"demos": ["far"], "learning_rate": [0.1]}})
+    assert "demos=far" in study.sweeps("mine")[0]
+    near, far = record("a", 0.1, 0.2), record("a", 0.1, 0.4)
+    near["config"]["demos"], far["config"]["demos"] = "near", "far"
+    assert tuning.ranking(study, "mine", [near, far])[0].score == 0.4
+
+
 def test_the_defaults_are_what_the_search_found(study):
     file = ROOT / "baselines" / "results" / "tuning.jsonl.gz"
     if not file.exists():
@@ -65,7 +92,7 @@ def test_the_defaults_are_what_the_search_found(study):
     records = tuning.load(file)
     defaults = {method: compose(f"task={study.tasks[0]}", f"method={method}")[0].method for method in study.grids}
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    assert readme.section(page, "search", tuning.table(study, records, defaults)) == page, "run `make tuning`"
+    assert readme.section(page, "tuning", tuning.table(study, records, defaults)) == page, "run `make tuning`"
     for method, mine in defaults.items():
         best = tuning.chosen_first(tuning.ranking(study, method, records), mine)[0]
         assert {key: getattr(mine, key) for key in best.settings} == best.settings, method
@@ -102,7 +129,7 @@ def test_the_command_searches_ranks_and_plays_no_test_start(capsys, tmp_path, mo
         assert not [row for row in Episodes.read(folder / "episodes.csv.gz").rows if row[2] == "test"]
     for arguments, sentence in (
         (["frozen"], "frozen: the study declares no grid for it"),
-        (["--study", "none"], "study=none: no such study; there are tuning"),
+        (["--study", "none"], "study=none: no such study; there are dagger"),
     ):
         with pytest.raises(SystemExit) as done:
             cli.main(["tune", *arguments])
