@@ -16,10 +16,11 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.supervised import Supervised
+from razorbench.drift import fisher_diagonal
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
-from razorbench.policy import actor_parameters, clone, distribution, log_likelihood
+from razorbench.policy import actor_parameters, clone, log_likelihood
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,3 @@ class EWC(Supervised):
             return 0.5 * self.strength * torch.stack([(f * (now - then) ** 2).sum() for f, now, then in terms]).sum()
 
         return self.fit(policy, task, len(demos.actions), lambda i: misfit(i) + penalty(), rng)
-
-
-def fisher_diagonal(base: ActorCriticPolicy, states: torch.Tensor, rng: np.random.Generator) -> list[torch.Tensor]:
-    """Return the mean over states (N, O) of squared gradients of log pi_0(a | x), a drawn from pi_0, per actor parameter."""
-    policy = clone(base)
-    drawn = distribution(base, states.numpy()).sample(rng.random((len(states), *base.action_space.shape)))
-    actions = torch.from_numpy(drawn.astype(np.float32))
-    parameters = actor_parameters(policy)
-    total = [torch.zeros_like(parameter) for parameter in parameters]
-    for state, action in zip(states, actions, strict=True):
-        gradients = torch.autograd.grad(log_likelihood(policy, state[None], action[None]).sum(), parameters)
-        for sum_, gradient in zip(total, gradients, strict=True):
-            sum_ += gradient.square()
-    return [sum_ / len(states) for sum_ in total]

@@ -25,7 +25,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from razorbench import cores, evaluate, peers, policy, probe, provenance
+from razorbench import cores, drift, evaluate, peers, policy, probe, provenance
 from razorbench import run as runs
 from razorbench.errors import RazorbenchError, UsageError
 from razorbench.evaluate import Cell, play_expert, play_policy
@@ -257,7 +257,7 @@ def _whole_run(spec: RunSpec) -> dict[str, Any]:
         Timed(evaluate, "play", phase="environment"),
         Timed(ActorCriticPolicy, "forward", phase="policy"),
         Timed(evaluate, "distribution", phase="policy"),
-        Timed(probe.Ruler, "measure", phase="divergence"),
+        *(Timed(ruler, name, phase="divergence") for ruler in (probe.Ruler, drift.DriftRuler) for name in ("__init__", "measure")),
         Timed(VecEnv, "step", phase="environment"),
         *(Timed(RolloutBuffer, name, phase="buffer") for name in ("add", "compute_returns_and_advantage")),
         Timed(stable_baselines3.PPO, "collect_rollouts", phase="SB3's loop"),

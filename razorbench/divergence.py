@@ -1,7 +1,8 @@
-"""Action distributions and the closed-form divergences between them, per state, in nats, before clipping to the box.
+"""Action distributions and the divergences between them, per state, before clipping to the box; KL and Jensen-Shannon in nats.
 
 Formulas are textbook closed forms for diagonal Gaussians and independent categoricals; forward KL is KL(pi_0 || pi), base policy first, as in
-RL's Razor (arXiv 2509.04259, section 4).
+RL's Razor (arXiv 2509.04259, section 4). Total variation and Jensen-Shannon have no closed form over several dimensions and are estimated from
+draws of both policies made of the same uniforms.
 """
 
 from __future__ import annotations
@@ -24,8 +25,35 @@ class Distribution(Protocol):
     def sample(self, u: FloatArray) -> FloatArray:
         """Return the actions that uniforms u (N, D) in (0, 1) stand for."""
 
+    def log_prob(self, actions: FloatArray) -> FloatArray:
+        """Return the log probability (of bins) or density of actions (N, D) such as `sample` returns, (N,)."""
+
     def kl(self, other: Any) -> FloatArray:
         """Return KL(self || other), (N,); the other one is of the same kind."""
+
+    def w2_squared(self, other: Any) -> FloatArray:
+        """Return the squared 2-Wasserstein distance with Euclidean cost, (N,); it adds up over independent dimensions."""
+
+
+def action_mse(p: Distribution, q: Distribution) -> FloatArray:
+    """Return the squared distance of the greedy actions, mean over dimensions, (N,)."""
+    return ((p.mode() - q.mode()) ** 2).mean(axis=1)
+
+
+def tv_and_js(p: Distribution, q: Distribution, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Estimate total variation and Jensen-Shannon divergence, (N,) each, from uniforms u (S, N, D) in (0, 1).
+
+    With r = q/p: TV is the mean of E_p[max(0, 1 - r)] and E_q[max(0, 1 - 1/r)], which are equal; JS is that of E_p[ln(2 / (1 + r))] and
+    E_q[ln(2 / (1 + 1/r))], at most ln 2.
+    """
+    tv, js = np.zeros(u.shape[1]), np.zeros(u.shape[1])
+    for draws in u:
+        for own, other in ((p, q), (q, p)):
+            actions = own.sample(draws)
+            log_ratio = other.log_prob(actions) - own.log_prob(actions)
+            tv -= np.expm1(np.minimum(log_ratio, 0.0))
+            js += np.log(2.0) - np.logaddexp(0.0, log_ratio)
+    return tv / (2 * len(u)), js / (2 * len(u))
 
 
 @dataclass(frozen=True)
@@ -43,6 +71,11 @@ class Gaussian:
         """Return the actions that uniforms u (N, D) in (0, 1) stand for, by inverse CDF."""
         return self.mean + np.exp(self.log_std) * ndtri(u)
 
+    def log_prob(self, actions: FloatArray) -> FloatArray:
+        """Return the log density at actions (N, D), (N,)."""
+        scaled = (actions - self.mean) * np.exp(-self.log_std)
+        return -(0.5 * scaled**2 + self.log_std + 0.5 * np.log(2 * np.pi)).sum(axis=1)
+
     def kl_mean_part(self, other: Gaussian) -> FloatArray:
         """Return sum_d (mu_d - mu'_d)^2 / (2 s'_d^2), (N,)."""
         return 0.5 * (((self.mean - other.mean) * np.exp(-other.log_std)) ** 2).sum(axis=1)
@@ -59,6 +92,10 @@ class Gaussian:
     def kl_common_sigma(self, other: Gaussian) -> FloatArray:
         """Return KL(self || other) with self's sigma in both, (N,)."""
         return 0.5 * (((self.mean - other.mean) * np.exp(-self.log_std)) ** 2).sum(axis=1)
+
+    def w2_squared(self, other: Gaussian) -> FloatArray:
+        """Return sum_d (mu_d - mu'_d)^2 + (s_d - s'_d)^2, (N,)."""
+        return ((self.mean - other.mean) ** 2 + (np.exp(self.log_std) - np.exp(other.log_std)) ** 2).sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -80,3 +117,21 @@ class Categorical:
     def kl(self, other: Categorical) -> FloatArray:
         """Return KL(self || other), (N,): sum_d sum_k p_dk (ln p_dk - ln q_dk)."""
         return (np.exp(self.log_probs) * (self.log_probs - other.log_probs)).sum(axis=(1, 2))
+
+    def log_prob(self, actions: FloatArray) -> FloatArray:
+        """Return the log probability of actions (N, D), which are centres of bins, (N,)."""
+        index = np.searchsorted(self.centres, actions)
+        return np.take_along_axis(self.log_probs, index[:, :, None], axis=2)[:, :, 0].sum(axis=1)
+
+    def w2_squared(self, other: Categorical) -> FloatArray:
+        """Return the sum over dimensions of the 1-D distance between bins at their evenly spaced centres, (N,).
+
+        W2^2 = 2 int int_{x < y} max(0, F(x) - G(y)) + max(0, G(x) - F(y)) dx dy; both CDFs are constant between centres, so the cells of the
+        plane add up exactly, those on the diagonal by half.
+        """
+        f, g = (np.exp(each.log_probs).cumsum(axis=2)[:, :, :-1] for each in (self, other))
+        total = np.abs(f - g).sum(axis=(1, 2))
+        for lag in range(1, f.shape[2]):
+            for low, high in ((f, g), (g, f)):
+                total += 2 * np.maximum(low[:, :, :-lag] - high[:, :, lag:], 0.0).sum(axis=(1, 2))
+        return total * (self.centres[1] - self.centres[0]) ** 2

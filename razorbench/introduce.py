@@ -3,12 +3,12 @@
 How much of an easy variant a policy must see before the first success differs from seed to seed by more than the bars on the new tasks are
 wide, so no share fixed in advance keeps them. Here the dose follows what is measured: rounds of training on the original skills, joined by the
 easy variants of those new tasks that the policy does too rarely; their part grows round by round until it does. The round nearest to the bars
-is kept. SELECT starts alone decide.
+is kept. SELECT starts alone decide. A new task that has no easy variant is demonstrated as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -21,13 +21,13 @@ from razorbench.method import ACTION_NOISE
 from razorbench.task import Split, Task
 
 _STEPS = 50  # gradient steps per round
-_RATE = 1e-3  # constant: with 3e-4 nothing moved in forty rounds
-_POOL = 300  # demonstrations of each easy variant
-_FIRST, _GROWTH, _MOST = 20, 1.4, 600  # decisions of an easy variant per batch: at first, growth per round, at most
+_RATES = (1e-3, 3e-4)  # of the first round and the last, falling geometrically: large steps find the new tasks, small ones leave it at that
+_POOL = 300  # demonstrations of each new task
+_FIRST, _GROWTH, _MOST = 20, 1.4, 600  # decisions of a new task per batch: at first, growth per round, at most
 _STARTS = 200  # per task and round
 _ENOUGH = 0.06  # sampled success from which a task is demonstrated no more
 _NEW = (0.04, 0.37)  # the bars, sampled .02 to .40, less the error of 200 starts
-_SKILL = 0.96  # the bar, greedy .95, and a little
+_SKILL, _WEIGHT = 0.96, 5.0  # the bar, greedy .95, and a little; a lost skill weighs more than a new task begun late
 
 
 def introduce(
@@ -39,13 +39,14 @@ def introduce(
     seed: int,
     say: Callable[[str], None],
 ) -> tuple[ActorCriticPolicy, dict[str, float]]:
-    """Return the policy of the best round, and each easy variant's share of the decisions that it was trained on, by task.
+    """Return the policy of the best round, and each new task's share of the decisions that it was trained on.
 
     observations, actions: what tuned was trained on, [n, features] and [n, 4].
     """
-    pools = _pools(recipe, seed)
+    pools = _pools({task.name: recipe.easy.get(task.name, task) for task in new_tasks}, seed)
     rng = seeding.generator("introduce", recipe.name, seed)
-    optimizer = policy.actor_optimizer(tuned, _RATE)
+    optimizer = policy.actor_optimizer(tuned, _RATES[0])
+    rates = np.geomspace(*_RATES, recipe.rounds)
     part = dict.fromkeys(pools, float(_FIRST))
     drawn = dict.fromkeys(pools, 0)
     new, miss = _measure(recipe, new_tasks, tuned)
@@ -55,6 +56,7 @@ def introduce(
             break
         lacking = [name for name in pools if new[name] < _ENOUGH]
         counts = {name: round(part[name]) for name in lacking}
+        optimizer.param_groups[0]["lr"] = float(rates[number - 1])
         _train(tuned, optimizer, (observations, actions), {name: (pools[name], counts[name]) for name in lacking}, recipe.batch_size, rng)
         new, miss = _measure(recipe, new_tasks, tuned)
         for name in lacking:
@@ -70,9 +72,9 @@ def introduce(
     return best, shares
 
 
-def _pools(recipe: Recipe, seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+def _pools(tasks: Mapping[str, Task], seed: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     pools = {}
-    for name, task in recipe.easy.items():
+    for name, task in tasks.items():
         played = play_expert([Cell(task, Split.TRAIN, seed * 2**20 + np.arange(_POOL))], noise=ACTION_NOISE, keep=True)
         observations, actions, _ = played.pairs(played.success)
         pools[name] = torch.from_numpy(observations), torch.from_numpy(actions)
@@ -109,5 +111,5 @@ def _measure(recipe: Recipe, new_tasks: Sequence[Task], tuned: ActorCriticPolicy
     played = play_policy(tuned, cells)
     rates = [float(played.of(k).success.mean()) for k in range(len(cells))]
     new, old = rates[: len(new_tasks)], rates[len(new_tasks) :]
-    miss = sum(max(_NEW[0] - rate, rate - _NEW[1], 0.0) for rate in new) + sum(max(_SKILL - rate, 0.0) for rate in old)
+    miss = sum(max(_NEW[0] - rate, rate - _NEW[1], 0.0) for rate in new) + _WEIGHT * sum(max(_SKILL - rate, 0.0) for rate in old)
     return {task.name: rate for task, rate in zip(new_tasks, new, strict=True)}, miss

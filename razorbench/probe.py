@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
-from razorbench.divergence import Gaussian
+from razorbench.divergence import Gaussian, action_mse, tv_and_js
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played, play_policy
 from razorbench.policy import distribution
@@ -22,6 +22,8 @@ from razorbench.task import SPLIT_SIZES, Split, Task, other_slots
 from razorbench.types import FloatArray
 
 STATES = 1024
+DRAWS = 2**14
+"""Of each of the two policies, over the states of a set, for the divergences without a closed form."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def load(path: Path) -> dict[str, Probe]:
 
 
 class Ruler:
-    """Measures how far a policy is from its base on the state sets of one new task, nats per decision.
+    """Measures how far a policy is from its base on the state sets of one new task.
 
     `new`: the base's states on the new task; for Gaussians also its mean part, its variance part and the version with the
     base's sigma in both; and per episode (the KL of trajectories, by the chain rule): the mean over episodes of the sum over their
@@ -88,7 +90,7 @@ class Ruler:
     """
 
     def __init__(self, base: ActorCriticPolicy, probes: Mapping[str, Probe], task: Task, skills: Sequence[Task]) -> None:
-        self._base, self._probe = base, probes[task.name]
+        self._base, self._probe, self._action_size = base, probes[task.name], task.world.action_size
         self._sets = {
             "new": self._probe.states,
             "new_instructed": _instructed(self._probe.states, task, skills),
@@ -96,25 +98,47 @@ class Ruler:
         }
         self._ends = np.cumsum([len(probes[skill.name].states) for skill in skills])[:-1]
         self._distributions = {key: distribution(base, states) for key, states in self._sets.items()}
+        self._uniforms = {key: _uniforms(key, len(states), task.world.action_size) for key, states in self._sets.items()}
 
     def measure(self, policy: ActorCriticPolicy, tuned_states: FloatArray | None = None) -> dict[str, dict[str, float]]:
-        """Return forward and reverse KL between base and policy on every state set. tuned_states: (M, O)."""
+        """Return every divergence between base and policy on every state set. tuned_states: (M, O).
+
+        `kl_forward`, `kl_reverse`, `js`: nats per decision. `tv`: total variation. `w2`: root of the mean squared 2-Wasserstein distance, and
+        `action_mse`: mean squared difference of the greedy actions per dimension, both in units of the action, whose box is [-1, 1].
+        """
         pairs = {key: (p, distribution(policy, self._sets[key])) for key, p in self._distributions.items()}
+        uniforms = dict(self._uniforms)
         if tuned_states is not None:
             pairs["new_tuned_states"] = (distribution(self._base, tuned_states), distribution(policy, tuned_states))
+            uniforms["new_tuned_states"] = _uniforms("new_tuned_states", len(tuned_states), self._action_size)
         base, tuned = pairs["new"]
-        forward = {"new_episode_sum": float(base.kl(tuned).mean()) * self._probe.episode_length}
+        measured: dict[str, dict[str, float]] = {name: {} for name in ("kl_forward", "kl_reverse", "js", "tv", "w2", "action_mse")}
+        measured["kl_forward"]["new_episode_sum"] = float(base.kl(tuned).mean()) * self._probe.episode_length
         if isinstance(base, Gaussian) and isinstance(tuned, Gaussian):
-            forward["new_mean_part"] = float(base.kl_mean_part(tuned).mean())
-            forward["new_variance_part"] = float(base.kl_variance_part(tuned).mean())
-            forward["new_common_sigma"] = float(base.kl_common_sigma(tuned).mean())
-        forward |= {key: self._mean(key, base.kl(tuned)) for key, (base, tuned) in pairs.items()}
-        return {"kl_forward": forward, "kl_reverse": {key: self._mean(key, tuned.kl(base)) for key, (base, tuned) in pairs.items()}}
+            measured["kl_forward"]["new_mean_part"] = float(base.kl_mean_part(tuned).mean())
+            measured["kl_forward"]["new_variance_part"] = float(base.kl_variance_part(tuned).mean())
+            measured["kl_forward"]["new_common_sigma"] = float(base.kl_common_sigma(tuned).mean())
+        for key, (base, tuned) in pairs.items():
+            tv, js = tv_and_js(base, tuned, uniforms[key])
+            measured["kl_forward"][key] = self._mean(key, base.kl(tuned))
+            measured["kl_reverse"][key] = self._mean(key, tuned.kl(base))
+            measured["js"][key] = self._mean(key, js)
+            measured["tv"][key] = self._mean(key, tv)
+            measured["w2"][key] = self._mean(key, base.w2_squared(tuned)) ** 0.5
+            measured["action_mse"][key] = self._mean(key, action_mse(base, tuned))
+        return measured
 
     def _mean(self, key: str, values: FloatArray) -> float:
         """Mean over states; on `original` every skill counts alike."""
         parts = np.split(values, self._ends) if key == "original" else [values]
         return float(np.mean([part.mean() for part in parts]))
+
+
+def _uniforms(key: str, states: int, actions: int) -> FloatArray:
+    """Fixed uniforms (S, states, actions) of a state set, the same for every policy, so that policies differ by themselves alone."""
+    draws = max(1, DRAWS // states)
+    stream = seeding.key("draws", key)
+    return seeding.uniforms(stream, np.arange(draws * states), actions).reshape(draws, states, actions)
 
 
 def _instructed(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:

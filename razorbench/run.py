@@ -18,6 +18,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
 from razorbench import probe, provenance, seeding
+from razorbench.drift import DriftRuler
 from razorbench.episodes import Episodes, rate
 from razorbench.evaluate import Cell, play_policy
 from razorbench.method import Used, saying_where
@@ -77,19 +78,21 @@ class _Run:
     """The steps of one run, sharing the episodes and the curve that grow along it."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None, upstream: Outcome | None) -> None:
+        self.began = time.perf_counter()
         self.spec, self.folder, self.config, self.watch, self.threads, self.upstream = spec, folder, config, watch, threads, upstream
         made = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
         self.handle = spec.handle(threads, self._on_update, made)
         self.split = Split(spec.eval.split)
-        self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
+        self.measuring = Stopwatch()
+        with self.measuring():
+            self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
+            self.drift = DriftRuler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
         self.episodes = Episodes()
         self.curve: list[dict[str, Any]] = []
         self.schedule: set[int] = set()
-        self.measuring = Stopwatch()
         self.success: float | None = None
 
     def carry_out(self) -> None:
-        began = time.perf_counter()
         spec = self.spec
         log.info("%s with %s from %s, seed %d, budget %s", spec.task.id, spec.method_name, spec.base.id, spec.seed, spec.budget.name)
         self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
@@ -101,7 +104,7 @@ class _Run:
             tuned = spec.method.adapt(spec.base.policy, self.handle, spec.budget, rng).eval()
         with self.measuring():
             record = self._final(tuned)
-        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring.seconds, 1)}
+        record |= {"wall_s": round(time.perf_counter() - self.began, 1), "measuring_s": round(self.measuring.seconds, 1)}
         self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
         self.folder.write("episodes.csv.gz", self.episodes.write)
         self.folder.write_text("curve.jsonl", "".join(json.dumps(point) + "\n" for point in self.curve))
@@ -171,6 +174,7 @@ class _Run:
                 "forgetting": estimate(forgot),
                 "retention": estimate(kept),
                 "divergence": self.ruler.measure(policy),
+                "drift": self.drift.measure(policy),
             }
         )
         log.info(
@@ -212,6 +216,7 @@ class _Run:
             "retention": estimate(kept),
             "score": score(s, s0, retained),
             "divergence": self.ruler.measure(tuned, states),
+            "drift": self.drift.measure(tuned),
         }
 
     def _upstream(self) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from razorbench.divergence import Gaussian
+from razorbench.divergence import Categorical, Gaussian, action_mse, tv_and_js
 from razorbench.seeding import generator
 
 P0 = Gaussian(np.array([[0.0, 0.0]]), np.log([1.0, 0.5]))
@@ -30,14 +30,51 @@ def test_sigma_collapse_moves_forward_kl_and_not_the_common_sigma_version(sigma,
     assert base.kl_common_sigma(tuned)[0] == pytest.approx(0.005)
 
 
+def test_rivals_of_gaussians_by_hand():
+    """TV and JS are those of two-dimensional quadrature; TV with one sigma is 2 Phi(delta / 2) - 1, delta^2 = .41."""
+    u = generator("rivals").random((200_000, 1, 2))
+    tv, js = tv_and_js(P0, P, u)
+    assert tv[0] == pytest.approx(0.271335, abs=0.002)
+    assert js[0] == pytest.approx(0.068249, abs=0.001)
+    assert tv_and_js(P0, Gaussian(P.mean, P0.log_std), u)[0][0] == pytest.approx(0.251150, abs=0.002)
+    assert P0.w2_squared(P)[0] == pytest.approx(0.34)
+    assert action_mse(P0, P)[0] == pytest.approx(0.145)
+    assert P0.log_prob(P.mean)[0] == pytest.approx(-1.349730, abs=1e-6)
+
+
+def categorical(*probabilities, centres=(0.0, 1.0, 2.0)):
+    return Categorical(np.log(np.array([probabilities])), np.array(centres))
+
+
+def test_rivals_of_tokens_by_hand():
+    p, q = categorical((0.5, 0.3, 0.2)), categorical((0.2, 0.5, 0.3))
+    assert p.kl(q)[0] == pytest.approx(0.223805, abs=1e-6)
+    assert q.kl(p)[0] == pytest.approx(0.193794, abs=1e-6)
+    assert np.sqrt(p.w2_squared(q)[0]) == pytest.approx(0.632456, abs=1e-6)
+    tv, js = tv_and_js(p, q, generator("tokens").random((200_000, 1, 1)))
+    assert tv[0] == pytest.approx(0.3, abs=0.002)
+    assert js[0] == pytest.approx(0.050875, abs=0.001)
+    # Two dimensions: .5 -> .8 and .5 -> .9. Joint p is .25 each, q is .72, .08, .18, .02; W2^2 adds up to .3 + .4, MSE is 0.
+    p, q = categorical((0.5, 0.5), (0.5, 0.5), centres=(0.0, 1.0)), categorical((0.8, 0.2), (0.9, 0.1), centres=(0.0, 1.0))
+    assert q.log_prob(np.array([[0.0, 1.0]]))[0] == pytest.approx(np.log(0.08))
+    assert tv_and_js(p, q, generator("joint").random((200_000, 1, 2)))[0][0] == pytest.approx(0.47, abs=0.002)
+    assert p.w2_squared(q)[0] == pytest.approx(0.7)
+    assert action_mse(p, categorical((0.2, 0.8), (0.9, 0.1), centres=(0.0, 1.0)))[0] == pytest.approx(0.5)
+
+
+def test_w2_of_tokens_is_the_transport_of_sorted_draws():
+    rng = generator("w2")
+    centres = np.linspace(-1, 1, 41)
+    p, q = (Categorical(np.log(rng.dirichlet(np.full(41, 0.3), size=(1, 1)) + 1e-300), centres) for _ in range(2))
+    levels = ((np.arange(200_000) + 0.5) / 200_000)[:, None]
+    x, y = (each.sample(np.repeat(levels, 1, axis=1)) for each in (p, q))
+    assert p.w2_squared(q)[0] == pytest.approx(((x - y) ** 2).mean(), rel=1e-3)
+
+
 def test_monte_carlo():
     n = 400_000
     draws = Gaussian(np.repeat(P0.mean, n, axis=0), P0.log_std).sample(generator("kl").random((n, 2)))
-
-    def log_density(g: Gaussian) -> np.ndarray:
-        return (-0.5 * ((draws - g.mean) / np.exp(g.log_std)) ** 2 - g.log_std - 0.5 * np.log(2 * np.pi)).sum(axis=1)
-
-    ratios = log_density(P0) - log_density(P)
+    ratios = P0.log_prob(draws) - P.log_prob(draws)
     assert ratios.mean() == pytest.approx(P0.kl(P)[0], abs=4 * ratios.std() / np.sqrt(n))
 
 
@@ -54,3 +91,19 @@ def test_kl_is_not_negative_zero_on_itself_and_the_sum_of_its_parts(p, q):
     assert p.kl(q)[0] >= -1e-9
     assert p.kl(p)[0] == pytest.approx(0.0, abs=1e-12)
     assert p.kl(q)[0] == pytest.approx(p.kl_mean_part(q)[0] + p.kl_variance_part(q)[0])
+
+
+@settings(deadline=None)
+@given(gaussians, gaussians)
+def test_rivals_keep_their_bounds(p, q):
+    """Pinsker and Bretagnolle-Huber; JS at most ln 2 and at most a quarter of Jeffreys; a draw's error allowed for."""
+    u = generator("bounds").random((2000, 1, 4))
+    tv, js = (values[0] for values in tv_and_js(p, q, u))
+    forward, reverse = p.kl(q)[0], q.kl(p)[0]
+    assert 0.0 <= tv <= min(np.sqrt(forward / 2), np.sqrt(1 - np.exp(-forward))) + 0.06
+    assert -0.02 <= js <= min(np.log(2.0), (forward + reverse) / 4) + 0.04
+    same = tv_and_js(p, p, u)
+    assert same[0][0] == same[1][0] == 0.0
+    swapped = tv_and_js(q, p, u)
+    assert swapped[0][0] == pytest.approx(tv)
+    assert q.w2_squared(p)[0] == pytest.approx(p.w2_squared(q)[0])

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box
 
 from razorbench import policy as policies
 from razorbench.baselines.dagger import DAgger
-from razorbench.baselines.ewc import EWC, fisher_diagonal
+from razorbench.baselines.ewc import EWC
 from razorbench.baselines.grpo import GRPO
 from razorbench.baselines.joint import Joint
 from razorbench.baselines.l2_init import L2Init
@@ -30,6 +30,7 @@ from razorbench.baselines.sft_rl import SFTRL
 from razorbench.baselines.simpo import SimPO, mean_likelihoods, simpo_loss
 from razorbench.baselines.supervised import minibatches
 from razorbench.baselines.weight_merge import WeightMerge
+from razorbench.drift import fisher_diagonal
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget, Demonstrations, Rollouts

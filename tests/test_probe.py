@@ -3,6 +3,7 @@ import pytest
 from conftest import SKILLS, TASKS, task
 
 from razorbench import probe
+from razorbench.divergence import action_mse
 from razorbench.errors import FileDamaged
 from razorbench.policy import actor_parameters, clone, distribution
 
@@ -49,6 +50,12 @@ def test_values_are_those_of_the_states(base, ruler, moved):
     measured = ruler.measure(moved, states[:100])
     assert measured["kl_forward"]["new"] == pytest.approx(p.kl(q).mean())
     assert measured["kl_reverse"]["new"] == pytest.approx(q.kl(p).mean())
+    assert measured["action_mse"]["new"] == pytest.approx(action_mse(p, q).mean()) == pytest.approx(0.01, rel=1e-4)
+    assert measured["w2"]["new"] == pytest.approx(np.sqrt(p.w2_squared(q).mean()))
+    assert measured["tv"]["new"] ** 2 / 2 < measured["js"]["new"] < measured["tv"]["new"] * np.log(2)
+    assert {frozenset(values) for name, values in measured.items() if name != "kl_forward"} == {
+        frozenset({"new", "new_instructed", "original", "new_tuned_states"})
+    }
     # A shift of the mean by d and of log-std by g is the same at every state.
     scale = np.exp(base.policy.log_std.detach().numpy().astype(float))
     by_hand = (0.01 / (2 * (scale * np.exp(0.2)) ** 2) + 0.2 + np.exp(-0.4) / 2 - 0.5).sum()
