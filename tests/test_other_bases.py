@@ -1,12 +1,15 @@
 """Every method adapts every kind of base policy; whole runs on tiny budgets."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import METHODS, TINY, TINY_METHOD, compose
 
+from razorbench import baselines
 from razorbench.run import run
 
-BASES = ["mlp_large", "mlp_small", "tokens"]
+BASES = sorted({card.stem.rpartition("-s")[0] for card in Path(baselines.__file__).parent.glob("policies/*.json")} - {"mlp"})
 ONE_PER_KIND = ("frozen", "ppo", "sft", "lora")
 """Those that run by default on sizes other than the default one, where nothing differs but shapes."""
 
