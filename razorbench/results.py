@@ -49,10 +49,11 @@ HEADLINE = "forward KL, new task"
 
 @dataclass(frozen=True)
 class Run:
-    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none."""
+    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none. styles: its task's, in order."""
 
     record: Mapping[str, Any]
     curve: Sequence[Mapping[str, Any]]
+    styles: Sequence[str] = ()
 
     @property
     def task(self) -> str:
@@ -66,16 +67,27 @@ class Run:
 
     @property
     def arm(self) -> str:
-        """The method's name, with the style of the demonstrations if it used any: what is compared and never averaged over."""
-        return f"{self.method}, {self.record['method']['demos']}" if self.record["budget"]["demo_episodes"] else self.method
+        """What is compared and never averaged over: the method; with demonstrations of its task's second style `sft/2`, of an unknown one `sft/NAME`."""
+        style = self.record["method"]["demos"]
+        if not self.record["budget"]["demo_episodes"] or style == next(iter(self.styles), None):
+            return self.method
+        return f"{self.method}/{self.styles.index(style) + 1 if style in self.styles else style}"
 
 
-def read_runs(results: Path) -> list[Run]:
-    """Read every run below a folder, in order of path; raises UsageError if there is none, FileDamaged for a damaged file."""
+def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
+    """Read every run below a folder, in order of path. styles: of demonstrations, by task's name.
+
+    Raises UsageError if there is no run, FileDamaged for a damaged file.
+    """
     paths = sorted(results.rglob("record.json"))
     if not paths:
         raise UsageError(f"{results}: no record.json below this folder; give the folder that `results=` named, or make runs first")
-    return [Run(read_record(path), read_curve(path.parent) if (path.parent / "curve.jsonl").exists() else ()) for path in paths]
+    runs = []
+    for path in paths:
+        record = read_record(path)
+        curve = read_curve(path.parent) if (path.parent / "curve.jsonl").exists() else ()
+        runs.append(Run(record, curve, styles.get(str(record["task"]).rpartition("-v")[0], ())))
+    return runs
 
 
 def one_kind(runs: Sequence[Run]) -> list[Run]:

@@ -1,0 +1,51 @@
+"""Matched success: what a run had kept of its original skills when it first reached a given success on the new task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+LEVELS = (0.5, 0.7, 0.9)
+JUMP = 0.2
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The snapshot at which a level was reached, or why there is none."""
+
+    snapshot: Mapping[str, Any] | None
+    undefined: str | None = None
+
+    @property
+    def retention(self) -> float | None:
+        """Retention of that snapshot on TEST."""
+        return None if self.snapshot is None else self.snapshot["retention"]["value"]
+
+    @property
+    def success(self) -> float | None:
+        """Success on the new task of that snapshot on TEST."""
+        return None if self.snapshot is None else self.snapshot["new_task"]["test"]["rate"]
+
+
+def matched(curve: Sequence[Mapping[str, Any]], level: float) -> Matched:
+    """Return the first snapshot at or above a level, by a monotone fit of the snapshots' success on SELECT, so that TEST chooses nothing.
+
+    curve: a run's snapshots in order, the base first. Nothing is interpolated: undefined if the fit jumps by more than 0.2 into the snapshot, if the
+    base is there already, or if the level is never reached.
+    """
+    if not curve:
+        return Matched(None, "its snapshots were not kept")
+    fit = isotonic_regression(np.array([point["new_task"]["select"]["rate"] for point in curve])).x
+    reached = np.flatnonzero(fit >= level - 1e-12)
+    if not len(reached):
+        return Matched(None, f"success of {level:g} was not reached")
+    first = int(reached[0])
+    if first == 0:
+        return Matched(None, f"the base has success {level:g} already")
+    if fit[first] - fit[first - 1] > JUMP + 1e-12:
+        return Matched(None, f"success jumps from {fit[first - 1]:.2f} to {fit[first]:.2f} between two snapshots")
+    return Matched(curve[first])

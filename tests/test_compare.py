@@ -1,0 +1,120 @@
+"""Matched success and comparisons against hand-worked numbers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from razorbench.compare import numbers, paired, student
+from razorbench.errors import UsageError
+from razorbench.matched import matched
+from razorbench.results import Run
+from razorbench.seeding import generator
+
+
+def curve(*rates):
+    return [
+        {"update": k, "new_task": {"select": {"rate": rate}, "test": {"rate": rate - 0.01}}, "retention": {"value": 1.0 - k / 10}}
+        for k, rate in enumerate(rates)
+    ]
+
+
+def test_matched_is_the_first_snapshot_at_the_level():
+    found = matched(curve(0.2, 0.35, 0.5, 0.45, 0.55, 0.7, 0.72), 0.7)
+    assert found.snapshot["update"] == 5
+    assert found.retention == pytest.approx(0.5)
+    assert found.success == pytest.approx(0.69)
+
+
+def test_a_lucky_snapshot_does_not_count():
+    """.75 then .55 pool to .65 each, so .7 is first reached by the last."""
+    assert matched(curve(0.4, 0.55, 0.75, 0.55, 0.8), 0.7).snapshot["update"] == 4
+
+
+@pytest.mark.parametrize(
+    ("rates", "why"),
+    [
+        ((0.1, 0.5, 0.9), "jumps from 0.50 to 0.90"),
+        ((0.1, 0.3, 0.5, 0.69), "0.7 was not reached"),
+        ((0.75, 0.9), "the base has success 0.7 already"),
+        ((), "not kept"),
+    ],
+)
+def test_undefined_says_why(rates, why):
+    found = matched(curve(*rates), 0.7)
+    assert found.snapshot is found.retention is found.success is None
+    assert why in found.undefined
+
+
+def test_a_jump_of_a_fifth_is_no_jump():
+    assert matched(curve(0.3, 0.5, 0.7), 0.7).snapshot["update"] == 2
+
+
+def test_student_by_hand():
+    """Differences (.10, .30, .05, .25, .15): mean .17, interval [.041262, .298738]; 80% power adds t(.8, 4) standard errors."""
+    found, visible = student([0.10, 0.30, 0.05, 0.25, 0.15])
+    assert (found.value, found.low, found.high) == pytest.approx((0.17, 0.041262, 0.298738), abs=1e-6)
+    assert visible == pytest.approx(0.128738 + 0.940965 * 0.046368, abs=1e-5)
+    assert student([0.3]) is None
+
+
+def test_pairs_are_by_task_and_seed():
+    first = {("a", 0): 0.9, ("a", 1): 0.8, ("b", 0): 1.0, ("c", 5): 0.1}
+    second = {("a", 0): 0.7, ("a", 1): 0.8, ("b", 0): 0.9, ("b", 1): 0.0}
+    found = paired(first, second)
+    assert (found.n, found.unit, found.pairs) == (2, "tasks", 3)
+    assert found.difference.value == pytest.approx(0.1)
+    # Both tasks differ by .1 alike, so the interval is a point and the verdict is sure.
+    assert found.verdict() == "better"
+    alone = paired({("a", k): value for k, value in enumerate((0.5, 0.7, 0.9))}, {("a", k): 0.5 for k in range(3)})
+    assert (alone.n, alone.unit) == (3, "seeds")
+    assert alone.verdict() == "underpowered"
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((0.2, 0.21, 0.22), "better"),
+        ((-0.2, -0.21, -0.22), "worse"),
+        ((0.01, 0.0, -0.01), "no difference"),
+        ((0.3, -0.2, 0.1), "underpowered"),
+        ((), "underpowered"),
+    ],
+)
+def test_verdicts(values, verdict):
+    assert paired({(str(k), 0): value for k, value in enumerate(values)}, {(str(k), 0): 0.0 for k in range(len(values))}).verdict() == verdict
+
+
+def run(task, seed, style, score, styles=("direct", "far")):
+    return Run({"task": f"{task}-v1", "seed": seed, "method": {"name": "sft", "demos": style}, "budget": {"demo_episodes": 5}, "score": score}, (), styles)
+
+
+def test_numbers_of_an_arm_skip_the_undefined():
+    runs = [run("a", 0, "direct", 0.5), run("a", 1, "direct", None), run("a", 0, "far", 0.25), run("b", 0, "mine", 0.1)]
+
+    def score(each):
+        return each.record["score"]
+
+    assert [each.arm for each in runs] == ["sft", "sft", "sft/2", "sft/mine"]
+    assert numbers(runs, "sft", score) == {("a", 0): 0.5}
+    assert numbers(runs, "sft/2", score) == {("a", 0): 0.25}
+    assert numbers(runs, "ppo", score) == {}
+    with pytest.raises(UsageError, match="sft has two runs of a, seed 0"):
+        numbers([*runs, run("a", 0, "direct", 0.6)], "sft", score)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tasks", [3, 6, 12])
+def test_student_intervals_cover_the_truth(tasks):
+    """2 000 simulated studies: tasks with effects of their own around .1, three seeds each, retention's noise on top."""
+    rng = generator("coverage", tasks)
+    inside = 0
+    for _ in range(2000):
+        effect = 0.1 + 0.08 * rng.normal(size=tasks)
+        keys = [(str(task), seed) for task in range(tasks) for seed in range(3)]
+        noise = 0.05 * stats.t.rvs(5, size=(2, len(keys)), random_state=rng)
+        first = {key: effect[int(key[0])] + noise[0, k] for k, key in enumerate(keys)}
+        second = {key: noise[1, k] for k, key in enumerate(keys)}
+        found = paired(first, second).difference
+        inside += found.low <= 0.1 <= found.high
+    assert 0.93 <= inside / 2000 <= 0.97
+    assert np.isfinite(inside)
