@@ -33,6 +33,7 @@ Other commands (each has --help):
   razorbench check       what is wrong with a task, also one of your own
   razorbench demos       demonstrations of a task as a file, for demos=FILE.safetensors
   razorbench tune        the search that methods' defaults come from, the same for each
+  razorbench compare     two methods over all tasks and seeds that both have: is one better?
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
 
@@ -65,7 +66,7 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(HELP, end="", file=sys.stderr)
         return 2
-    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "demos": _demos, "tune": _tune, "video": _video, "bench": _bench}
+    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "demos": _demos, "tune": _tune, "compare": _compare, "video": _video, "bench": _bench}
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
@@ -219,6 +220,12 @@ def _tune(arguments: list[str]) -> int:
     for method in methods:
         show.ranked(method, tuning.ranking(study, method, records))
     return 0
+
+
+def _compare(arguments: list[str]) -> int:
+    from razorbench.analysis import compare
+
+    return compare(arguments, _Parser)
 
 
 def _video(arguments: list[str]) -> int:

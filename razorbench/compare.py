@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from razorbench.errors import UsageError
+from razorbench.matched import LEVELS, matched
 from razorbench.metrics import Estimate
 from razorbench.results import Run
 
@@ -21,6 +22,21 @@ POWER = 0.8
 
 Measure = Callable[[Run], float | None]
 """A run's number, None where it is undefined."""
+
+
+def at(level: float) -> Measure:
+    """Return the measure of retention at a matched success."""
+    return lambda run: matched(run.curve, level).retention
+
+
+MEASURES: dict[str, Measure] = {
+    **{f"retention@{level:g}": at(level) for level in LEVELS},
+    "retention": lambda run: run.record["retention"]["value"],
+    "success": lambda run: run.record["new_task"]["final"]["greedy"]["rate"],
+    "score": lambda run: run.record["score"],
+    "forward_kl": lambda run: run.record["divergence"]["kl_forward"]["new"],
+}
+"""What arms are compared by; `retention@0.7` is retention at a success of 0.7 on the new task, the others are those of the final policy."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+"""The commands that read finished runs: `razorbench compare`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from razorbench.compare import MARGIN, MEASURES, Comparison, numbers, paired
+from razorbench.config import registry
+from razorbench.errors import UsageError
+from razorbench.results import Run, one_kind, read_runs
+from razorbench.show import console
+
+Parser = Callable[..., argparse.ArgumentParser]
+
+
+def runs_below(results: Path, base: str, budget: str, config_dir: str | None = None) -> list[Run]:
+    """Read the runs of one base and one budget below a folder; raises UsageError if there are none or if they may not be pooled."""
+    with registry(config_dir) as registered:
+        styles = {name: tuple(registered.item("task", name).experts) for name in registered.names("task")}
+    runs = read_runs(results, styles)
+    kept = [run for run in runs if str(run.record["base"]).rpartition("-s")[0] == base and run.record["budget"]["name"] == budget]
+    if not kept:
+        kinds = sorted({f"base={str(run.record['base']).rpartition('-s')[0]} budget={run.record['budget']['name']}" for run in runs})
+        raise UsageError(f"{results}: no run with base={base} budget={budget} among {len(runs)}; there are {', '.join(kinds)}")
+    return one_kind(kept)
+
+
+def compare(arguments: Sequence[str], parser: Parser) -> int:
+    """Compare two arms; 0 if the first is better on the chosen measure, else 1."""
+    options = _options(
+        parser(
+            prog="razorbench compare",
+            description="Compare two methods on the tasks and seeds that both have: is A better than B? The exit code is 0 if so on --by, 1 if not.",
+        )
+    ).parse_args(arguments)
+    runs = runs_below(options.results, options.base, options.budget, options.config_dir)
+    arms = sorted({run.arm for run in runs})
+    for arm in (options.a, options.b):
+        if arm not in arms:
+            raise UsageError(f"{arm}: no such method among the runs; there are {', '.join(arms)} (/2 stands for a task's second style of demonstrations)")
+    found = {name: paired(numbers(runs, options.a, measure), numbers(runs, options.b, measure)) for name, measure in MEASURES.items()}
+    console.width = max(console.width, 100)
+    console.print(_table(options.a, options.b, found))
+    console.print(
+        f"Differences are paired by task and seed, averaged over seeds; 95% Student interval over tasks (over seeds where there is one task).\n"
+        f"No difference: inside {MARGIN:g} either way. Visible: the smallest difference that these runs would show in 80% of such studies."
+    )
+    verdict = found[options.by].verdict()
+    console.print(f"{options.by}: {options.a} against {options.b}: {verdict}")
+    return 0 if verdict == "better" else 1
+
+
+def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    parser.add_argument("a", metavar="A", help="a method; sft/2 is sft with each task's second style of demonstrations")
+    parser.add_argument("b", metavar="B", help="the method that it is compared with")
+    parser.add_argument("--by", choices=tuple(MEASURES), default="retention@0.7", help="measure that decides the exit code (retention@0.7)")
+    parser.add_argument("--base", default="mlp", help="base policy of the runs (mlp)")
+    parser.add_argument("--budget", default="standard", help="budget of the runs (standard)")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    return parser
+
+
+def _table(a: str, b: str, found: dict[str, Comparison]) -> Table:
+    table = Table(title=f"{a} less {b}", title_justify="left", box=box.SIMPLE)
+    for column in ("measure", "difference", "95%", "over", "runs", "visible", "A is"):
+        table.add_column(column, justify="left" if column in ("measure", "A is") else "right", no_wrap=True)
+    for name, each in found.items():
+        over = f"{each.n} {each.unit}"
+        if each.difference is None:
+            table.add_row(name, "undefined", "", over, str(each.pairs), "", "underpowered")
+        else:
+            shown = each.difference
+            visible = "" if each.visible is None else f"{each.visible:.3f}"
+            table.add_row(name, f"{shown.value:+.3f}", f"{shown.low:+.3f} to {shown.high:+.3f}", over, str(each.pairs), visible, each.verdict())
+    return table

@@ -1,0 +1,58 @@
+"""Results folders whose truth is known, for the analyses."""
+
+import json
+
+from razorbench.episodes import rate
+from razorbench.seeding import generator
+from razorbench.store import PROTOCOL, REQUIRED, SCHEMA
+
+SKILLS = ("reach", "push", "lift", "carry")
+
+
+def rates(p, n, rng):
+    return rate(rng.random(n) < p)
+
+
+def write_run(results, task, method, seed, *, speed, harm, family="offline supervised", demos="direct", snapshots=12, **record):
+    """A run whose success rises with a rate `speed` and whose forgetting is `harm` times its forward KL, up to 1, both noisy."""
+    rng = generator("synthetic", task, method, seed, demos)
+    curve = []
+    for k in range(snapshots + 1):
+        success, kl = 1 - 0.95 * (1 - speed) ** k, 0.2 * k * (1 + 0.1 * rng.random())
+        original = {skill: rates(max(0.0, 1 - harm * kl), 25, rng) for skill in SKILLS}
+        kept = sum(each["rate"] for each in original.values()) / len(SKILLS)
+        forward = {"new": kl if k else 0.0, "new_instructed": 2 * kl if k else 0.0, "original": 3 * kl * harm if k else 0.0}
+        curve.append(
+            {
+                "update": k,
+                "env_steps": 1000 * k,
+                "new_task": {split: rates(success, 100, rng) for split in ("test", "select")},
+                "original": original,
+                "forgetting": {"value": 1 - kept, "ci95": [1 - kept, 1 - kept]},
+                "retention": {"value": kept, "ci95": [kept, kept]},
+                "divergence": {"kl_forward": forward, "kl_reverse": {"new": rng.random()}},
+            }
+        )
+    last = curve[-1]
+    folder = results / task / method / f"seed{seed}-{demos}"
+    folder.mkdir(parents=True)
+    final = {mode: last["new_task"]["test"] for mode in ("greedy", "sampled")}
+    content = dict.fromkeys(REQUIRED) | {
+        "schema": SCHEMA,
+        "protocol": PROTOCOL,
+        "task": f"{task}-v1",
+        "method": {"name": method, "family": family, "version": 1, "demos": demos},
+        "base": f"mlp-s{seed % 3}",
+        "seed": seed,
+        "budget": {"name": "standard", "env_steps": 1000 * snapshots, "demo_episodes": 0 if family.startswith("on-policy") else 500},
+        "versions": {"mujoco": "3", "torch": "2"},
+        "wall_s": 60.0,
+        "new_task": {"final": final, "base": final, "select": last["new_task"]["select"]},
+        "forgetting": last["forgetting"],
+        "retention": last["retention"],
+        "score": last["new_task"]["test"]["rate"] * min(1.0, last["retention"]["value"]),
+        "divergence": last["divergence"],
+    }
+    (folder / "record.json").write_text(json.dumps(content | record))
+    (folder / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))
+    return folder

@@ -1,0 +1,96 @@
+"""The commands over finished runs, on results whose truth is known."""
+
+import json
+
+import pytest
+from synthetic import write_run
+
+from razorbench import cli
+from razorbench.errors import UsageError
+from razorbench.results import PREDICTORS, one_kind, points, read_runs, value
+
+TASKS = ("pick_place", "stack", "pick_can")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    for task in TASKS:
+        for seed in range(3):
+            write_run(folder, task, "ppo", seed, speed=0.2, harm=0.05, family="on-policy reward")
+            write_run(folder, task, "sft", seed, speed=0.2, harm=0.4)
+            write_run(folder, task, "lwf", seed, speed=0.2, harm=0.05, family="continual learning")
+    return folder
+
+
+def command(capsys, *arguments):
+    with pytest.raises(SystemExit) as done:
+        cli.main([str(argument) for argument in arguments])
+    out = capsys.readouterr()
+    return done.value.code, out.out, out.err
+
+
+def test_compare_tells_better_from_worse_and_from_no_difference(results, capsys):
+    code, out, _ = command(capsys, "compare", results, "ppo", "sft")
+    assert code == 0
+    assert "retention@0.7: ppo against sft: better" in out
+    assert "3 tasks" in out
+    code, out, _ = command(capsys, "compare", results, "sft", "ppo", "--by", "retention")
+    assert code == 1
+    assert "retention: sft against ppo: worse" in out
+    code, out, _ = command(capsys, "compare", results, "ppo", "lwf")
+    assert code == 1
+    assert "ppo against lwf: better" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("ppo", "sgt"), "sgt: no such method among the runs; there are lwf, ppo, sft"),
+        (("ppo", "sft", "--base", "tokens"), "no run with base=tokens budget=standard among 27; there are base=mlp budget=standard"),
+        (("ppo", "sft", "--by", "luck"), "invalid choice: 'luck'"),
+        (("ppo",), "the following arguments are required: B"),
+    ],
+)
+def test_wrong_use_of_compare(results, capsys, arguments, sentence):
+    code, _, err = command(capsys, "compare", results, *arguments)
+    assert code == 2
+    assert sentence in err
+
+
+def test_damaged_and_missing_results_are_named(tmp_path, capsys):
+    code, _, err = command(capsys, "compare", tmp_path, "ppo", "sft")
+    assert code == 2
+    assert "no record.json below this folder" in err
+    folder = write_run(tmp_path, "stack", "sft", 0, speed=0.2, harm=0.1)
+    (folder / "curve.jsonl").write_text("{")
+    code, _, err = command(capsys, "compare", tmp_path, "ppo", "sft")
+    assert code == 2
+    assert "curve.jsonl cannot be read" in err
+
+
+def test_records_of_different_kinds_are_never_pooled(tmp_path):
+    for protocol in (4, 5):
+        write_run(tmp_path, "stack", "sft", protocol, speed=0.2, harm=0.1, protocol=protocol)
+    with pytest.raises(UsageError, match=r"more than one protocol \(4, 5\)"):
+        one_kind(read_runs(tmp_path, {}))
+
+
+def test_points_are_the_snapshots_after_the_first_update(results):
+    runs = read_runs(results, {})
+    found = points(runs, "forward KL, new task")
+    assert len(found.x) == 27 * 12
+    assert sorted(set(found.family)) == ["continual learning", "offline supervised", "on-policy reward"]
+    assert found.x.min() > 0
+    curve = [json.loads(line) for line in (next(results.rglob("curve.jsonl"))).read_text().splitlines()]
+    original = curve[5]["original"].values()
+    by_hand = sum(each["rate"] * (1 - each["rate"]) / 24 for each in original) / 16
+    assert by_hand in found.noise
+    # What a run did not measure makes no point.
+    assert len(points(runs, "weights, L1").x) == 0
+
+
+def test_every_predictor_lies_where_records_have_it():
+    point = {"divergence": {"kl_forward": {"new": 1.5}}, "drift": {"weights": {"rank": None}}}
+    assert value(point, PREDICTORS["forward KL, new task"]) == 1.5
+    assert value(point, PREDICTORS["weights, rank"]) != value(point, PREDICTORS["weights, rank"])
