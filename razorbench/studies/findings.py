@@ -1,0 +1,48 @@
+"""What a controlled study leaves: a text, tables and figures, and their files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from matplotlib.figure import Figure
+
+from razorbench.provenance import versions
+
+Say = Callable[[str], None]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found. text: Markdown, every figure in it computed; tables: rows of plain values by name; figures by name."""
+
+    text: str
+    tables: Mapping[str, Sequence[Row]]
+    figures: Mapping[str, Figure]
+
+    def save(self, folder: Path, study: Any) -> None:
+        """Write `report.md`, a CSV per table, a PNG and an SVG per figure, and `study.json`: settings, versions, all tables."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in self.tables.items():
+            with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        for name, figure in self.figures.items():
+            for kind in ("png", "svg"):
+                figure.savefig(folder / f"{name}.{kind}", dpi=130)
+        (folder / "report.md").write_text(self.text, encoding="utf-8")
+        content = {"settings": asdict(study), "versions": versions(), "tables": dict(self.tables)}
+        (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+class ControlledStudy(Protocol):
+    """A frozen dataclass whose fields are the study's settings, seeds among them."""
+
+    def run(self, say: Say) -> Findings:
+        """Do the study; the same settings give the same findings. say: told of progress, in plain sentences."""
