@@ -90,6 +90,11 @@ class Bandits(ABC):
         """Return q = pi R / J, (..., N, Y): of all q with E_q[R] = 1 the one of smallest KL(q || pi), which is -ln J (lemma A.1)."""
         return np.asarray(policy * self.right / self.success(policy)[..., None])
 
+    def least_kl(self, policy: FloatArray) -> FloatArray:
+        """Return the smallest KL to the base of any distribution with the success of policy, (..., N) nats: that of pi_0 exp(s R) / Z."""
+        right, wrong = self.success(policy), self.failure(policy)
+        return np.asarray(rel_entr(right, self.success(self.base)) + rel_entr(wrong, self.failure(self.base)))
+
     def rise(self, policy: FloatArray) -> FloatArray:
         """Return the gradient of logit J in theta, E[phi | right] - E[phi | wrong], (N, F)."""
         wrong = policy * ~self.right

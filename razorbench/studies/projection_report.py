@@ -1,0 +1,1 @@
+def report(study, tables): return ""
