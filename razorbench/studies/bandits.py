@@ -21,7 +21,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -169,7 +169,7 @@ class Linear(Bandits):
     def natural(self, policy: FloatArray, gradient: FloatArray) -> FloatArray:
         """Solve F x = gradient by the triangle of a QR factorisation, F = T'T: forming F would square the condition number."""
         spread = np.sqrt(policy)[:, :, None] * (self.features - self.moments(policy)[:, None])
-        triangle = np.linalg.qr(spread, mode="r")
+        triangle: Any = np.linalg.qr(spread, mode="r")
         return np.asarray(np.linalg.solve(triangle, np.linalg.solve(triangle.mT, gradient[:, :, None]))[:, :, 0])
 
     def m_step(self, policy: FloatArray, target: FloatArray) -> FloatArray:

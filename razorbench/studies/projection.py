@@ -60,6 +60,7 @@ class Projection:
     rate_steps: int = 60_000
     tolerance: float = 1e-6
     near: float = 0.01
+    shown: Sequence[float] = (0.01, 1e-6)
 
     def run(self, say: Say) -> Findings:
         """Do the study; the same settings give the same findings."""
@@ -107,9 +108,17 @@ class Projection:
             ("the I-step's KL to the base is -ln J (lemma A.1)", groups, [_i_step_gap(group.bandits) for group in groups]),
             ("the policy gradient is J times the gradient of the M-step's objective (lemma A.2)", groups, [_m_gradient_gap(group.bandits) for group in groups]),
             ("one M-step gives q*", closed, [total_variation(next(islice(group.bandits.em(), 1, None)), group.bandits.minimal()) for group in closed]),
-            ("natural gradient, given a right answer, is q* at every J, in finite steps", spanned, [total_variation(bandits.i_step(walk), bandits.minimal()) for bandits, walk in walks]),
+            (
+                "natural gradient, given a right answer, is q* at every J, in finite steps",
+                spanned,
+                [total_variation(bandits.i_step(walk), bandits.minimal()) for bandits, walk in walks],
+            ),
             ("natural gradient, given a right answer, is q* at every J, in the limit of small steps", spanned, [group.off(NATURAL) for group in spanned]),
-            ("natural gradient has the least KL that its J allows, in finite steps", spanned, [kl(walk, bandits.base) - bandits.least_kl(walk) for bandits, walk in walks]),
+            (
+                "natural gradient has the least KL that its J allows, in finite steps",
+                spanned,
+                [kl(walk, bandits.base) - bandits.least_kl(walk) for bandits, walk in walks],
+            ),
         ]
         rows = []
         for statement, among, gaps in checks:
@@ -126,9 +135,9 @@ class Projection:
             for failure, off, excess in zip(self.failures, group.off(update), group.excess(update), strict=True):
                 there = ~np.isnan(off)
                 near, reached = int((off[there] <= self.near).sum()), int(there.sum())
-                row = {"family": group.family, "size": group.size, "update": update, "failure": failure, "reached": reached}
-                row |= _interval("off", off[there]) | _interval("excess_kl", excess[there])
-                rows.append(row | dict(zip(("near", "near_low", "near_high"), (near / max(reached, 1), *wilson(near, reached)), strict=True)))
+                row: Row = {"family": group.family, "size": group.size, "update": update, "failure": failure, "reached": reached}
+                row |= _interval("off", off[there]) | {"off_max": float(off[there].max()) if reached else None} | _interval("excess_kl", excess[there])
+                rows.append(row | _proportion("near", near, reached))
         return rows
 
     def _same_end(self, group: Group) -> Row:
@@ -136,8 +145,7 @@ class Projection:
         apart = total_variation(group.paths[EM][-1], group.paths[NATURAL][-1])
         apart = apart[~np.isnan(apart)]
         same = int((apart <= self.near).sum())
-        low, high = wilson(same, len(apart))
-        return {"family": group.family, "size": group.size, "bandits": len(apart), "same": same / len(apart), "same_low": low, "same_high": high}
+        return {"family": group.family, "size": group.size, "bandits": len(apart)} | _proportion("same", same, len(apart))
 
     def _worked(self) -> list[Row]:
         """Return where the updates bring the bandits worked by hand, at the last 1 - J, beside the minimal member."""
@@ -184,3 +192,11 @@ def _interval(name: str, values: FloatArray) -> Row:
     mean = float(values.mean())
     half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values)))
     return {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+
+
+def _proportion(name: str, count: int, among: int) -> Row:
+    """Return a share of bandits and its 95% Wilson interval; None where there is none to count."""
+    if among == 0:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    low, high = wilson(count, among)
+    return {name: count / among, f"{name}_low": low, f"{name}_high": high}

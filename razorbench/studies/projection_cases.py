@@ -74,5 +74,5 @@ def _stack(one: Callable[[], _Draw], count: int, start: Sequence[float]) -> _Dra
         base, right, other = one()
         if start[0] <= base[right].sum() <= start[1]:
             kept.append((base, right, other))
-    base, right, other = zip(*kept, strict=True)
-    return np.array(base), np.array(right), np.array(other)
+    bases, rights, others = zip(*kept, strict=True)
+    return np.array(bases), np.array(rights), np.array(others)

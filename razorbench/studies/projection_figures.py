@@ -17,7 +17,7 @@ from razorbench.studies.projection_cases import EM, FAMILIES, NATURAL, PLAIN, UP
 from razorbench.types import FloatArray
 
 _STYLE: dict[str, dict[str, Any]] = {
-    EM: {"color": GREEN, "marker": "o", "linestyle": "none", "markersize": 6},
+    EM: {"color": GREEN, "marker": "o", "linestyle": "none", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.6},
     NATURAL: {"color": BLUE, "marker": "s", "linestyle": "-", "markersize": 4},
     PLAIN: {"color": ORANGE, "marker": "^", "linestyle": "--", "markersize": 5.5},
 }
@@ -35,8 +35,8 @@ def paths() -> Figure:
         left.annotate(text, corners[corner], offset, textcoords="offset points", ha="center", va="center")
     left.set(aspect="equal", xlim=(-0.16, 1.16), ylim=(-0.08, 0.95), title="One categorical: a point is a policy, a corner an answer")
     left.set_axis_off()
-    share = np.linspace(0, 1, 200)
-    contours = right.contour(share, share, 1 - np.outer(share, 1 - share), levels=[0.5, 0.7, 0.9, 0.97], colors=GREY, linewidths=0.8)
+    first, second = np.linspace(0.5, 1, 100), np.linspace(0, 0.8, 100)
+    contours = right.contour(first, second, 1 - np.outer(second, 1 - first), levels=[0.7, 0.8, 0.9, 0.97], colors=GREY, linewidths=0.8)
     right.clabel(contours, fmt="J = %g", fontsize=9)
     _ways(right, heads, lambda policy: heads.moments(policy)[0, [0, 2]])
     right.set(xlim=(0.5, 1.03), ylim=(-0.04, 0.8), title="Two binary heads, three of four pairs right")
@@ -70,10 +70,11 @@ def along(distance: Sequence[Row]) -> Figure:
             failure, value, low, high = (_column(rows, name) for name in ("failure", "off", "off_low", "off_high"))
             axes.plot(failure, value, **_STYLE[update], label=update)
             axes.fill_between(failure, low, high, color=_STYLE[update]["color"], alpha=0.18, linewidth=0)
-        axes.set(xscale="log", xlabel="1 - J, share of wrong answers", title=f"{family}\n{size}", ylim=(-0.02, None))
+        axes.set(xscale="log", xlabel="1 - J, share of wrong answers", title=f"{family}\n{size}")
         axes.title.set_fontsize(10.5)
         axes.invert_xaxis()
         axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylim(bottom=-0.02)
     figure.axes[0].set_ylabel("total variation from the KL-minimal\npolicy, given a right answer (0 to 1)")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
