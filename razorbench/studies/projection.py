@@ -98,13 +98,13 @@ class Projection:
             PLAIN: bandits.flow(plain, self.failures),
         }
 
-    def _agreement(self, groups: Sequence[Group]) -> list[Row]:
+    def _agreement(self, groups: list[Group]) -> list[Row]:
         """Return the largest violation of each statement that theory makes, over all bandits of the families it is made for."""
         spanned = [group for group in groups if group.family in (TABULAR, WITH_R)]
         closed = [group for group in groups if group.family != HEADS]
         ascents = [(group.bandits, group.bandits.ascent(group.bandits.natural, rate)) for group in spanned for rate in self.rates]
         walks = [(bandits, bandits.first(ascent, self.failures, self.iterations)[0]) for bandits, ascent in ascents]
-        checks = [
+        checks: list[tuple[str, list[Group], list[FloatArray]]] = [
             ("the I-step's KL to the base is -ln J (lemma A.1)", groups, [_i_step_gap(group.bandits) for group in groups]),
             ("the policy gradient is J times the gradient of the M-step's objective (lemma A.2)", groups, [_m_gradient_gap(group.bandits) for group in groups]),
             ("one M-step gives q*", closed, [total_variation(next(islice(group.bandits.em(), 1, None)), group.bandits.minimal()) for group in closed]),
@@ -122,7 +122,7 @@ class Projection:
         ]
         rows = []
         for statement, among, gaps in checks:
-            largest = float(max(np.abs(gap).max() for gap in gaps))
+            largest = float(np.max([np.abs(gap).max() for gap in gaps]))
             families = "; ".join(dict.fromkeys(group.family for group in among))
             count = self.bandits * len(among)
             rows.append({"statement": statement, "families": families, "bandits": count, "largest": largest, "holds": largest <= self.tolerance})

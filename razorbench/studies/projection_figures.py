@@ -49,7 +49,7 @@ def paths() -> Figure:
 
 def _ways(axes: Any, bandits: Bandits, place: Any) -> None:
     """Draw every update's way; place: from a policy (1, Y) to a point of the picture (2,)."""
-    failures = float(bandits.failure(bandits.base)[0]) * np.geomspace(1, 1e-6, 80)[1:]
+    failures = float(bandits.failure(bandits.base)[0]) * np.geomspace(1, 1e-6, 40)[1:]
     for update, way in ((NATURAL, bandits.natural), (PLAIN, plain)):
         points = np.array([place(policy) for policy in (bandits.base, *bandits.flow(way, failures.tolist()))])
         axes.plot(*points.T, **_STYLE[update] | {"marker": "", "linewidth": 2}, label=update)
