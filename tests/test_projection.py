@@ -11,6 +11,7 @@ import pytest
 import yaml
 from scipy.optimize import minimize
 
+from razorbench.errors import UsageError
 from razorbench.seeding import generator
 from razorbench.studies import projection_cases as cases
 from razorbench.studies.bandits import Heads, Linear, kl, plain, total_variation
@@ -262,6 +263,12 @@ def test_an_update_that_comes_too_late_is_undefined():
     late = [row for row in findings.tables["distance"] if row["family"] == cases.HEADS and row["update"] == cases.EM and row["failure"] == 1e-6]
     assert late[0]["reached"] < 8
     assert "not there yet" in findings.text
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"failures": (0.6, 0.01, 1e-6)}, "below 0.5"), ({"shown": (0.2,)}, "not among failures")])
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(UsageError, match=message):
+        Projection(**settings)
 
 
 def test_the_configuration_states_the_defaults():

@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 from scipy.special import stdtrit
 
+from razorbench.errors import UsageError
 from razorbench.metrics import wilson
 from razorbench.seeding import generator
 from razorbench.studies import projection_cases as cases
@@ -62,12 +63,18 @@ class Projection:
     near: float = 0.01
     shown: Sequence[float] = (0.01, 1e-6)
 
+    def __post_init__(self) -> None:
+        if max(self.failures) >= 1 - self.start[1]:
+            raise UsageError(f"failures={list(self.failures)}: a base may succeed at up to {self.start[1]}, so 1 - J must stay below {1 - self.start[1]:g}")
+        if strangers := set(self.shown) - set(self.failures):
+            raise UsageError(f"shown={sorted(strangers)}: not among failures={list(self.failures)}")
+
     def run(self, say: Say) -> Findings:
         """Do the study; the same settings give the same findings."""
         groups = []
         for family, size, bandits in self._draw():
             say(f"{family}, {size}: {self.bandits} bandits")
-            groups.append(Group(family, size, bandits, self._follow(bandits)))
+            groups.append(Group(family, size, bandits, self._follow(bandits, self.failures)))
         say("what should hold exactly, and the worked bandits")
         tables = {
             "agreement": self._agreement(groups),
@@ -91,11 +98,12 @@ class Projection:
     def _rng(self, *names: object) -> np.random.Generator:
         return generator("projection", self.seed, *names)
 
-    def _follow(self, bandits: Bandits) -> dict[str, FloatArray]:
+    def _follow(self, bandits: Bandits, failures: Sequence[float]) -> dict[str, FloatArray]:
+        """Return each update's policies at the failures, (len(failures), N, Y)."""
         return {
-            EM: bandits.first(bandits.em(), self.failures, self.iterations)[0],
-            NATURAL: bandits.flow(bandits.natural, self.failures),
-            PLAIN: bandits.flow(plain, self.failures),
+            EM: bandits.first(bandits.em(), failures, self.iterations)[0],
+            NATURAL: bandits.flow(bandits.natural, failures),
+            PLAIN: bandits.flow(plain, failures),
         }
 
     def _agreement(self, groups: list[Group]) -> list[Row]:
@@ -149,11 +157,11 @@ class Projection:
 
     def _worked(self) -> list[Row]:
         """Return where the updates bring the bandits worked by hand, at the last 1 - J, beside the minimal member."""
+        worked = {"tabular": cases.worked_tabular(), "heads": cases.worked_heads(), "corners": cases.worked_corners()}
         rows = []
-        for name in ("worked_tabular", "worked_heads", "worked_corners"):
-            bandits: Bandits = getattr(cases, name)()
-            ends = {update: float(kl(path[-1], bandits.base)[0]) for update, path in self._follow(bandits).items()}
-            rows.append({"bandit": name.removeprefix("worked_"), "minimal": float(kl(bandits.minimal(), bandits.base)[0]), **ends})
+        for name, bandits in worked.items():
+            ends = {update: float(kl(path[-1], bandits.base)[0]) for update, path in self._follow(bandits, self.failures[-1:]).items()}
+            rows.append({"bandit": name, "minimal": float(kl(bandits.minimal(), bandits.base)[0]), **ends})
         return rows
 
     def _rates(self) -> list[Row]:
@@ -186,7 +194,7 @@ def _limit(group: Group) -> Row:
 
 
 def _interval(name: str, values: FloatArray) -> Row:
-    """Return the mean of values (N,) over bandits and its two-sided 95% Student interval; None where no bandit is left, N = 0 or 1."""
+    """Return the mean of values (N,) over bandits and its two-sided 95% Student interval; None where N < 2."""
     if len(values) < 2:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     mean = float(values.mean())
