@@ -1,0 +1,103 @@
+"""Pictures of the parity study. A method has one colour in all of them, from Okabe and Ito's palette, which the colour-blind can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from razorbench.studies.findings import Row
+from razorbench.studies.parity_law import Fit, Sweep, matched, rising
+from razorbench.studies.parity_methods import METHODS
+
+COLOURS = dict(zip(METHODS, ("#009E73", "#56B4E9", "#0072B2", "#CC79A7", "#E69F00", "#D55E00"), strict=True))
+_STYLE = {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "parity"}
+_DARK, _PALE = "#4a5568", "#cbd5e0"
+
+
+def figures(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:
+    """Return `tradeoff`, `rivals` and `matched`."""
+    with mpl.rc_context(_STYLE):
+        return {"tradeoff": _tradeoff(sweep, law), "rivals": _rivals(tables["rivals"]), "matched": _matched(tables["matched"])}
+
+
+def _tradeoff(sweep: Sweep, law: Fit | None) -> Figure:
+    figure = Figure(figsize=(13, 5.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _scatter(left, sweep, "parity", "old")
+    targets = np.arange(0.9, 1.0, 0.0025)
+    found = [matched(sweep, float(target)) for target in targets]
+    for index, (method, title) in enumerate(METHODS.items()):
+        parity, old = (np.array([one[name][:, index].mean() for one in found]) for name in ("parity", "old"))
+        left.plot(parity, old, color=COLOURS[method], linewidth=2.4, label=title)
+    left.set(xlabel="parity accuracy, new task", ylabel="accuracy at the old task", title="Lines: best retained at a target, mean over bases")
+    left.set_xlim(0.85, 1.0)
+    _scatter(right, sweep, "kl_forward_new", "forgetting")
+    if law:
+        _curves(right, sweep.values["kl_forward_new"], sweep.values["forgetting"], law)
+    right.set(xlabel="forward KL on the new task, nats", ylabel="forgetting", title="Every checkpoint of every run")
+    handles = left.get_legend_handles_labels()[0] + right.get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _scatter(axes: Axes, sweep: Sweep, x: str, y: str) -> None:
+    """Draw all points in an order that hides no method behind another."""
+    shape = sweep.values[x].shape
+    method = np.broadcast_to(np.arange(shape[1])[:, None, None], shape).ravel()
+    order = np.random.default_rng(0).permutation(method.size)
+    colours = np.array([COLOURS[name] for name in sweep.methods])[method[order]]
+    axes.scatter(sweep.values[x].ravel()[order], sweep.values[y].ravel()[order], c=colours, s=5, alpha=0.3, linewidths=0, rasterized=True)
+
+
+def _curves(axes: Axes, kl: np.ndarray, forgetting: np.ndarray, law: Fit) -> None:
+    at = np.linspace(0, kl.max(), 400)
+    top = float(forgetting.max()) * 1.1
+    axes.plot(at, np.polynomial.Polynomial(law.coefficients)(at), color="black", linewidth=1.8, label=f"parabola, R2 = {law.r2.value:.2f}")
+    axes.plot(at, rising(kl, forgetting, at), color="black", linewidth=1.8, linestyle=":", label=f"rising, R2 = {law.monotone.mean():.2f} within a base")
+    axes.set_ylim(min(-0.05, float(forgetting.min())), top)
+
+
+def _rivals(rows: Sequence[Row]) -> Figure:
+    figure = Figure(figsize=(10.5, 8.2), layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(rows))[::-1]
+    shapes: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("r2", "parabola, interval over runs", {"marker": "o", "color": COLOURS["grpo"]}),
+        ("monotone_r2", "rising, within a base", {"marker": "s", "color": COLOURS["sft_2"]}),
+        ("monotone_r2_unseen", "rising, method not seen", {"marker": "^", "color": COLOURS["oracle"]}),
+    )
+    for offset, (name, label, look) in zip((0.24, 0.0, -0.24), shapes, strict=True):
+        value, low, high = (np.array([np.nan if row[key] is None else row[key] for row in rows], dtype=float) for key in (name, f"{name}_low", f"{name}_high"))
+        axes.errorbar(value, place + offset, xerr=[value - low, high - value], linestyle="none", markersize=5, elinewidth=1.4, label=label, **look)
+    paper = [np.nan if row["paper_r2"] is None else row["paper_r2"] for row in rows]
+    axes.scatter(paper, place + 0.24, marker="D", s=46, facecolors="none", edgecolors="black", label="the paper's table 1", zorder=3)
+    axes.set_yticks(place, [row["predictor"] + f", {row['inputs']}" * bool(row["inputs"]) for row in rows])
+    axes.hlines(place[:-1] - 0.5, 0, 1, color=_PALE, linewidth=0.6)
+    axes.set(xlabel="R2 of forgetting (left of 0: not shown)", xlim=(0, 1.02), ylim=(-0.6, len(rows) - 0.4), title="What forgetting follows")
+    axes.legend(loc="outside lower center" if False else "lower left", bbox_to_anchor=(0.0, 0.02), frameon=True)
+    return figure
+
+
+def _matched(rows: Sequence[Row]) -> Figure:
+    targets = sorted({row["target"] for row in rows})
+    figure = Figure(figsize=(4.2 * len(targets), 4.4), layout="constrained")
+    panels = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
+    colours = {METHODS[method]: colour for method, colour in COLOURS.items()}
+    for axes, target in zip(panels, targets, strict=True):
+        shown = [row for row in rows if row["target"] == target]
+        for place, row in enumerate(reversed(shown)):
+            if row["old"] is None:
+                axes.text(0.02, place, "undefined", va="center", color=_DARK, transform=axes.get_yaxis_transform())
+                continue
+            error = [[row["old"] - row["old_low"]], [row["old_high"] - row["old"]]]
+            axes.errorbar(row["old"], place, xerr=error, marker="o", markersize=7, elinewidth=2, capsize=3, color=colours[row["method"]])
+        axes.set_yticks(range(len(shown)), [f"{row['method']}" for row in reversed(shown)])
+        axes.grid(axis="x", color=_PALE, linewidth=0.6)
+        axes.set(xlim=(0, 1), xlabel="accuracy at the old task", title=f"parity accuracy {target:g}")
+    figure.suptitle("Old-task accuracy at the same new-task accuracy, mean over bases with 95% interval", fontsize=12)
+    return figure
