@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from razorbench.studies.findings import Row
-from razorbench.studies.parity_law import Fit, Sweep, matched, rising
+from razorbench.studies.parity_law import Fit, Sweep, matched, rising, student
 from razorbench.studies.parity_methods import METHODS
+from razorbench.types import FloatArray
 
 COLOURS = dict(zip(METHODS, ("#009E73", "#56B4E9", "#0072B2", "#CC79A7", "#E69F00", "#D55E00"), strict=True))
-_STYLE = {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "parity"}
+_STYLE: Any = {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "parity"}
 _DARK, _PALE = "#4a5568", "#cbd5e0"
 
 
@@ -30,12 +31,10 @@ def _tradeoff(sweep: Sweep, law: Fit | None) -> Figure:
     left, right = figure.subplots(1, 2)
     _scatter(left, sweep, "parity", "old")
     targets = np.arange(0.9, 1.0, 0.0025)
-    found = [matched(sweep, float(target)) for target in targets]
-    for index, (method, title) in enumerate(METHODS.items()):
-        parity, old = (np.array([one[name][:, index].mean() for one in found]) for name in ("parity", "old"))
-        left.plot(parity, old, color=COLOURS[method], linewidth=2.4, label=title)
-    left.set(xlabel="parity accuracy, new task", ylabel="accuracy at the old task", title="Lines: best retained at a target, mean over bases")
-    left.set_xlim(0.85, 1.0)
+    kept = np.array([matched(sweep, float(target))["old"].mean(axis=0) for target in targets])
+    for method, title, line in zip(METHODS, METHODS.values(), kept.T, strict=True):
+        left.plot(targets, line, color=COLOURS[method], linewidth=2.4, label=title)
+    left.set(xlabel="parity accuracy, new task", ylabel="accuracy at the old task", xlim=(0.85, 1.0), title="Lines: retained on reaching a parity accuracy")
     _scatter(right, sweep, "kl_forward_new", "forgetting")
     if law:
         _curves(right, sweep.values["kl_forward_new"], sweep.values["forgetting"], law)
@@ -54,12 +53,15 @@ def _scatter(axes: Axes, sweep: Sweep, x: str, y: str) -> None:
     axes.scatter(sweep.values[x].ravel()[order], sweep.values[y].ravel()[order], c=colours, s=5, alpha=0.3, linewidths=0, rasterized=True)
 
 
-def _curves(axes: Axes, kl: np.ndarray, forgetting: np.ndarray, law: Fit) -> None:
-    at = np.linspace(0, kl.max(), 400)
-    top = float(forgetting.max()) * 1.1
-    axes.plot(at, np.polynomial.Polynomial(law.coefficients)(at), color="black", linewidth=1.8, label=f"parabola, R2 = {law.r2.value:.2f}")
-    axes.plot(at, rising(kl, forgetting, at), color="black", linewidth=1.8, linestyle=":", label=f"rising, R2 = {law.monotone.mean():.2f} within a base")
-    axes.set_ylim(min(-0.05, float(forgetting.min())), top)
+def _curves(axes: Axes, kl: FloatArray, forgetting: FloatArray, law: Fit) -> None:
+    at = np.concatenate([[0.0], np.geomspace(1e-3, kl.max(), 500)])
+    within = student(law.monotone)
+    rising_label = "rising step function" + (f", $R^2$ = {within.value:.2f} within a base" if within else "")
+    axes.plot(at, np.polynomial.Polynomial(law.coefficients)(at), color="black", linewidth=1.8, label=f"parabola, $R^2$ = {law.r2.value:.2f}")
+    axes.plot(at, rising(kl, forgetting, at), color="black", linewidth=1.8, linestyle=":", label=rising_label)
+    axes.set_xscale("symlog", linthresh=0.1, linscale=0.5)
+    axes.set_xticks(ticks := [tick for tick in (0, 0.1, 0.3, 1, 3, 10, 30, 100) if tick <= kl.max()], [f"{tick:g}" for tick in ticks])
+    axes.set(xlim=(-0.01, float(kl.max()) * 1.1), ylim=(float(forgetting.min()) - 0.03, float(forgetting.max()) + 0.08))
 
 
 def _rivals(rows: Sequence[Row]) -> Figure:
@@ -68,8 +70,8 @@ def _rivals(rows: Sequence[Row]) -> Figure:
     place = np.arange(len(rows))[::-1]
     shapes: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("r2", "parabola, interval over runs", {"marker": "o", "color": COLOURS["grpo"]}),
-        ("monotone_r2", "rising, within a base", {"marker": "s", "color": COLOURS["sft_2"]}),
-        ("monotone_r2_unseen", "rising, method not seen", {"marker": "^", "color": COLOURS["oracle"]}),
+        ("rising_r2", "rising, within a base", {"marker": "s", "color": COLOURS["sft_2"]}),
+        ("rising_r2_unseen", "rising, method not seen", {"marker": "^", "color": COLOURS["oracle"]}),
     )
     for offset, (name, label, look) in zip((0.24, 0.0, -0.24), shapes, strict=True):
         value, low, high = (np.array([np.nan if row[key] is None else row[key] for row in rows], dtype=float) for key in (name, f"{name}_low", f"{name}_high"))
@@ -78,8 +80,8 @@ def _rivals(rows: Sequence[Row]) -> Figure:
     axes.scatter(paper, place + 0.24, marker="D", s=46, facecolors="none", edgecolors="black", label="the paper's table 1", zorder=3)
     axes.set_yticks(place, [row["predictor"] + f", {row['inputs']}" * bool(row["inputs"]) for row in rows])
     axes.hlines(place[:-1] - 0.5, 0, 1, color=_PALE, linewidth=0.6)
-    axes.set(xlabel="R2 of forgetting (left of 0: not shown)", xlim=(0, 1.02), ylim=(-0.6, len(rows) - 0.4), title="What forgetting follows")
-    axes.legend(loc="outside lower center" if False else "lower left", bbox_to_anchor=(0.0, 0.02), frameon=True)
+    axes.set(xlabel="$R^2$ of forgetting", xlim=(0, 1.02), ylim=(-0.6, len(rows) - 0.4), title="What forgetting follows")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

@@ -17,8 +17,8 @@ from razorbench.studies.parity_methods import Examples
 from razorbench.studies.parity_network import Parameters, forward, log_probs
 
 PREDICTORS = {
-    "kl_forward": ("forward KL, KL(pi_0, pi)", 0.96),
-    "kl_reverse": ("reverse KL, KL(pi, pi_0)", 0.93),
+    "kl_forward": ("forward KL", 0.96),
+    "kl_reverse": ("reverse KL", 0.93),
     "tv": ("total variation", 0.80),
     "l2": ("L2 between distributions", 0.56),
     "js": ("Jensen-Shannon", None),
@@ -28,8 +28,8 @@ PREDICTORS = {
     "weights_l2": ("weight change, L2", None),
     "weights_fisher": ("weight change, Fisher-weighted L2", 0.58),
     "weights_spectral": ("weight change, spectral norm", 0.58),
-    "weights_changed": ("weight change, share of weights", None),
-    "weights_rank": ("weight change, rank", None),
+    "weights_changed": ("share of weights changed", None),
+    "weights_rank": ("rank of the weight change", None),
 }
 """Title, and R2 of a parabola in table 1 of arXiv 2509.04259, None where it has none."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from razorbench.metrics import Estimate, percentile
 from razorbench.seeding import generator
 from razorbench.studies.findings import Findings, Row
 from razorbench.studies.parity_figures import figures
-from razorbench.studies.parity_law import Fit, Sweep, fit, matched, resamples, student
+from razorbench.studies.parity_law import Fit, Sweep, fit, matched, moments, r2, resamples, student
 from razorbench.studies.parity_measures import PREDICTORS
 from razorbench.studies.parity_methods import METHODS
 from razorbench.types import FloatArray
@@ -19,13 +20,17 @@ from razorbench.types import FloatArray
 LAW = "kl_forward_new"
 PAPER_KL = 10.0
 """About the largest forward KL in figure 3 of arXiv 2509.04259."""
+PAIRS = (("oracle", "grpo_kl"), ("grpo_kl", "grpo"), ("grpo", "sft_2"), ("sft_2", "sft_1"), ("reinforce", "sft_2"))
+"""Neighbours in the paper's order, the first retaining more; and its claim that on-policy data are enough, without negatives (section 5.1)."""
 _INPUTS = {"_new": "new task", "_old": "old task", "": ""}
 
 
 def findings(sweep: Sweep, targets: Sequence[float]) -> Findings:
     """Return text, tables and figures of a sweep."""
-    counts = resamples(*sweep.values["old"].shape[:3], generator("parity", "resamples"))
-    fits = {name: fit(values, sweep.values["forgetting"], counts) for name, values in sweep.values.items() if name.removesuffix("_new").removesuffix("_old") in PREDICTORS}
+    seeds, methods, runs, _ = sweep.values["old"].shape
+    counts = resamples(seeds, methods, runs, generator("parity", "resamples"))
+    predictors = [name + suffix for name, suffix in itertools.product(PREDICTORS, _INPUTS) if name + suffix in sweep.values]
+    fits = {name: fit(sweep.values[name], sweep.values["forgetting"], counts) for name in predictors}
     at_target = {target: matched(sweep, target) for target in targets}
     tables = {
         "bases": _bases(sweep),
@@ -44,26 +49,22 @@ def _bases(sweep: Sweep) -> list[Row]:
 
 
 def _rivals(fits: Mapping[str, Fit | None]) -> list[Row]:
-    """One row per predictor, and inputs it is measured on; lead: the law's pooled R2 minus this one's, on the same resamples."""
+    """One row per predictor and inputs it is measured on; leads: the law's R2 minus this one's, on the same resamples and in the same bases."""
     rows, law = [], fits[LAW]
-    for name, (title, paper) in PREDICTORS.items():
-        for suffix, inputs in _INPUTS.items():
-            if name + suffix not in fits:
-                continue
-            found = fits[name + suffix]
-            lead = Estimate(law.r2.value - found.r2.value, *percentile(law.draws - found.draws)) if law and found else None
-            rows.append(
-                {
-                    "predictor": title,
-                    "inputs": inputs,
-                    "paper_r2": paper if suffix != "_old" else None,
-                    **_interval("r2", found.r2 if found else None),
-                    **_interval("lead", lead),
-                    **_interval("r2_unseen", student(found.parabola_unseen) if found else None),
-                    **_interval("monotone_r2", student(found.monotone) if found else None),
-                    **_interval("monotone_r2_unseen", student(found.monotone_unseen) if found else None),
-                }
-            )
+    for (name, (title, paper)), (suffix, inputs) in itertools.product(PREDICTORS.items(), _INPUTS.items()):
+        if name + suffix not in fits:
+            continue
+        row: Row = {"predictor": title, "inputs": inputs, "paper_r2": paper if suffix != "_old" else None}
+        found = fits[name + suffix]
+        estimates: dict[str, Estimate | None] = dict.fromkeys(("r2", "lead", "r2_unseen", "rising_r2", "rising_lead", "rising_r2_unseen"))
+        if found and law:
+            estimates["r2"] = found.r2
+            estimates["lead"] = Estimate(law.r2.value - found.r2.value, *percentile(law.draws - found.draws))
+            estimates["r2_unseen"] = student(found.parabola_unseen)
+            estimates["rising_r2"] = student(found.monotone)
+            estimates["rising_lead"] = student(law.monotone - found.monotone)
+            estimates["rising_r2_unseen"] = student(found.monotone_unseen)
+        rows.append(row | {key: value for part in estimates.items() for key, value in _interval(*part).items()})
     return rows
 
 
@@ -95,16 +96,14 @@ def _matched(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) 
 
 
 def _order(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) -> list[Row]:
-    """One row per target and pair of neighbours in the paper's order: how much more of the old task the first has kept, paired by seed."""
+    """One row per target and pair: how much more of the old task the first retains, paired by base."""
     rows = []
-    for target, found in at_target.items():
-        for better, worse in itertools.pairwise(range(len(sweep.methods))):
-            gap = found["old"][:, better] - found["old"][:, worse]
-            interval = student(gap)
-            verdict = "undecided" if not interval or interval.low <= 0 <= interval.high else "as in the paper" if interval.low > 0 else "against the paper"
-            names = [METHODS[sweep.methods[index]] for index in (better, worse)]
-            seeds = int((~np.isnan(gap)).sum())
-            rows.append({"target": target, "better": names[0], "worse": names[1], "seeds": seeds, **_interval("gap", interval), "verdict": verdict})
+    for (target, found), pair in itertools.product(at_target.items(), PAIRS):
+        better, worse = (found["old"][:, sweep.methods.index(method)] for method in pair)
+        interval = student(better - worse)
+        verdict = "undecided" if not interval or interval.low <= 0 <= interval.high else "as in the paper" if interval.low > 0 else "against the paper"
+        row: Row = {"target": target, "first": METHODS[pair[0]], "second": METHODS[pair[1]], "seeds": int((~np.isnan(better - worse)).sum())}
+        rows.append(row | _interval("gap", interval) | {"verdict": verdict})
     return rows
 
 
@@ -130,85 +129,79 @@ def _checkpoints(sweep: Sweep) -> list[Row]:
 
 def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) -> str:
     seeds, methods, runs, points = sweep.values["old"].shape
-    bases, rivals = tables["bases"], tables["rivals"]
-    old, parity = ([base[name] for base in bases] for name in ("old", "parity"))
-    lines = [
+    rivals = tables["rivals"]
+    parity, old = ([base[name] for base in tables["bases"]] for name in ("parity", "old"))
+    parts = [
         "# Parity on images: what forgetting follows, and which methods forget",
-        "",
-        f"{seeds} bases, {methods} methods, {runs} runs of each on each base, {points} checkpoints a run: {seeds * methods * runs * points} points, all of them used.",
-        f"The bases start at {min(parity):.3f} to {max(parity):.3f} at parity, the new task, and {min(old):.3f} to {max(old):.3f} at the old one, which no method sees again.",
-        "Forgetting is the drop of accuracy at the old task. Every measure is on images that no network was trained on.",
-        "",
+        f"{seeds} bases, {methods} methods, {runs} runs of each on each base, {points} checkpoints a run: {seeds * methods * runs * points} points, all used. "
+        f"The bases start at {min(parity):.3f} to {max(parity):.3f} at parity, the new task, and at {min(old):.3f} to {max(old):.3f} at the old task, "
+        "which is not trained again. Forgetting is the drop of accuracy at the old task. Every measure is on images that no network was trained on.",
         "## Forgetting against forward KL",
-        "",
-        *_law(sweep, law, rivals),
-        "",
-        *_table(("method", "largest forward KL, nats", "largest forgetting", "largest parity accuracy", "mean forgetting minus parabola"), [list(row.values()) for row in tables["methods"]]),
-        "",
+        _law(sweep, law, rivals),
+        _table(
+            ("method", "largest forward KL, nats", "largest forgetting", "largest parity accuracy", "mean of forgetting minus parabola"),
+            [[row["method"], *(_number(value) for value in list(row.values())[1:])] for row in tables["methods"]],
+        ),
         "## Rivals",
-        "",
-        "R2 of a parabola over all points, its interval by a bootstrap over whole runs; forward KL's R2 minus the rival's on the same resamples; then means over",
-        "bases with Student intervals: R2 where each method is predicted from the others, and both for a rising step function, which takes no side on the shape.",
-        "",
-        *_table(
-            ("predictor", "inputs", "paper, R2", "R2, parabola", "forward KL leads by", "R2, unseen method", "R2, rising", "R2, rising, unseen method"),
-            [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(_shown(row, name) for name in _R2)] for row in rivals],
+        "R2 of a parabola over all points, with an interval by a bootstrap over whole runs. A rising step function takes no side on the shape: its R2 is "
+        "within a base, then with each method predicted from the others, means over bases with Student intervals. Leads are forward KL's R2 on the new "
+        "task minus the rival's, on the same resamples and in the same bases.",
+        _table(
+            ("predictor", "inputs", "R2 in the paper", "R2, parabola", "lead", "R2, rising", "lead", "R2, rising, unseen method"),
+            [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(_shown(row, name) for name in _COLUMNS)] for row in rivals],
         ),
-        "",
-        *_standing(rivals),
-        "",
+        _standing("By a parabola", "lead", rivals),
+        _standing("By a rising step function", "rising_lead", rivals),
         "## What is retained at the same parity accuracy",
-        "",
-        "The checkpoint that retains most of those that reach the target, both on SELECT images; measured on TEST images; means over the bases where a checkpoint reaches it",
-        "and the base was not there already, 95% Student intervals.",
-        "",
-        *_table(
-            ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "parity accuracy, sampled", "forward KL, nats"),
-            [[row["target"], row["method"], row["seeds"], *(_shown(row, name) for name in ("old", "forgetting", "parity", "parity_sampled", LAW))] for row in tables["matched"]],
+        "The checkpoint that retains most of those that reach the target, both on SELECT images, measured on TEST images: means over the bases in which one "
+        "reaches it and the base was not there already, with Student intervals.",
+        _table(
+            ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "the same, sampled", "forward KL, nats"),
+            [[row["target"], row["method"], row["seeds"], *(_shown(row, name) for name in _MATCHED)] for row in tables["matched"]],
         ),
-        "",
-        "Neighbours in the paper's order, the first retaining more there; differences of old-task accuracy paired by base. 1-0 REINFORCE is not in the paper's toy; in its",
-        "language model it behaves like GRPO. The intervals are not corrected for their number.",
-        "",
-        *_table(
+        "Old-task accuracy of the first minus that of the second, which the paper finds to be positive, paired by base. The intervals are not corrected for "
+        "their number.",
+        _table(
             ("target", "first", "second", "bases", "first minus second", "verdict"),
-            [[row["target"], row["better"], row["worse"], row["seeds"], _shown(row, "gap"), row["verdict"]] for row in tables["order"]],
+            [[*list(row.values())[:4], _shown(row, "gap"), row["verdict"]] for row in tables["order"]],
         ),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
-_R2 = ("r2", "lead", "r2_unseen", "monotone_r2", "monotone_r2_unseen")
+_COLUMNS = ("r2", "lead", "rising_r2", "rising_lead", "rising_r2_unseen")
+_MATCHED = ("old", "forgetting", "parity", "parity_sampled", LAW)
 
 
-def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> list[str]:
+def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> str:
     """Say how well forward KL does."""
     if law is None:
-        return ["Forward KL on the new task is not finite or does not vary: there is nothing to fit."]
+        return "Forward KL on the new task is not finite or does not vary: there is nothing to fit."
     kl, forgetting = sweep.values[LAW], sweep.values["forgetting"]
-    row = next(row for row in rivals if row["predictor"] == PREDICTORS["kl_forward"][0] and row["inputs"] == "new task")
+    row = next(row for row in rivals if row["lead"] == 0)
     inside = kl <= PAPER_KL
-    line = np.polynomial.Polynomial.fit(kl[inside], forgetting[inside], 2)
-    within = 1 - np.square(forgetting[inside] - line(kl[inside])).sum() / np.square(forgetting[inside] - forgetting[inside].mean()).sum()
+    near = moments(kl[inside], forgetting[inside])
     turn = law.turning_point()
-    shape = f"turns over at {turn:.1f} nats, the largest KL being {kl.max():.1f}" if turn is not None else "never turns over"
-    return [
-        f"A parabola has an R2 of {_shown(row, 'r2')} (paper: {row['paper_r2']}), and {shape}. Up to {PAPER_KL:g} nats, about the paper's range, which holds",
-        f"{inside.mean():.1%} of the points, its R2 is {within:.3f}. Within a base, with each method predicted from the others, it is {_shown(row, 'r2_unseen')}.",
-        f"A rising step function has {_shown(row, 'monotone_r2')} within a base, and {_shown(row, 'monotone_r2_unseen')} on methods that it has not seen.",
-    ]
+    shape = f"turns over at {turn:.1f} nats, while the largest KL is {kl.max():.1f}" if turn is not None else "does not turn over"
+    return (
+        f"A parabola has an R2 of {_shown(row, 'r2')} (paper: {row['paper_r2']}) and {shape}. On the {inside.mean():.1%} of the points with at most "
+        f"{PAPER_KL:g} nats, about the paper's range, a parabola of their own has {r2(near):.3f}. Within a base, with each method predicted from the others, "
+        f"it has {_shown(row, 'r2_unseen')} on all points. A rising step function has {_shown(row, 'rising_r2')} within a base, and "
+        f"{_shown(row, 'rising_r2_unseen')} on methods that it has not seen."
+    )
 
 
-def _standing(rivals: Sequence[Row]) -> list[str]:
-    """Say which rivals forward KL beats, by the intervals of the differences."""
-    others = [row for row in rivals if row["lead"] != 0 and row["lead_low"] is not None]
+def _standing(measure: str, lead: str, rivals: Sequence[Row]) -> str:
+    """Say which rivals forward KL on the new task is ahead of, by the intervals of its leads."""
+    others = [row for row in rivals if row["lead"] not in (0, None)]
     groups = {
-        "beats": [row for row in others if row["lead_low"] > 0],
-        "is beaten by": [row for row in others if row["lead_high"] < 0],
-        "is not told from": [row for row in others if row["lead_low"] <= 0 <= row["lead_high"]],
+        "is ahead of": [row for row in others if row[f"{lead}_low"] > 0],
+        "is behind": [row for row in others if row[f"{lead}_high"] < 0],
+        "cannot be told from": [row for row in others if row[f"{lead}_low"] <= 0 <= row[f"{lead}_high"]],
     }
-    named = {verb: "; ".join(f"{row['predictor']}" + f" ({row['inputs']})" * bool(row["inputs"]) for row in rows) for verb, rows in groups.items()}
-    return [f"- By a parabola's R2, forward KL on the new task {verb} {len(groups[verb])} of {len(others)}: {names or 'none'}." for verb, names in named.items()]
+    named = {verb: "; ".join(row["predictor"] + (f" ({row['inputs']})" if row["inputs"] else "") for row in rows) for verb, rows in groups.items()}
+    lines = [f"- it {verb} {len(groups[verb])}: {names or 'none'}" for verb, names in named.items()]
+    return "\n".join([f"{measure}, forward KL on the new task, of {len(others)} rivals:", "", *lines])
 
 
 def _interval(name: str, estimate: Estimate | None) -> Row:
@@ -217,9 +210,9 @@ def _interval(name: str, estimate: Estimate | None) -> Row:
     return dict(zip((name, f"{name}_low", f"{name}_high"), (None if value is None else _short(value) for value in values), strict=True))
 
 
-def _short(value: float | np.floating) -> float:
-    """Return a value with four significant digits, which is more than is known of any."""
-    return float(f"{value:.4g}")
+def _short(value: Any) -> float:
+    """Return a number with four significant digits, which is more than is known of any."""
+    return float(f"{float(value):.4g}")
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -232,5 +225,5 @@ def _shown(row: Row, name: str) -> str:
     return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)]
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
