@@ -34,7 +34,7 @@ def _tradeoff(sweep: Sweep, law: Fit | None) -> Figure:
     kept = np.array([matched(sweep, float(target))["old"].mean(axis=0) for target in targets])
     for method, title, line in zip(METHODS, METHODS.values(), kept.T, strict=True):
         left.plot(targets, line, color=COLOURS[method], linewidth=2.4, label=title)
-    left.set(xlabel="parity accuracy, new task", ylabel="accuracy at the old task", xlim=(0.85, 1.0), title="Lines: retained on reaching a parity accuracy")
+    left.set(xlabel="parity accuracy, new task", ylabel="accuracy at the old task", xlim=(0.85, 0.99), title="Lines: retained on reaching a parity accuracy")
     _scatter(right, sweep, "kl_forward_new", "forgetting")
     if law:
         _curves(right, sweep.values["kl_forward_new"], sweep.values["forgetting"], law)

@@ -32,6 +32,7 @@ PREDICTORS = {
     "weights_rank": ("rank of the weight change", None),
 }
 """Title, and R2 of a parabola in table 1 of arXiv 2509.04259, None where it has none."""
+DIVERGENCES = ("kl_forward", "kl_reverse", "tv", "l2", "js")
 
 
 def divergences(base: Tensor, tuned: Tensor) -> dict[str, Tensor]:
