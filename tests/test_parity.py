@@ -317,6 +317,7 @@ def test_a_parabola_and_its_r2_by_hand():
     total = moments(np.arange(5.0), np.array([0, 0.1, 0.25, 0.3, 0.5]))
     close(solve(total), [0.004286, 0.091429, 0.007143])
     close(r2(total), 0.977799)
+    assert np.isnan(r2(moments(np.arange(5.0), np.zeros(5))))
 
 
 def test_one_method_from_the_others_by_hand():
@@ -328,7 +329,8 @@ def test_one_method_from_the_others_by_hand():
     close(found.monotone_unseen, [0.130435])
     close(found.residuals, [-0.05, 0.05])
     close(found.coefficients, [0, 0.15, 0])
-    assert fit(np.ones_like(x), y, resamples(1, 2, 1, np.random.default_rng(0))) is None
+    for nothing in ((np.ones_like(x), y), (x, np.ones_like(x)), (np.full_like(x, np.inf), y)):
+        assert fit(*nothing, resamples(1, 2, 1, np.random.default_rng(0))) is None
 
 
 def test_a_fit_that_turns_over_says_where():

@@ -58,8 +58,9 @@ class Fit:
 
 
 def fit(x: FloatArray, forgetting: FloatArray, counts: FloatArray) -> Fit | None:
-    """Explain forgetting by x; None if x is constant or not finite. x, forgetting: (S, M, R, T); counts: from `resamples`."""
-    if not np.isfinite(x).all() or np.ptp(x) == 0:
+    """Explain forgetting by x; None if x is not finite or constant, or forgetting constant in a base. x, forgetting: (S, M, R, T); counts: from `resamples`."""
+    x, forgetting = x.astype(np.float64), forgetting.astype(np.float64)
+    if not np.isfinite(x).all() or np.ptp(x) == 0 or np.ptp(forgetting, axis=(1, 2, 3)).min() == 0:
         return None
     scale = np.abs(x).max()
     runs = moments(x / scale, forgetting)
@@ -67,7 +68,7 @@ def fit(x: FloatArray, forgetting: FloatArray, counts: FloatArray) -> Fit | None
     solved, draws = solve(total), r2(np.tensordot(counts, runs, axes=3))
     whole, pairs = seeds.sum(axis=1), list(zip(x, forgetting, strict=True))
     return Fit(
-        r2=Estimate(float(r2(total)), *percentile(draws)),
+        r2=between(float(r2(total)), draws),
         draws=draws,
         coefficients=solved / scale ** np.arange(3),
         residuals=(methods[:, 0, 3] - methods[:, 0, :3] @ solved) / methods[:, 0, 0],
@@ -85,7 +86,7 @@ def resamples(seeds: int, methods: int, runs: int, rng: np.random.Generator) -> 
 
 def moments(x: FloatArray, y: FloatArray) -> FloatArray:
     """Return the sums over the last axis of the outer products of (1, x, x^2, y), (..., 4, 4): all that a parabola and its R2 need."""
-    columns = np.stack([np.ones_like(x), x, x**2, y], axis=-2).astype(float)
+    columns = np.stack([np.ones_like(x), x, x**2, y], axis=-2)
     return columns @ np.swapaxes(columns, -1, -2)
 
 
@@ -109,9 +110,15 @@ def spread(total: FloatArray) -> FloatArray:
 
 
 def r2(total: FloatArray) -> FloatArray:
-    """Return 1 - (sum of squared residuals) / (sum of squares about the mean) of the least-squares parabola, (...)."""
-    value: FloatArray = 1 - squared_error(total, solve(total)) / spread(total)
+    """Return 1 - (sum of squared residuals) / (sum of squares about the mean) of the least-squares parabola, (...), NaN where y does not vary."""
+    about = spread(total)
+    value: FloatArray = 1 - squared_error(total, solve(total)) / np.where(about > 0, about, np.nan)
     return value
+
+
+def between(value: float, draws: FloatArray) -> Estimate:
+    """Return a value with the 95% percentile interval of its resamples, those left out, NaN, in which nothing varies."""
+    return Estimate(value, *percentile(draws[~np.isnan(draws)]))
 
 
 def rising(x: FloatArray, y: FloatArray, at: FloatArray) -> FloatArray:

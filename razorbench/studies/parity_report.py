@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from razorbench.metrics import Estimate, percentile
+from razorbench.metrics import Estimate
 from razorbench.seeding import generator
 from razorbench.studies.findings import Findings, Row
 from razorbench.studies.parity_figures import figures
-from razorbench.studies.parity_law import Fit, Sweep, fit, matched, resamples, student
+from razorbench.studies.parity_law import Fit, Sweep, between, fit, matched, resamples, student
 from razorbench.studies.parity_measures import DIVERGENCES, PREDICTORS
 from razorbench.studies.parity_methods import METHODS
 from razorbench.types import FloatArray
@@ -60,7 +60,7 @@ def _rivals(fits: Mapping[str, Fit | None]) -> list[Row]:
         estimates: dict[str, Estimate | None] = dict.fromkeys(("r2", "lead", "r2_unseen", "rising_r2", "rising_lead", "rising_r2_unseen"))
         if found and law:
             estimates["r2"] = found.r2
-            estimates["lead"] = Estimate(law.r2.value - found.r2.value, *percentile(law.draws - found.draws))
+            estimates["lead"] = between(law.r2.value - found.r2.value, law.draws - found.draws)
             estimates["r2_unseen"] = student(found.parabola_unseen)
             estimates["rising_r2"] = student(found.monotone)
             estimates["rising_lead"] = student(law.monotone - found.monotone)
@@ -200,19 +200,19 @@ def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> str:
     if law is None:
         return "Forward KL on the new task is not finite or does not vary: there is nothing to fit."
     largest = sweep.values[LAW].max()
-    row = next(row for row in rivals if row["lead"] == 0)
+    row = next(row for row in rivals if _is_law(row))
     turn = law.turning_point()
     shape = f"turns over at {turn:.1f} nats, while the largest KL is {largest:.1f}" if turn is not None else "does not turn over"
     return (
         f"A parabola has an R2 of {_shown(row, 'r2')} (paper: {row['paper_r2']}) and {shape}. Within a base, with each method predicted from the others, it "
-        f"has {_shown(row, 'r2_unseen')}. A rising step function has {_shown(row, 'rising_r2')} within a base, and {_shown(row, 'rising_r2_unseen')} on methods "
-        "that it has not seen."
+        f"has {_shown(row, 'r2_unseen')}. A rising step function has {_shown(row, 'rising_r2')} within a base, and {_shown(row, 'rising_r2_unseen')} on "
+        "methods that it has not seen."
     )
 
 
 def _standing(measure: str, lead: str, rivals: Sequence[Row]) -> str:
     """Say which rivals forward KL on the new task is ahead of, by the intervals of its leads."""
-    others = [row for row in rivals if row["lead"] not in (0, None)]
+    others = [row for row in rivals if row["lead"] is not None and not _is_law(row)]
     groups = {
         "is ahead of": [row for row in others if row[f"{lead}_low"] > 0],
         "is behind": [row for row in others if row[f"{lead}_high"] < 0],
@@ -221,6 +221,10 @@ def _standing(measure: str, lead: str, rivals: Sequence[Row]) -> str:
     named = {verb: "; ".join(row["predictor"] + (f" ({row['inputs']})" if row["inputs"] else "") for row in rows) for verb, rows in groups.items()}
     lines = [f"- it {verb} {len(groups[verb])}: {names or 'none'}" for verb, names in named.items()]
     return "\n".join([f"{measure}, forward KL on the new task, of {len(others)} rivals:", "", *lines])
+
+
+def _is_law(row: Row) -> bool:
+    return (row["predictor"], row["inputs"]) == (PREDICTORS["kl_forward"][0], "new task")
 
 
 def _interval(name: str, estimate: Estimate | None) -> Row:
