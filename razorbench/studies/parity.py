@@ -31,7 +31,7 @@ SCHEDULES = ("constant", "cosine")
 
 @dataclass(frozen=True)
 class Parity:
-    """Settings. The paper's own stand beside those that differ: its images are ten times larger and over a hundred times as many."""
+    """Settings. The paper's own stand beside those that differ: it has larger images, and more of them."""
 
     images: str | None = None
     """Folder of mnist/ and fashion/ with idx files; None: scikit-learn's digits, and the same with permuted pixels as the old task."""
@@ -51,9 +51,9 @@ class Parity:
     learning_rates: int = 15
     lowest_rate: float = 3e-5
     highest_rate: float = 1e-2
-    """Log-spaced learning rates (paper: 3e-6 to 1e-3, over about 1 000 updates per epoch)."""
+    """Ends of the log-spaced learning rates (paper: 3e-6 to 1e-3, for a wider network)."""
     epochs: tuple[int, ...] = (10, 20)
-    """Durations (paper: 1, 2)."""
+    """Durations (paper: 1, 2, on a number of images that it does not give)."""
     warmup: float = 0.1
     """Share of the updates over which the learning rate rises."""
     checkpoints: int = 5

@@ -64,7 +64,7 @@ def activation_change(base: Sequence[Tensor], tuned: Sequence[Tensor]) -> dict[s
     }
 
 
-def weight_change(base: Parameters, tuned: Parameters, fisher: Parameters) -> dict[str, Tensor]:
+def weight_change(base: Parameters, tuned: Parameters, information: Parameters) -> dict[str, Tensor]:
     """Return measures of the change d, (R,): mean |d|, root of sum d^2, sum F d^2, spectral norm, share of d != 0, and rank.
 
     Spectral norm and numerical rank (singular values above max(shape) times the float32 spacing of the largest) are sums over the weight
@@ -77,7 +77,7 @@ def weight_change(base: Parameters, tuned: Parameters, fisher: Parameters) -> di
     return {
         "weights_l1": flat.abs().mean(dim=1),
         "weights_l2": flat.square().sum(dim=1).sqrt(),
-        "weights_fisher": (flat.square() * torch.cat([one.flatten(1) for one in fisher], dim=1)).sum(dim=1),
+        "weights_fisher": (flat.square() * torch.cat([one.flatten(1) for one in information], dim=1)).sum(dim=1),
         "weights_spectral": torch.stack([values[:, 0] for values in singular]).sum(dim=0),
         "weights_changed": (flat != 0).float().mean(dim=1),
         "weights_rank": torch.stack([_rank(values, change) for values, change in zip(singular, matrices, strict=True)]).sum(dim=0).float(),
