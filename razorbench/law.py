@@ -6,19 +6,23 @@ over a run's snapshots, so a resample is a vector of how often each run was draw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 from scipy.optimize import isotonic_regression
 
 from razorbench.metrics import RESAMPLES, Estimate, percentile
 from razorbench.types import BoolArray, FloatArray, IntArray
 
-RATES = 240
-"""Rates B that the saturating fit tries, spaced evenly in their logarithm: 6% apart."""
+RATES, COARSE = 240, 60
+"""Rates B that the saturating fit tries, spaced evenly in their logarithm: 6% apart; in resamples 25%, which moves R2 by less than 0.001."""
+TINY = 1e-9
+CHUNK = 1000
+"""Resamples at a time, which bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +52,33 @@ class Points:
         return Points(index, self.x[keep], self.y[keep], self.noise[keep], **per_run)
 
     def sums(self, values: FloatArray) -> FloatArray:
-        """Weighted sums of values (N, ...) over each run's snapshots, (R, ...)."""
-        weighted = values * self.weight.reshape(-1, *[1] * (values.ndim - 1))
-        total = np.zeros((len(self.method), *values.shape[1:]))
-        np.add.at(total, self.run, weighted)
-        return total
+        """Weighted sums of values (N,) or (N, K) over each run's snapshots, (R,) or (R, K)."""
+        shape = len(self.method), len(self.run)
+        found: FloatArray = sparse.csr_array((self.weight, (self.run, np.arange(len(self.run)))), shape) @ values
+        return found
+
+    @cached_property
+    def moments(self) -> FloatArray:
+        """Weighted sums of 1, y and y^2 over each run's snapshots, (R, 3)."""
+        return self.sums(self.y[:, None] ** np.arange(3))
+
+
+Totals = Any
+"""Sums over runs that a fit and its error need: arrays that add up over disjoint sets of runs."""
 
 
 class Fit(Protocol):
-    """A family of curves, fitted by least squares. counts (..., R): how often each run is there; parameters have the same leading shape."""
+    """A family of curves, fitted by least squares to whatever runs its totals are of."""
 
     slopes: int
 
-    def fit(self, counts: FloatArray) -> Any:
+    def totals(self, counts: FloatArray, runs: IntArray | slice = slice(None)) -> Totals:
+        """Return the totals of some runs, all by default. counts (..., R): how often each run is there; what follows has the same leading shape."""
+
+    def fit(self, totals: Totals) -> Any:
         """Return the parameters."""
 
-    def squared_error(self, counts: FloatArray, parameters: Any) -> FloatArray:
+    def squared_error(self, totals: Totals, parameters: Any) -> FloatArray:
         """Return the weighted sum of squared residuals, (...)."""
 
     def predict(self, x: FloatArray, parameters: Any) -> FloatArray:
@@ -75,30 +90,41 @@ class Saturating:
 
     slopes = 1
 
-    def __init__(self, points: Points) -> None:
-        positive = points.x[points.x > 0]
+    def __init__(self, points: Points, rates: int = RATES) -> None:
+        positive = points.x[points.x > 1e-100]
         span = (positive.min(), positive.max()) if len(positive) else (1.0, 1.0)
         # From a straight line over the whole range to a step below the least of the predictors.
-        self.rates = np.geomspace(0.01 / span[1], 10.0 / max(span[0], span[1] * 1e-4), RATES)
+        self.rates = np.geomspace(0.01 / span[1], 10.0 / max(span[0], span[1] * 1e-4), rates)
         curve = self._curve(points.x)
-        self._yy, self._fy, self._ff = points.sums(points.y**2), points.sums(curve * points.y[:, None]), points.sums(curve**2)
+        parts = [points.sums(points.y**2)[:, None], points.sums(curve * points.y[:, None]), points.sums(curve**2)]
+        self._sums, self._half = np.concatenate(parts, axis=1), rates + 1
 
     def _curve(self, x: FloatArray) -> FloatArray:
         return -np.expm1(-np.maximum(x, 0.0)[:, None] * self.rates)
 
-    def fit(self, counts: FloatArray) -> tuple[FloatArray, IntArray]:
-        """Return A and the index of B."""
-        fy, ff = np.maximum(counts @ self._fy, 0.0), counts @ self._ff
-        gain = np.divide(fy**2, ff, out=np.zeros_like(fy), where=ff > 0)
-        best = np.argmax(gain, axis=-1)
-        fy, ff = (np.take_along_axis(each, best[..., None], axis=-1)[..., 0] for each in (fy, ff))
-        return np.divide(fy, ff, out=np.zeros_like(fy), where=ff > 0), best
+    def totals(self, counts: FloatArray, runs: IntArray | slice = slice(None)) -> FloatArray:
+        """Return sums of y^2, of y times the curve of every rate, and of its square, (..., 1 + 2 rates)."""
+        found: FloatArray = counts[..., runs] @ self._sums[runs]
+        return found
 
-    def squared_error(self, counts: FloatArray, parameters: tuple[FloatArray, IntArray]) -> FloatArray:
+    def fit(self, totals: FloatArray) -> tuple[FloatArray, IntArray]:
+        """Return A and the index of B."""
+        fy, ff = np.maximum(totals[..., 1 : self._half], 0.0), totals[..., self._half :]
+        gain = np.divide(fy**2, ff, out=np.zeros_like(fy), where=ff > TINY)
+        best = np.argmax(gain, axis=-1)
+        fy, ff = self._at(totals, best)
+        return np.divide(np.maximum(fy, 0.0), ff, out=np.zeros_like(fy), where=ff > TINY), best
+
+    def squared_error(self, totals: FloatArray, parameters: tuple[FloatArray, IntArray]) -> FloatArray:
         """Return the sum of squared residuals."""
         a, best = parameters
-        fy, ff = (np.take_along_axis(counts @ each, best[..., None], axis=-1)[..., 0] for each in (self._fy, self._ff))
-        return counts @ self._yy - 2 * a * fy + a**2 * ff
+        fy, ff = self._at(totals, best)
+        error: FloatArray = totals[..., 0] - 2 * a * fy + a**2 * ff
+        return error
+
+    def _at(self, totals: FloatArray, best: IntArray) -> tuple[FloatArray, FloatArray]:
+        fy, ff = (np.take_along_axis(totals, best[..., None] + first, axis=-1)[..., 0] for first in (1, self._half))
+        return fy, ff
 
     def predict(self, x: FloatArray, parameters: tuple[FloatArray, IntArray]) -> FloatArray:
         """Return the curve at x."""
@@ -114,23 +140,27 @@ class Quadratic:
     def __init__(self, points: Points) -> None:
         self._scale = float(np.abs(points.x).max()) or 1.0
         powers = self._powers(points.x)
-        self._yy, self._py = points.sums(points.y**2), points.sums(powers * points.y[:, None])
-        self._pp = points.sums(powers[:, :, None] * powers[:, None, :])
+        products = powers[:, :, None] * powers[:, None, :]
+        self._sums = points.sums(np.concatenate([points.y[:, None] ** 2, powers * points.y[:, None], products.reshape(-1, 9)], axis=1))
 
     def _powers(self, x: FloatArray) -> FloatArray:
         return (x[:, None] / self._scale) ** np.arange(3)
 
-    def fit(self, counts: FloatArray) -> FloatArray:
-        """Return coefficients (..., 3) in powers of the predictor over its largest magnitude."""
-        inverse = np.linalg.pinv(np.einsum("...r,rij->...ij", counts, self._pp), hermitian=True)
-        found: FloatArray = np.einsum("...ij,...j->...i", inverse, counts @ self._py)
+    def totals(self, counts: FloatArray, runs: IntArray | slice = slice(None)) -> FloatArray:
+        """Return sums of y^2, of y times the powers 0 to 2, and of the products of these powers, (..., 13)."""
+        found: FloatArray = counts[..., runs] @ self._sums[runs]
         return found
 
-    def squared_error(self, counts: FloatArray, parameters: FloatArray) -> FloatArray:
+    def fit(self, totals: FloatArray) -> FloatArray:
+        """Return coefficients (..., 3) in powers of the predictor over its largest magnitude."""
+        inverse = np.linalg.pinv(totals[..., 4:].reshape(*totals.shape[:-1], 3, 3), hermitian=True)
+        found: FloatArray = np.einsum("...ij,...j->...i", inverse, totals[..., 1:4])
+        return found
+
+    def squared_error(self, totals: FloatArray, parameters: FloatArray) -> FloatArray:
         """Return the sum of squared residuals."""
-        cross = (counts @ self._py * parameters).sum(axis=-1)
-        square = np.einsum("...r,rij,...i,...j->...", counts, self._pp, parameters, parameters, optimize=True)
-        error: FloatArray = counts @ self._yy - 2 * cross + square
+        square = np.einsum("...ij,...i,...j->...", totals[..., 4:].reshape(*totals.shape[:-1], 3, 3), parameters, parameters)
+        error: FloatArray = totals[..., 0] - 2 * (totals[..., 1:4] * parameters).sum(axis=-1) + square
         return error
 
     def predict(self, x: FloatArray, parameters: FloatArray) -> FloatArray:
@@ -143,25 +173,24 @@ class Quadratic:
 
 
 def r2(fit: Fit, points: Points, counts: FloatArray) -> FloatArray:
-    """In-sample R2, about the weighted mean, (...); NaN where forgetting does not vary."""
-    return _r2(fit.squared_error(counts, fit.fit(counts)), points, counts)
+    """In-sample R2, about the weighted mean, (...); NaN where forgetting does not vary. counts (..., R): how often each run is there."""
+    totals = fit.totals(counts)
+    return _r2(fit.squared_error(totals, fit.fit(totals)), points, counts)
 
 
 def left_out_r2(fit: Fit, points: Points, groups: Sequence[str], counts: FloatArray) -> FloatArray:
-    """R2 with every group (R,) predicted by the fit to all others, about the pooled mean; it may be negative. NaN with fewer than two groups."""
-    names = sorted(set(groups))
+    """R2 with every group (R,) predicted by the fit to all others, about the pooled mean, (...); it may be negative. NaN with fewer than two groups."""
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:
         return np.full(counts.shape[:-1], np.nan)
-    error = np.zeros(counts.shape[:-1])
-    for name in names:
-        inside = np.array([group == name for group in groups])
-        error = error + fit.squared_error(counts * inside, fit.fit(counts * ~inside))
-    return _r2(error, points, counts)
+    parts = [fit.totals(counts, np.flatnonzero(member == k)) for k in range(len(names))]
+    whole = sum(parts)
+    return _r2(sum(fit.squared_error(part, fit.fit(whole - part)) for part in parts), points, counts)
 
 
 def _r2(error: FloatArray, points: Points, counts: FloatArray) -> FloatArray:
-    y, yy = points.sums(points.y), points.sums(points.y**2)
-    total = counts @ yy - (counts @ y) ** 2 / counts.sum(axis=-1)
+    ones, y, yy = np.moveaxis(counts @ points.moments, -1, 0)
+    total = yy - y**2 / ones
     flat = total <= 1e-12
     return np.where(flat, np.nan, 1.0 - error / np.where(flat, 1.0, total))
 
@@ -176,7 +205,8 @@ class Law:
     """What the points say. r2 and the left-out versions are of the saturating fit; None: undefined, for want of groups or of variation.
 
     ceiling: R2 that a perfect predictor would have, given that forgetting is measured on finitely many episodes. residuals: mean of observed less
-    predicted, per method. turnover: the predictor at which the quadratic has its top, if that lies inside the data.
+    predicted, per method. turnover: the predictor at which the quadratic has its top, if that lies inside the data. leads: by the name of an R2, the
+    headline predictor's less this one's, on the same resamples.
     """
 
     runs: int
@@ -194,21 +224,57 @@ class Law:
     spearman: float | None
     ceiling: float | None
     residuals: dict[str, float]
+    leads: dict[str, Estimate | None]
 
 
 def law(points: Points, rng: np.random.Generator) -> Law:
-    """Fit the law; intervals are 95% percentile intervals over runs drawn with replacement."""
+    """Fit the law to one predictor, as `laws` does."""
+    return laws({"": points}, "", rng)[""]
+
+
+def laws(points: Mapping[str, Points], headline: str, rng: np.random.Generator) -> dict[str, Law]:
+    """Fit the law to several predictors of the same runs; intervals are 95% percentile intervals over runs drawn with replacement, the same for all.
+
+    headline: the predictor that `Law.leads` compares the others with. Raises ValueError if the predictors are not of the same runs.
+    """
+    first = points[headline]
+    for name, each in points.items():
+        if list(each.method) != list(first.method) or list(each.task) != list(first.task):
+            raise ValueError(f"{name} and {headline} are not of the same runs")
+    one, many = np.ones((1, len(first.method))), resamples(len(first.method), rng)
+    head = _scores(first, one), _scores(first, many)
+    found = {}
+    for name, each in points.items():
+        own = head if each is first else (_scores(each, one), _scores(each, many))
+        leads = {score: _estimate(head[0][score] - own[0][score], head[1][score] - own[1][score]) for score in own[0]}
+        found[name] = _law(each, {score: _estimate(own[0][score], own[1][score]) for score in own[0]}, leads)
+    return found
+
+
+def _scores(points: Points, counts: FloatArray) -> dict[str, FloatArray]:
+    """Every R2 with its interval, by its name in `Law`, for resamples counts (B, R), (B,) each."""
+    saturating, quadratic = Saturating(points, COARSE if len(counts) > 1 else RATES), Quadratic(points)
+    chunks = [counts[at : at + CHUNK] for at in range(0, len(counts), CHUNK)]
+    scores: dict[str, Callable[[FloatArray], FloatArray]] = {
+        "r2": lambda chunk: r2(saturating, points, chunk),
+        "family_left_out": lambda chunk: left_out_r2(saturating, points, points.family, chunk),
+        "task_left_out": lambda chunk: left_out_r2(saturating, points, points.task, chunk),
+        "quadratic_r2": lambda chunk: r2(quadratic, points, chunk),
+    }
+    return {name: np.concatenate([score(chunk) for chunk in chunks]) for name, score in scores.items()}
+
+
+def _law(points: Points, scores: Mapping[str, Estimate | None], leads: dict[str, Estimate | None]) -> Law:
     saturating, quadratic = Saturating(points), Quadratic(points)
-    one, many = np.ones(len(points.method)), resamples(len(points.method), rng)
-    a, best = saturating.fit(one)
+    one = np.ones(len(points.method))
+    a, best = saturating.fit(saturating.totals(one))
     weight, n = points.weight, len(points.x)
     residual = points.y - saturating.predict(points.x, (a, best))
     mean = float(np.average(points.y, weights=weight))
     spread = float((weight * (points.y - mean) ** 2).sum())
-    varies = spread > 1e-12
-    inside = _estimate(r2(saturating, points, one), r2(saturating, points, many))
+    varies, inside = spread > 1e-12, scores["r2"]
     isotonic = monotone(points.x, points.y, weight)
-    c0, c1, c2 = (float(value) for value in quadratic.coefficients(quadratic.fit(one)))
+    c0, c1, c2 = (float(value) for value in quadratic.coefficients(quadratic.fit(quadratic.totals(one))))
     top = -c1 / (2 * c2) if c2 < 0 else None
     methods = np.array([points.method[k] for k in points.run])
     return Law(
@@ -216,17 +282,15 @@ def law(points: Points, rng: np.random.Generator) -> Law:
         snapshots=n,
         amplitude=float(a),
         rate=float(saturating.rates[best]),
-        r2=inside,
+        **scores,
         adjusted_r2=1.0 - (1.0 - inside.value) * (n - 1) / (n - 1 - saturating.slopes) if inside is not None and n > 2 else None,
-        family_left_out=_estimate(*(left_out_r2(saturating, points, points.family, counts) for counts in (one, many))),
-        task_left_out=_estimate(*(left_out_r2(saturating, points, points.task, counts) for counts in (one, many))),
-        quadratic_r2=_estimate(r2(quadratic, points, one), r2(quadratic, points, many)),
         quadratic=(c0, c1, c2),
         turnover=top if top is not None and points.x.min() <= top <= points.x.max() else None,
         isotonic_r2=1.0 - float((weight * (points.y - isotonic) ** 2).sum()) / spread if varies else None,
         spearman=float(stats.spearmanr(points.x, points.y).statistic) if varies and np.ptp(points.x) > 0 else None,
         ceiling=max(0.0, 1.0 - float((weight * points.noise).sum()) / spread) if varies else None,
         residuals={name: float(np.average(residual[methods == name], weights=weight[methods == name])) for name in sorted(set(points.method))},
+        leads=leads,
     )
 
 
@@ -238,24 +302,9 @@ def monotone(x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
     return fitted
 
 
-def r2_difference(first: Points, second: Points, rng: np.random.Generator, *, left_out: str | None = None) -> Estimate | None:
-    """R2 of one predictor less that of another over the same runs, on the same resamples. left_out: `family` or `task`, else in-sample.
-
-    Raises ValueError if the two are not of the same runs.
-    """
-    if list(first.method) != list(second.method) or list(first.task) != list(second.task):
-        raise ValueError("the two predictors are not of the same runs")
-    values = []
-    for counts in (np.ones(len(first.method)), resamples(len(first.method), rng)):
-        both = [
-            r2(Saturating(each), each, counts) if left_out is None else left_out_r2(Saturating(each), each, getattr(each, left_out), counts)
-            for each in (first, second)
-        ]
-        values.append(both[0] - both[1])
-    return _estimate(values[0], values[1])
-
-
-def _estimate(value: FloatArray, resampled: FloatArray) -> Estimate | None:
+def _estimate(values: FloatArray, resampled: FloatArray) -> Estimate | None:
+    """The value (1,) of the data with its percentile interval from resamples (B,); None if it is undefined."""
+    value = float(values[0])
     if not np.isfinite(value):
         return None
-    return Estimate(float(value), *percentile(resampled[np.isfinite(resampled)]))
+    return Estimate(value, *percentile(resampled[np.isfinite(resampled)]))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from razorbench.law import Points, Quadratic, Saturating, law, left_out_r2, monotone, r2, r2_difference, resamples
+from razorbench.law import Points, Quadratic, Saturating, law, laws, left_out_r2, monotone, r2, resamples
 from razorbench.seeding import generator
 
 
@@ -25,9 +25,9 @@ TWO = [("A", [(0, 0.0), (1, 0.1), (2, 0.2)]), ("B", [(0, 0.0), (1, 0.2), (2, 0.4
 def test_quadratic_by_hand():
     p = points(ONE)
     fit, one = Quadratic(p), np.ones(1)
-    assert fit.coefficients(fit.fit(one)) == pytest.approx([0.004286, 0.091429, 0.007143], abs=1e-6)
+    assert fit.coefficients(fit.fit(fit.totals(one))) == pytest.approx([0.004286, 0.091429, 0.007143], abs=1e-6)
     assert r2(fit, p, one) == pytest.approx(0.977799, abs=1e-6)
-    assert fit.predict(np.array([2.0]), fit.fit(one)) == pytest.approx([0.004286 + 0.182857 + 0.028571], abs=1e-5)
+    assert fit.predict(np.array([2.0]), fit.fit(fit.totals(one))) == pytest.approx([0.004286 + 0.182857 + 0.028571], abs=1e-5)
 
 
 def test_leave_one_method_out_by_hand():
@@ -65,8 +65,8 @@ def test_the_saturating_fit_is_that_of_a_library():
     best, _ = curve_fit(lambda k, a, b: a * (1 - np.exp(-b * k)), x, y, p0=[0.5, 1.0])
     error = ((y - best[0] * (1 - np.exp(-best[1] * x))) ** 2).sum()
     fit, one = Saturating(p), np.ones(40)
-    assert fit.squared_error(one, fit.fit(one)) == pytest.approx(error, rel=1e-3)
-    assert ((y - fit.predict(x, fit.fit(one))) ** 2).sum() == pytest.approx(float(fit.squared_error(one, fit.fit(one))))
+    assert fit.squared_error(fit.totals(one), fit.fit(fit.totals(one))) == pytest.approx(error, rel=1e-3)
+    assert ((y - fit.predict(x, fit.fit(fit.totals(one)))) ** 2).sum() == pytest.approx(float(fit.squared_error(fit.totals(one), fit.fit(fit.totals(one)))))
 
 
 def test_a_resample_is_a_fit_to_the_runs_drawn():
@@ -83,7 +83,12 @@ def test_runs_weigh_the_same_whatever_their_snapshots():
     few, many = [("A", [(1, 0.1)]), ("B", [(2, 0.4)])], [("A", [(1, 0.1)] * 9), ("B", [(2, 0.4)])]
     for kind in (Saturating, Quadratic):
         first, second = (kind(points(each)) for each in (few, many))
-        assert float(first.squared_error(np.ones(2), first.fit(np.ones(2)))) == pytest.approx(float(second.squared_error(np.ones(2), second.fit(np.ones(2)))))
+        assert error(first) == pytest.approx(error(second))
+
+
+def error(fit):
+    totals = fit.totals(np.ones(2))
+    return float(fit.squared_error(totals, fit.fit(totals)))
 
 
 def test_monotone_and_ceiling_by_hand():
@@ -114,12 +119,13 @@ def test_a_better_predictor_is_told_from_a_worse_one():
     rng = generator("rivals")
     truth = rng.random(60)
     good, bad = ([(f"m{k % 6}", [(x[k], truth[k])]) for k in range(60)] for x in (truth + 0.02 * rng.random(60), rng.random(60)))
-    difference = r2_difference(points(good), points(bad), generator("law"))
-    assert difference.low > 0.5
-    same = r2_difference(points(good), points(good), generator("law"), left_out="family")
+    found = laws({"good": points(good), "bad": points(bad)}, "good", generator("law"))
+    assert found["bad"].leads["r2"].low > 0.5
+    same = found["good"].leads["family_left_out"]
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert found["bad"].r2 == law(points(bad), generator("law")).r2
     with pytest.raises(ValueError, match="not of the same runs"):
-        r2_difference(points(good), points(TWO), generator("law"))
+        laws({"good": points(good), "bad": points(TWO)}, "good", generator("law"))
 
 
 @settings(deadline=None, max_examples=60)
