@@ -21,6 +21,7 @@ Adapt the shipped policy to a new task and measure what is left of its original 
   python -m razorbench task=pick_place method=sft demos=detour seed=1 budget=quick
   python -m razorbench -m task=core method=ppo,sft seed=0,1,2           (a sweep over a suite of tasks)
   python -m razorbench sequence=core6 method=ppo                        (one policy learns task after task)
+  python -m razorbench study=parity                                     (a controlled study: parity on images, or projection)
 
 Keys:     task=NAME or sequence=NAME, method=NAME [base=mlp] [budget=quick|standard|long] [seed=0] [demos=STYLE]
           [results=results] [eval.snapshots=24], and every setting of these, as in method.learning_rate=3e-5
@@ -69,6 +70,8 @@ def _dispatch(arguments: list[str]) -> int:
     commands = {"list": _list, "pretrain": _pretrain, "check": _check, "demos": _demos, "tune": _tune, "compare": _compare, "video": _video, "bench": _bench}
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
+    if any(argument.startswith("study=") for argument in arguments):
+        return _study(arguments)
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
         raise UsageError(f"{arguments[0]}: no such command; there are {', '.join(commands)}, or give task=NAME method=NAME")
     return _run(arguments)
@@ -110,6 +113,33 @@ def _run(arguments: list[str]) -> int:
     if options.multirun or failures:
         show.outcome(failures, len(expected))
     return 1 if failures else 0
+
+
+def _study(arguments: list[str]) -> int:
+    """Do a controlled study and keep what it finds in RESULTS/studies/NAME."""
+    parser = _Parser(prog="razorbench study=NAME", description="Do a controlled study; its settings are study.KEY=VALUE.", allow_abbrev=False)
+    parser.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="study=NAME, its settings such as study.seed=1, and results=DIR")
+    parser.add_argument("--config-dir", help="your own conf folder, with study/NAME.yaml")
+    options = parser.parse_args(arguments)
+    name = next(override.removeprefix("study=") for override in options.overrides if override.startswith("study="))
+    for override in options.overrides:
+        if not override.lstrip("+").startswith(("study=", "study.", "results=")):
+            raise UsageError(f"{override}: a study is no run and takes study.KEY=VALUE and results=DIR only")
+
+    from razorbench import config, show, tuning
+    from razorbench.store import make_writable
+
+    with config.registry(options.config_dir) as registry:
+        study, results = registry.study(options.overrides)
+    if isinstance(study, tuning.Study):
+        raise UsageError(f"study={name} is a search over runs: do it with `razorbench tune --study {name}`")
+    folder = results / "studies" / name
+    make_writable(folder, f"results={results}", "results=DIR")
+    findings = study.run(lambda text: print(text, file=sys.stderr))
+    findings.save(folder, study)
+    show.markdown(findings.text)
+    print(f"report.md, tables and figures are in {folder}")
+    return 0
 
 
 def _job(composed: Any) -> None:
@@ -209,7 +239,9 @@ def _tune(arguments: list[str]) -> int:
     from razorbench.store import read_records
 
     with config.registry(options.config_dir) as registry:
-        study = tuning.Study(**registry.item("study", options.study))
+        study = registry.item("study", options.study)
+    if not isinstance(study, tuning.Study):
+        raise UsageError(f"--study {options.study} is no search over runs: do it with `python -m razorbench study={options.study}`")
     methods = [word for word in options.method if "=" not in word] or list(study.grids)
     finding = ["--config-dir", options.config_dir] if options.config_dir else []
     sweeps = [sweep for method in methods for sweep in study.sweeps(method)]

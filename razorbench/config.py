@@ -6,7 +6,7 @@ import functools
 import itertools
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -65,6 +65,11 @@ class Registry:
         """Build one registered thing with its defaults."""
         config = self.compose([f"{'+' if group in ('skill', 'suite', 'study') else ''}{group}={name}"])
         return build(OmegaConf.to_container(config[group], resolve=True), group)
+
+    def study(self, overrides: Sequence[str]) -> tuple[Any, Path]:
+        """Build a study from study=NAME and overrides such as study.seed=1; and the results folder asked for, `results` by default."""
+        config = self.compose([f"+{override}" if override.startswith("study=") else override for override in overrides])
+        return build(OmegaConf.to_container(config["study"], resolve=True), "study"), results_of(config)
 
     def suite(self, name: str) -> list[str] | None:
         """Return the tasks of a suite, or None if there is none of that name."""

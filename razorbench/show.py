@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from rich import box
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -17,7 +18,7 @@ from razorbench.base import Recipe, read_card
 from razorbench.run import Outcome, Watcher
 from razorbench.run import Progress as RunProgress
 from razorbench.spec import RunSpec
-from razorbench.tuning import Choice, describe
+from razorbench.tuning import Choice, Study, describe
 
 console = Console(highlight=False, soft_wrap=True)
 _EVERY_S = 10.0
@@ -178,6 +179,7 @@ def listing(registry: Registry) -> None:
         "budget": lambda budget: f"{budget['env_steps']:,} env steps, {budget['demo_episodes']:,} demonstrations, {budget['gradient_steps']:,} gradient steps",
         "suite": lambda suite: ", ".join(suite["tasks"]),
         "sequence": lambda sequence: ", ".join(sequence["tasks"]),
+        "study": lambda study: f"search over {', '.join(study.grids)}: razorbench tune --study" if isinstance(study, Study) else "controlled: study=NAME",
     }
     titles = {
         "task": "new tasks",
@@ -187,6 +189,7 @@ def listing(registry: Registry) -> None:
         "method": "methods",
         "base": "base policies",
         "budget": "budgets",
+        "study": "studies",
     }
     for group, title in titles.items():
         console.print(f"[bold]{title}[/bold]")
@@ -228,3 +231,9 @@ def estimate(value: Mapping[str, Any]) -> str:
 def interval(bounds: Sequence[float]) -> str:
     """Format an interval."""
     return f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def markdown(text: str) -> None:
+    """Print Markdown, tables as tables."""
+    console.width = max(console.width, 120)
+    console.print(Markdown(text))

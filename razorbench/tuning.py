@@ -178,7 +178,7 @@ def main() -> None:
 
     name, page, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     with registry() as registered:
-        study = Study(**registered.item("study", name))
+        study = registered.item("study", name)
         methods = {method: registered.item("method", method) for method in study.grids}
     if sys.argv[4:]:
         save(runs(study, read_records(Path(sys.argv[4]))), file)

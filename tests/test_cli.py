@@ -240,3 +240,34 @@ def test_a_users_own_task_and_method(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "mine-v1" in done.stdout
     assert next((tmp_path / "results").rglob("record.json"))
+
+
+SMALL = ["study=projection", "study.bandits=3", "study.tabular=[3]", "study.linear=[[4,2]]", "study.heads=[[2,2]]"]
+
+
+def test_a_controlled_study(capsys):
+    code, out, _ = razorbench(capsys, *SMALL, "results=mine")
+    assert code == 0
+    assert "KL-minimal policy" in out
+    folder = Path("mine/studies/projection")
+    assert str(folder) in out
+    assert {"report.md", "study.json"} < {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["study=none"], "study=none: no such study; there are"),
+        (["study=tuning"], "study=tuning is a search over runs: do it with `razorbench tune --study tuning`"),
+        (["study=projection", "task=reach"], "task=reach: a study is no run"),
+        (["study=projection", "study.bandit=3"], "study.bandit: no such key"),
+        (["study=projection", "study.bandits=many"], "study.bandits is 'many': it must be a whole number"),
+        (["study=projection", "-m"], "unrecognized arguments: -m"),
+        (["tune", "--study", "projection"], "--study projection is no search over runs"),
+    ],
+)
+def test_studies_that_are_not_possible(capsys, arguments, word):
+    code, _, err = razorbench(capsys, *arguments)
+    assert code == 2
+    assert word in err
+    assert len(err.strip().splitlines()) == 1

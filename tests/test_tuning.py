@@ -16,7 +16,7 @@ ROOT = Path(razorbench.__file__).parents[1]
 @pytest.fixture(scope="module")
 def study():
     with config.registry() as registry:
-        return tuning.Study(**registry.item("study", "tuning"))
+        return registry.item("study", "tuning")
 
 
 def test_every_method_gets_the_same_search(study):
@@ -113,7 +113,7 @@ def test_every_method_is_on_its_page():
 def test_the_command_searches_ranks_and_plays_no_test_start(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (mine := Path("mine/study")).mkdir(parents=True)
-    (mine / "short.yaml").write_text("tasks: [push_far]\nseed: 100\nbudget: quick\ngrids:\n  sft: {learning_rate: [3.0e-5, 1.0e-4]}\n")
+    (mine / "short.yaml").write_text("_target_: razorbench.tuning.Study\ntasks: [push_far]\nseed: 100\nbudget: quick\ngrids:\n  sft: {learning_rate: [3.0e-5, 1.0e-4]}\n")
     tiny = [override for override in (*TINY, *TINY_METHOD["sft"]) if "snapshots" not in override]
     for _ in range(2):
         with pytest.raises(SystemExit) as done:
