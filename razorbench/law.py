@@ -185,7 +185,7 @@ def left_out_r2(fit: Fit, points: Points, groups: Sequence[str], counts: FloatAr
         return np.full(counts.shape[:-1], np.nan)
     parts = [fit.totals(counts, np.flatnonzero(member == k)) for k in range(len(names))]
     whole = sum(parts)
-    return _r2(sum(fit.squared_error(part, fit.fit(whole - part)) for part in parts), points, counts)
+    return _r2(np.sum([fit.squared_error(part, fit.fit(whole - part)) for part in parts], axis=0), points, counts)
 
 
 def _r2(error: FloatArray, points: Points, counts: FloatArray) -> FloatArray:

@@ -113,7 +113,8 @@ def test_every_method_is_on_its_page():
 def test_the_command_searches_ranks_and_plays_no_test_start(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (mine := Path("mine/study")).mkdir(parents=True)
-    (mine / "short.yaml").write_text("_target_: razorbench.tuning.Study\ntasks: [push_far]\nseed: 100\nbudget: quick\ngrids:\n  sft: {learning_rate: [3.0e-5, 1.0e-4]}\n")
+    grids = "grids: {sft: {learning_rate: [3.0e-5, 1.0e-4]}}"
+    (mine / "short.yaml").write_text(f"_target_: razorbench.tuning.Study\ntasks: [push_far]\nseed: 100\nbudget: quick\n{grids}\n")
     tiny = [override for override in (*TINY, *TINY_METHOD["sft"]) if "snapshots" not in override]
     for _ in range(2):
         with pytest.raises(SystemExit) as done:
