@@ -1,18 +1,22 @@
-"""The commands that read finished runs: `razorbench compare`."""
+"""The commands that read finished runs: `razorbench compare` and `razorbench claims`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 
+from razorbench.claims import Claim
 from razorbench.compare import MARGIN, MEASURES, Comparison, numbers, paired
-from razorbench.config import registry
+from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
 from razorbench.results import Run, one_kind, read_runs
+from razorbench.rules import FAILS, Evidence
 from razorbench.show import console
 
 Parser = Callable[..., argparse.ArgumentParser]
@@ -21,13 +25,16 @@ Parser = Callable[..., argparse.ArgumentParser]
 def runs_below(results: Path, base: str, budget: str, config_dir: str | None = None) -> list[Run]:
     """Read the runs of one base and one budget below a folder; raises UsageError if there are none or if they may not be pooled."""
     with registry(config_dir) as registered:
-        styles = {name: tuple(registered.item("task", name).experts) for name in registered.names("task")}
-    runs = read_runs(results, styles)
+        runs = read_runs(results, _styles(registered))
     kept = [run for run in runs if str(run.record["base"]).rpartition("-s")[0] == base and run.record["budget"]["name"] == budget]
     if not kept:
         kinds = sorted({f"base={str(run.record['base']).rpartition('-s')[0]} budget={run.record['budget']['name']}" for run in runs})
         raise UsageError(f"{results}: no run with base={base} budget={budget} among {len(runs)}; there are {', '.join(kinds)}")
     return one_kind(kept)
+
+
+def _styles(registered: Registry) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(registered.item("task", name).experts) for name in registered.names("task")}
 
 
 def compare(arguments: Sequence[str], parser: Parser) -> int:
@@ -79,3 +86,73 @@ def _table(a: str, b: str, found: dict[str, Comparison]) -> Table:
             visible = "" if each.visible is None else f"{each.visible:.3f}"
             table.add_row(name, f"{shown.value:+.3f}", f"{shown.low:+.3f} to {shown.high:+.3f}", over, str(each.pairs), visible, each.verdict())
     return table
+
+
+def claims(arguments: Sequence[str], parser: Parser) -> int:
+    """Decide the paper's claims on finished runs; 1 if one does not hold, else 0."""
+    options = _claim_options(
+        parser(
+            prog="razorbench claims",
+            description="Decide the paper's claims on the runs below a folder, by the rules of conf/study/claims.yaml. Exit code 1: one does not hold.",
+        )
+    ).parse_args(arguments)
+    with registry(options.config_dir) as registered:
+        rules = registered.item("study", "claims")
+        styles = _styles(registered)
+        tasks = registered.item("suite", rules.suite)["tasks"]
+        methods = registered.names("method")
+    by_base: dict[str, list[Run]] = {}
+    for run in read_runs(options.results, styles):
+        if run.record["budget"]["name"] == options.budget:
+            by_base.setdefault(str(run.record["base"]).rpartition("-s")[0], []).append(run)
+    finding = f" --config-dir {options.config_dir}" if options.config_dir else ""
+    decided = rules.decide(
+        Evidence(
+            runs={base: one_kind(runs) for base, runs in by_base.items()},
+            tasks=tasks,
+            seeds=rules.seeds,
+            second={name: names[1] for name, names in styles.items() if len(names) > 1},
+            methods=methods,
+            studies=options.results / "studies",
+        )
+    )
+    commands = {
+        claim.name: claim.commands(
+            f"python -m razorbench -m{finding} results={options.results} budget={options.budget}",
+            f"python -m razorbench{finding} results={options.results} study=",
+        )
+        for claim in decided
+    }
+    if options.json:
+        print(json.dumps([asdict(claim) | {"verdict": claim.verdict, "commands": commands[claim.name]} for claim in decided], indent=1))
+    else:
+        _print_claims(decided, commands)
+    return 1 if any(claim.verdict == FAILS for claim in decided) else 0
+
+
+def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    parser.add_argument("--budget", default="standard", help="budget of the runs (standard)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    return parser
+
+
+def _print_claims(decided: Sequence[Claim], commands: Mapping[str, Sequence[str]]) -> None:
+    console.width = max(console.width, 150)
+    for claim in decided:
+        console.print(f"[bold]{claim.name}[/bold]  {claim.says}: [bold]{claim.verdict}[/bold]", highlight=False)
+        table = Table(box=box.SIMPLE, pad_edge=False)
+        for column in ("", "claimed", "measured", "95%", "of", "visible", "verdict"):
+            table.add_column(column, justify="left" if column in ("", "claimed", "of", "verdict") else "right")
+        for each in claim.findings:
+            effect = ("undefined", "") if each.effect is None else (f"{each.effect.value:+.3f}", f"{each.effect.low:+.3f} to {each.effect.high:+.3f}")
+            visible = "" if each.visible is None else f"{each.visible:.3f}"
+            table.add_row(each.what, each.claimed, *effect, each.n, visible, f"({each.verdict})" if each.beside else each.verdict)
+        console.print(table)
+        for note in dict.fromkeys(each.note for each in claim.findings if each.note):
+            console.print(f"  {note}", markup=False, highlight=False)
+        for command in commands[claim.name]:
+            console.print(f"  add: {command}", markup=False, highlight=False, soft_wrap=True)
+        console.print()
+    console.print("Visible: the smallest effect that such runs would show in 80% of studies. Verdicts in brackets are beside the claim and decide nothing.")

@@ -35,6 +35,7 @@ Other commands (each has --help):
   razorbench demos       demonstrations of a task as a file, for demos=FILE.safetensors
   razorbench tune        the search that methods' defaults come from, the same for each
   razorbench compare     two methods over all tasks and seeds that both have: is one better?
+  razorbench claims      what the runs say about the paper's claims: holds, does not hold, underpowered
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
 
@@ -67,7 +68,17 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(HELP, end="", file=sys.stderr)
         return 2
-    commands = {"list": _list, "pretrain": _pretrain, "check": _check, "demos": _demos, "tune": _tune, "compare": _compare, "video": _video, "bench": _bench}
+    commands = {
+        "list": _list,
+        "pretrain": _pretrain,
+        "check": _check,
+        "demos": _demos,
+        "tune": _tune,
+        "compare": _compare,
+        "claims": _claims,
+        "video": _video,
+        "bench": _bench,
+    }
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     if any(argument.startswith("study=") for argument in arguments):
@@ -258,6 +269,12 @@ def _compare(arguments: list[str]) -> int:
     from razorbench.analysis import compare
 
     return compare(arguments, _Parser)
+
+
+def _claims(arguments: list[str]) -> int:
+    from razorbench.analysis import claims
+
+    return claims(arguments, _Parser)
 
 
 def _video(arguments: list[str]) -> int:

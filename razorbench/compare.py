@@ -5,8 +5,10 @@ A percentile bootstrap over three seeds would give false alarms in a third of al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -14,29 +16,55 @@ from scipy import stats
 from razorbench.errors import UsageError
 from razorbench.matched import LEVELS, matched
 from razorbench.metrics import Estimate
-from razorbench.results import Run
+from razorbench.results import Run, lookup, value
 
 MARGIN = 0.05
 """Differences in retention that are called none."""
 POWER = 0.8
 
-Measure = Callable[[Run], float | None]
-"""A run's number, None where it is undefined."""
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a run, at a dotted path of its record or, with a level, of the snapshot at a matched success.
+
+    rates: path of the success rates that the number is a mean of; from them comes its sampling variance, 0 for what is measured exactly.
+    """
+
+    path: str
+    level: float | None = None
+    rates: str | None = None
+
+    def value(self, run: Run) -> float | None:
+        """Return the number, None where it is undefined."""
+        found = value(self._source(run), self.path)
+        return found if math.isfinite(found) else None
+
+    def variance(self, run: Run) -> float:
+        """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
+        if self.rates is None:
+            return 0.0
+        found = lookup(self._source(run), self.rates)
+        rates = [found] if "rate" in found else [each.get("final", {}).get("greedy", each) for each in found.values()]
+        episodes = sum(rate["episodes"] for rate in rates) + 4
+        p = (sum(rate["successes"] for rate in rates) + 2) / episodes
+        return float(p * (1 - p) / episodes)
+
+    def _source(self, run: Run) -> Mapping[str, Any]:
+        return run.record if self.level is None else matched(run.curve, self.level).snapshot or {}
 
 
-def at(level: float) -> Measure:
-    """Return the measure of retention at a matched success."""
-    return lambda run: matched(run.curve, level).retention
-
-
-MEASURES: dict[str, Measure] = {
-    **{f"retention@{level:g}": at(level) for level in LEVELS},
-    "retention": lambda run: run.record["retention"]["value"],
-    "success": lambda run: run.record["new_task"]["final"]["greedy"]["rate"],
-    "score": lambda run: run.record["score"],
-    "forward_kl": lambda run: run.record["divergence"]["kl_forward"]["new"],
+MEASURES = {
+    **{f"retention@{level:g}": Measure("retention.value", level, "original") for level in LEVELS},
+    **{f"cka@{level:g}": Measure("drift.activations.original.cka", level) for level in LEVELS},
+    "retention": Measure("retention.value", rates="original"),
+    "success": Measure("new_task.final.greedy.rate", rates="new_task.final.greedy"),
+    "score": Measure("score"),
+    "forward_kl": Measure("divergence.kl_forward.new"),
 }
-"""What arms are compared by; `retention@0.7` is retention at a success of 0.7 on the new task, the others are those of the final policy."""
+"""What arms are compared by. `retention@0.7`: at a success of 0.7 on the new task, and so CKA on old tasks; the others are the final policy's."""
+
+Numbers = Mapping[tuple[str, int], tuple[float, float]]
+"""By (task, seed): a number and its sampling variance."""
 
 
 @dataclass(frozen=True)
@@ -62,40 +90,52 @@ class Comparison:
         return "better" if found.low > 0 else "worse" if found.high < 0 else "underpowered"
 
 
-def student(values: Sequence[float]) -> tuple[Estimate, float] | None:
-    """Return the mean of independent values (n,) with its two-sided 95% Student interval, and the smallest mean visible with 80% power; None if n < 2."""
+def student(values: Sequence[float], floor: float = 0.0) -> tuple[Estimate, float] | None:
+    """Return the mean of independent values (n,) with its two-sided 95% Student interval, and the smallest mean visible with 80% power; None if n < 2.
+
+    floor: the standard error that the mean has by sampling episodes alone, below which a few values that happen to be alike must not bring it.
+    """
     n = len(values)
     if n < 2:
         return None
-    mean, error = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n))
+    mean, error = float(np.mean(values)), max(float(np.std(values, ddof=1) / np.sqrt(n)), floor)
     half = float(stats.t.ppf(0.975, n - 1)) * error
     return Estimate(mean, mean - half, mean + half), half + float(stats.t.ppf(POWER, n - 1)) * error
 
 
-def paired(first: Mapping[tuple[str, int], float], second: Mapping[tuple[str, int], float]) -> Comparison:
-    """Compare numbers by (task, seed): the difference is averaged over seeds, then over tasks; with one task, seeds are the units."""
-    common = sorted(set(first) & set(second))
-    by_task: dict[str, list[float]] = {}
-    for task, seed in common:
-        by_task.setdefault(task, []).append(first[task, seed] - second[task, seed])
+def paired(first: Numbers, second: Numbers) -> Comparison:
+    """Compare numbers of the same tasks and seeds: the difference is averaged over seeds, then over tasks; with one task, seeds are the units."""
+    common = {key: (first[key][0] - second[key][0], first[key][1] + second[key][1]) for key in sorted(set(first) & set(second))}
+    return units(common)
+
+
+def units(numbers: Numbers) -> Comparison:
+    """Average numbers over seeds, then over tasks, with a Student interval over tasks; with one task, over its seeds."""
+    by_task: dict[str, list[tuple[float, float]]] = {}
+    for (task, _), number in numbers.items():
+        by_task.setdefault(task, []).append(number)
     alone = len(by_task) == 1
-    values = next(iter(by_task.values())) if alone else [float(np.mean(differences)) for differences in by_task.values()]
-    found = student(values)
+    groups = [[number] for number in next(iter(by_task.values()))] if alone else list(by_task.values())
+    values = [float(np.mean([number for number, _ in group])) for group in groups]
+    floor = math.sqrt(sum(sum(variance for _, variance in group) / len(group) ** 2 for group in groups)) / max(1, len(groups))
+    found = student(values, floor)
     difference, visible = (None, None) if found is None else found
-    return Comparison(difference, len(values), "seeds" if alone else "tasks", len(common), visible)
+    return Comparison(difference, len(values), "seeds" if alone else "tasks", len(numbers), visible)
 
 
-def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, int], float]:
-    """Return an arm's numbers (see `Run.arm`) by task and seed, without the undefined ones.
+def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, int], tuple[float, float]]:
+    """Return an arm's numbers (see `Run.arm`) with their variances by task and seed, without the undefined ones.
 
     Raises UsageError if two runs are of the same task and seed, as with two settings of one method in one folder.
     """
-    found: dict[tuple[str, int], float] = {}
+    found: dict[tuple[str, int], tuple[float, float]] = {}
+    seen: set[tuple[str, int]] = set()
     for run in (run for run in runs if run.arm == arm):
         key = run.task, int(run.record["seed"])
-        if key in found:
+        if key in seen:
             raise UsageError(f"{arm} has two runs of {key[0]}, seed {key[1]}: they differ in their settings; keep each setting in a folder of its own")
-        number = measure(run)
+        seen.add(key)
+        number = measure.value(run)
         if number is not None:
-            found[key] = number
+            found[key] = number, measure.variance(run)
     return found

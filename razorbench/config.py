@@ -173,7 +173,7 @@ def results_of(config: DictConfig) -> Path:
 def build(node: Any, where: str) -> Any:
     """Build what a node's `_target_` names, nested targets first, lists as tuples; values are checked against type annotations."""
     if not isinstance(node, Mapping):
-        return tuple(node) if isinstance(node, list) else node
+        return tuple(build(each, where) if isinstance(each, Mapping) else each for each in node) if isinstance(node, list) else node
     values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key not in ("_target_", "reward")}
     if "_target_" not in node:
         return values

@@ -294,6 +294,26 @@ def _law(points: Points, scores: Mapping[str, Estimate | None], leads: dict[str,
     )
 
 
+def correlation(first: Points, second: Points, rng: np.random.Generator) -> Estimate | None:
+    """Pearson's correlation of two predictors over snapshots, every run weighing 1, with its interval over runs; None if one is constant.
+
+    Raises ValueError if the two are not of the same snapshots.
+    """
+    if not np.array_equal(first.run, second.run):
+        raise ValueError("the two predictors are not of the same snapshots")
+    x, y = (each.x / (np.abs(each.x).max(initial=0.0) or 1.0) for each in (first, second))
+    sums = first.sums(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1))
+
+    def pearson(counts: FloatArray) -> FloatArray:
+        n, sx, sy, sxx, syy, sxy = np.moveaxis(counts @ sums, -1, 0)
+        spread = (n * sxx - sx**2) * (n * syy - sy**2)
+        flat = spread <= TINY * n**4
+        return np.where(flat, np.nan, (n * sxy - sx * sy) / np.sqrt(np.where(flat, 1.0, spread)))
+
+    runs = len(first.method)
+    return _estimate(pearson(np.ones((1, runs))), pearson(resamples(runs, rng))) if runs else None
+
+
 def monotone(x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
     """Return the values at x (N,) of the non-decreasing function of x that is nearest to y, (N,); equal x share one value."""
     _, where = np.unique(x, return_inverse=True)

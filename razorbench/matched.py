@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -19,6 +19,12 @@ class Matched:
 
     snapshot: Mapping[str, Any] | None
     undefined: str | None = None
+    reason: Literal["not kept", "not reached", "there already", "jumped over"] | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the run has this success at last, even if no snapshot counts."""
+        return self.reason not in ("not kept", "not reached")
 
     @property
     def retention(self) -> float | None:
@@ -38,14 +44,14 @@ def matched(curve: Sequence[Mapping[str, Any]], level: float) -> Matched:
     base is there already, or if the level is never reached.
     """
     if not curve:
-        return Matched(None, "its snapshots were not kept")
+        return Matched(None, "its snapshots were not kept", "not kept")
     fit = isotonic_regression(np.array([point["new_task"]["select"]["rate"] for point in curve])).x
     reached = np.flatnonzero(fit >= level - 1e-12)
     if not len(reached):
-        return Matched(None, f"success of {level:g} was not reached")
+        return Matched(None, f"success of {level:g} was not reached", "not reached")
     first = int(reached[0])
     if first == 0:
-        return Matched(None, f"the base has success {level:g} already")
+        return Matched(None, f"the base has success {level:g} already", "there already")
     if fit[first] - fit[first - 1] > JUMP + 1e-12:
-        return Matched(None, f"success jumps from {fit[first - 1]:.2f} to {fit[first]:.2f} between two snapshots")
+        return Matched(None, f"success jumps from {fit[first - 1]:.2f} to {fit[first]:.2f} between two snapshots", "jumped over")
     return Matched(curve[first])

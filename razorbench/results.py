@@ -45,6 +45,13 @@ PREDICTORS = {
 }
 """What may predict forgetting, by the name in tables, and where a snapshot holds it."""
 HEADLINE = "forward KL, new task"
+PARTS = ("forward KL, mean part", "forward KL, variance part", "forward KL, base's sigma", "forward KL per episode")
+"""Of the headline predictor, or other units of it, and so no rivals."""
+RIVALS = tuple(name for name in PREDICTORS if name not in (HEADLINE, *PARTS))
+
+
+SECOND = "/2"
+"""Ends the name of an arm that learns from its task's second style of demonstrations."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Run:
         style = self.record["method"]["demos"]
         if not self.record["budget"]["demo_episodes"] or style == next(iter(self.styles), None):
             return self.method
-        return f"{self.method}/{self.styles.index(style) + 1 if style in self.styles else style}"
+        return f"{self.method}{SECOND if style in self.styles[1:2] else f'/{style}'}"
 
 
 def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
@@ -104,11 +111,17 @@ def one_kind(runs: Sequence[Run]) -> list[Run]:
     return list(runs)
 
 
-def value(snapshot: Mapping[str, Any], path: str) -> float:
-    """Return the number that lies at a dotted path, NaN if there is none."""
+def lookup(snapshot: Mapping[str, Any], path: str) -> Any:
+    """Return what lies at a dotted path, None if nothing does."""
     found: Any = snapshot
     for key in path.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def value(snapshot: Mapping[str, Any], path: str) -> float:
+    """Return the number that lies at a dotted path, NaN if there is none."""
+    found = lookup(snapshot, path)
     return math.nan if found is None else float(found)
 
 

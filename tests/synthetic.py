@@ -48,6 +48,10 @@ def write_run(results, task, method, seed, *, speed, harm, family="offline super
         "versions": {"mujoco": "3", "torch": "2"},
         "wall_s": 60.0,
         "new_task": {"final": final, "base": final, "select": last["new_task"]["select"]},
+        "original": {
+            skill: {"base": {mode: rates(1.0, 100, rng) for mode in ("greedy", "sampled")}, "final": {mode: each for mode in ("greedy", "sampled")}}
+            for skill, each in last["original"].items()
+        },
         "forgetting": last["forgetting"],
         "retention": last["retention"],
         "score": last["new_task"]["test"]["rate"] * min(1.0, last["retention"]["value"]),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from razorbench.compare import numbers, paired, student
+from razorbench.compare import MEASURES, Measure, numbers, paired, student, units
 from razorbench.errors import UsageError
 from razorbench.matched import matched
 from razorbench.results import Run
@@ -57,15 +57,19 @@ def test_student_by_hand():
     assert student([0.3]) is None
 
 
+def exact(values):
+    return {key: (value, 0.0) for key, value in values.items()}
+
+
 def test_pairs_are_by_task_and_seed():
-    first = {("a", 0): 0.9, ("a", 1): 0.8, ("b", 0): 1.0, ("c", 5): 0.1}
-    second = {("a", 0): 0.7, ("a", 1): 0.8, ("b", 0): 0.9, ("b", 1): 0.0}
+    first = exact({("a", 0): 0.9, ("a", 1): 0.8, ("b", 0): 1.0, ("c", 5): 0.1})
+    second = exact({("a", 0): 0.7, ("a", 1): 0.8, ("b", 0): 0.9, ("b", 1): 0.0})
     found = paired(first, second)
     assert (found.n, found.unit, found.pairs) == (2, "tasks", 3)
     assert found.difference.value == pytest.approx(0.1)
     # Both tasks differ by .1 alike, so the interval is a point and the verdict is sure.
     assert found.verdict() == "better"
-    alone = paired({("a", k): value for k, value in enumerate((0.5, 0.7, 0.9))}, {("a", k): 0.5 for k in range(3)})
+    alone = paired(exact({("a", k): value for k, value in enumerate((0.5, 0.7, 0.9))}), exact({("a", k): 0.5 for k in range(3)}))
     assert (alone.n, alone.unit) == (3, "seeds")
     assert alone.verdict() == "underpowered"
 
@@ -81,7 +85,7 @@ def test_pairs_are_by_task_and_seed():
     ],
 )
 def test_verdicts(values, verdict):
-    assert paired({(str(k), 0): value for k, value in enumerate(values)}, {(str(k), 0): 0.0 for k in range(len(values))}).verdict() == verdict
+    assert units({(str(k), 0): (value, 0.0) for k, value in enumerate(values)}).verdict() == verdict
 
 
 def run(task, seed, style, score, styles=("direct", "far")):
@@ -91,15 +95,25 @@ def run(task, seed, style, score, styles=("direct", "far")):
 def test_numbers_of_an_arm_skip_the_undefined():
     runs = [run("a", 0, "direct", 0.5), run("a", 1, "direct", None), run("a", 0, "far", 0.25), run("b", 0, "mine", 0.1)]
 
-    def score(each):
-        return each.record["score"]
-
+    score = MEASURES["score"]
     assert [each.arm for each in runs] == ["sft", "sft", "sft/2", "sft/mine"]
-    assert numbers(runs, "sft", score) == {("a", 0): 0.5}
-    assert numbers(runs, "sft/2", score) == {("a", 0): 0.25}
+    assert numbers(runs, "sft", score) == exact({("a", 0): 0.5})
+    assert numbers(runs, "sft/2", score) == exact({("a", 0): 0.25})
     assert numbers(runs, "ppo", score) == {}
     with pytest.raises(UsageError, match="sft has two runs of a, seed 0"):
         numbers([*runs, run("a", 0, "direct", 0.6)], "sft", score)
+
+
+def test_values_that_happen_to_be_alike_are_not_certain():
+    """200 of 200 in both arms of 3 tasks: each has (202 / 204) (2 / 204) / 204 variance, so the mean difference has a standard error of .0056."""
+    perfect = {"original": {"a": {"successes": 200, "episodes": 200, "rate": 1.0}}, "retention": {"value": 1.0}}
+    measure = Measure("retention.value", rates="original")
+    variance = measure.variance(Run(perfect, ()))
+    assert variance == pytest.approx(202 * 2 / 204**3)
+    runs = {(task, 0): (1.0, variance) for task in "abc"}
+    found = paired(runs, runs).difference
+    assert found.high == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(2 * variance / 3))
+    assert found.high == pytest.approx(4.302653 * 0.005632, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -112,8 +126,8 @@ def test_student_intervals_cover_the_truth(tasks):
         effect = 0.1 + 0.08 * rng.normal(size=tasks)
         keys = [(str(task), seed) for task in range(tasks) for seed in range(3)]
         noise = 0.05 * stats.t.rvs(5, size=(2, len(keys)), random_state=rng)
-        first = {key: effect[int(key[0])] + noise[0, k] for k, key in enumerate(keys)}
-        second = {key: noise[1, k] for k, key in enumerate(keys)}
+        first = exact({key: effect[int(key[0])] + noise[0, k] for k, key in enumerate(keys)})
+        second = exact({key: noise[1, k] for k, key in enumerate(keys)})
         found = paired(first, second).difference
         inside += found.low <= 0.1 <= found.high
     assert 0.93 <= inside / 2000 <= 0.97
