@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from razorbench.rules import FAILS, HOLDS, UNDEFINED, UNDERPOWERED, Evidence, Finding, Part
 
@@ -42,6 +42,8 @@ class Claim:
 @dataclass(frozen=True)
 class Claims:
     """The content of conf/study/claims.yaml. suite, seeds: the runs that there should be."""
+
+    use: ClassVar = "razorbench claims RESULTS"
 
     suite: str
     seeds: Sequence[int]

@@ -137,13 +137,14 @@ def _study(arguments: list[str]) -> int:
         if not override.lstrip("+").startswith(("study=", "study.", "results=")):
             raise UsageError(f"{override}: a study is no run and takes study.KEY=VALUE and results=DIR only")
 
-    from razorbench import config, show, tuning
+    from razorbench import config, show
     from razorbench.store import make_writable
+    from razorbench.studies.findings import ControlledStudy
 
     with config.registry(options.config_dir) as registry:
         study, results = registry.study(options.overrides)
-    if isinstance(study, tuning.Study):
-        raise UsageError(f"study={name} is a search over runs: do it with `razorbench tune --study {name}`")
+    if not isinstance(study, ControlledStudy):
+        raise UsageError(f"study={name} is no controlled study: its command is `{show.use(study, name)}`")
     folder = results / "studies" / name
     make_writable(folder, f"results={results}", "results=DIR")
     findings = study.run(lambda text: print(text, file=sys.stderr))
@@ -252,7 +253,7 @@ def _tune(arguments: list[str]) -> int:
     with config.registry(options.config_dir) as registry:
         study = registry.item("study", options.study)
     if not isinstance(study, tuning.Study):
-        raise UsageError(f"--study {options.study} is no search over runs: do it with `python -m razorbench study={options.study}`")
+        raise UsageError(f"--study {options.study} is no search over runs: its command is `{show.use(study, options.study)}`")
     methods = [word for word in options.method if "=" not in word] or list(study.grids)
     finding = ["--config-dir", options.config_dir] if options.config_dir else []
     sweeps = [sweep for method in methods for sweep in study.sweeps(method)]

@@ -18,7 +18,7 @@ from razorbench.base import Recipe, read_card
 from razorbench.run import Outcome, Watcher
 from razorbench.run import Progress as RunProgress
 from razorbench.spec import RunSpec
-from razorbench.tuning import Choice, Study, describe
+from razorbench.tuning import Choice, describe
 
 console = Console(highlight=False, soft_wrap=True)
 _EVERY_S = 10.0
@@ -179,7 +179,6 @@ def listing(registry: Registry) -> None:
         "budget": lambda budget: f"{budget['env_steps']:,} env steps, {budget['demo_episodes']:,} demonstrations, {budget['gradient_steps']:,} gradient steps",
         "suite": lambda suite: ", ".join(suite["tasks"]),
         "sequence": lambda sequence: ", ".join(sequence["tasks"]),
-        "study": lambda study: f"search over {', '.join(study.grids)}: razorbench tune --study" if isinstance(study, Study) else "controlled: study=NAME",
     }
     titles = {
         "task": "new tasks",
@@ -194,7 +193,13 @@ def listing(registry: Registry) -> None:
     for group, title in titles.items():
         console.print(f"[bold]{title}[/bold]")
         for name in registry.names(group):
-            console.print(f"  {name:<17}{described[group](registry.item(group, name))}", markup=False)
+            item = registry.item(group, name)
+            console.print(f"  {name:<17}{use(item, name) if group == 'study' else described[group](item)}", markup=False)
+
+
+def use(study: Any, name: str) -> str:
+    """Return the command that uses a study; a controlled one has `study=NAME` for its own."""
+    return getattr(study, "use", "python -m razorbench study={}").format(name)
 
 
 def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Study:
 
     Several grids for one method are tried one after the other; they must then set the same keys, so that no run belongs to two.
     """
+
+    use: ClassVar = "razorbench tune --study {}"
 
     tasks: Sequence[str]
     seed: int

@@ -258,12 +258,14 @@ def test_a_controlled_study(capsys):
     ("arguments", "word"),
     [
         (["study=none"], "study=none: no such study; there are"),
-        (["study=tuning"], "study=tuning is a search over runs: do it with `razorbench tune --study tuning`"),
+        (["study=tuning"], "study=tuning is no controlled study: its command is `razorbench tune --study tuning`"),
         (["study=projection", "task=reach"], "task=reach: a study is no run"),
         (["study=projection", "study.bandit=3"], "study.bandit: no such key"),
         (["study=projection", "study.bandits=many"], "study.bandits is 'many': it must be a whole number"),
         (["study=projection", "-m"], "unrecognized arguments: -m"),
-        (["tune", "--study", "projection"], "--study projection is no search over runs"),
+        (["study=claims"], "study=claims is no controlled study: its command is `razorbench claims RESULTS`"),
+        (["tune", "--study", "projection"], "its command is `python -m razorbench study=projection`"),
+        (["tune", "--study", "claims"], "its command is `razorbench claims RESULTS`"),
     ],
 )
 def test_studies_that_are_not_possible(capsys, arguments, word):

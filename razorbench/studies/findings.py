@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from matplotlib.figure import Figure
 
@@ -41,6 +41,7 @@ class Findings:
         (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+@runtime_checkable
 class ControlledStudy(Protocol):
     """A frozen dataclass whose fields are the study's settings, seeds among them."""
 
