@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme tasks tuning performance clean
+.PHONY: run test test-slow check golden readme tasks tuning ablations performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -36,6 +36,11 @@ tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, f
 tuning: $(VENV)/ready  ## the search for every method's defaults anew, its records, and its table; hours
 	$(BIN)/razorbench tune --results build/tuning
 	$(BIN)/python -m razorbench.tuning tuning docs/methods.md baselines/results/tuning.jsonl.gz build/tuning
+
+ablations: $(VENV)/ready  ## what sft_cf and dagger depend on, anew: runs, records, tables; an hour or two
+	for study in sft_cf sft_cf_far dagger; do \
+	  $(BIN)/razorbench tune --study $$study --results build/$$study && \
+	  $(BIN)/python -m razorbench.tuning $$study docs/methods.md baselines/results/$$study.jsonl.gz build/$$study || exit 1; done
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

@@ -102,6 +102,18 @@ def test_the_defaults_are_what_the_search_found(study):
             assert not unlike, method
 
 
+@pytest.mark.parametrize("name", ["sft_cf", "sft_cf_far", "dagger"])
+def test_ablations_are_on_the_page(name):
+    file = ROOT / "baselines" / "results" / f"{name}.jsonl.gz"
+    if not file.exists():
+        pytest.skip("there is no checkout here")
+    with config.registry() as registry:
+        ablation = registry.item("study", name)
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    tables = "\n\n".join(tuning.effects(ablation, method, tuning.load(file)) for method in ablation.grids)
+    assert readme.section(page, name, tables) == page, "run `make ablations`"
+
+
 def test_every_method_is_on_its_page():
     page = ROOT / "docs" / "methods.md"
     if not page.exists():
