@@ -15,6 +15,9 @@ from scipy.special import ndtri
 
 from razorbench.types import FloatArray
 
+MOVED = 0.3
+"""How far a greedy action must move to count as moved: 15% of the box's width."""
+
 
 class Distribution(Protocol):
     """Distributions over actions, one per state."""
@@ -38,6 +41,12 @@ class Distribution(Protocol):
 def action_mse(p: Distribution, q: Distribution) -> FloatArray:
     """Return the squared distance of the greedy actions, mean over dimensions, (N,)."""
     return ((p.mode() - q.mode()) ** 2).mean(axis=1)
+
+
+def moved(p: Distribution, q: Distribution) -> FloatArray:
+    """Return 1 where the greedy actions, clipped to the box [-1, 1], are more than 0.3 apart in some dimension, else 0, (N,)."""
+    gap = np.abs(np.clip(p.mode(), -1.0, 1.0) - np.clip(q.mode(), -1.0, 1.0))
+    return (gap.max(axis=1) > MOVED).astype(float)
 
 
 def tv_and_js(p: Distribution, q: Distribution, u: FloatArray) -> tuple[FloatArray, FloatArray]:

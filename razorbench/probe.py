@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
-from razorbench.divergence import Gaussian, action_mse, tv_and_js
+from razorbench.divergence import Gaussian, action_mse, moved, tv_and_js
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played, play_policy
 from razorbench.policy import distribution
 from razorbench.store import content
 from razorbench.task import SPLIT_SIZES, Split, Task, other_slots
-from razorbench.types import FloatArray
+from razorbench.types import FloatArray, IntArray
 
 STATES = 1024
 DRAWS = 2**14
@@ -85,6 +85,8 @@ class Ruler:
     base's sigma in both; and per episode (the KL of trajectories, by the chain rule): the mean over episodes of the sum over their
     decisions is the mean over decisions times the episodes' mean length.
     `new_instructed`: the same states, asked for each original skill's instruction other than the new task's own.
+    `random`: the same states with noise of standard deviation 1 on every entry, each asked for one such instruction; like `new_instructed`
+    it needs nothing of the old tasks but their names.
     `original`: the base's states on each original skill, averaged over skills. `new_tuned_states`: states that the
     policy itself visits on the new task, if given.
     """
@@ -94,6 +96,7 @@ class Ruler:
         self._sets = {
             "new": self._probe.states,
             "new_instructed": _instructed(self._probe.states, task, skills),
+            "random": _random(self._probe.states, task, skills),
             "original": np.concatenate([probes[skill.name].states for skill in skills]),
         }
         self._ends = np.cumsum([len(probes[skill.name].states) for skill in skills])[:-1]
@@ -104,7 +107,8 @@ class Ruler:
         """Return every divergence between base and policy on every state set. tuned_states: (M, O).
 
         `kl_forward`, `kl_reverse`, `js`: nats per decision. `tv`: total variation. `w2`: root of the mean squared 2-Wasserstein distance, and
-        `action_mse`: mean squared difference of the greedy actions per dimension, both in units of the action, whose box is [-1, 1].
+        `action_mse`: mean squared difference of the greedy actions per dimension, both in units of the action, whose box is [-1, 1]. `moved`:
+        share of states whose greedy action moves by more than 0.3.
         """
         pairs = {key: (p, distribution(policy, self._sets[key])) for key, p in self._distributions.items()}
         uniforms = dict(self._uniforms)
@@ -112,7 +116,7 @@ class Ruler:
             pairs["new_tuned_states"] = (distribution(self._base, tuned_states), distribution(policy, tuned_states))
             uniforms["new_tuned_states"] = _uniforms("new_tuned_states", len(tuned_states), self._action_size)
         base, tuned = pairs["new"]
-        measured: dict[str, dict[str, float]] = {name: {} for name in ("kl_forward", "kl_reverse", "js", "tv", "w2", "action_mse")}
+        measured: dict[str, dict[str, float]] = {name: {} for name in ("kl_forward", "kl_reverse", "js", "tv", "w2", "action_mse", "moved")}
         measured["kl_forward"]["new_episode_sum"] = float(base.kl(tuned).mean()) * self._probe.episode_length
         if isinstance(base, Gaussian) and isinstance(tuned, Gaussian):
             measured["kl_forward"]["new_mean_part"] = float(base.kl_mean_part(tuned).mean())
@@ -126,6 +130,7 @@ class Ruler:
             measured["tv"][key] = self._mean(key, tv)
             measured["w2"][key] = self._mean(key, base.w2_squared(tuned)) ** 0.5
             measured["action_mse"][key] = self._mean(key, action_mse(base, tuned))
+            measured["moved"][key] = self._mean(key, moved(base, tuned))
         return measured
 
     def _mean(self, key: str, values: FloatArray) -> float:
@@ -143,11 +148,21 @@ def _uniforms(key: str, states: int, actions: int) -> FloatArray:
 
 def _instructed(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:
     """States with the instruction replaced by each original skill's, other than the one that the task itself uses."""
+    slots = other_slots(task, skills)
+    return _asked(np.tile(states, (len(slots), 1)), np.repeat(slots, len(states)), task)
+
+
+def _random(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:
+    """States far from any that a policy visits, each asked for one of these instructions at random."""
+    rng = seeding.generator("random states", task.name)
+    slots = rng.choice(other_slots(task, skills), len(states))
+    return _asked(states + rng.normal(size=states.shape).astype(np.float32), slots, task)
+
+
+def _asked(states: FloatArray, slots: IntArray, task: Task) -> FloatArray:
+    """Copies of states (N, O) with the instruction replaced by that of slots (N,)."""
     columns = task.world.instruction
-    copies = []
-    for slot in other_slots(task, skills):
-        copy = states.copy()
-        copy[:, columns] = 0.0
-        copy[:, columns.start + slot] = 1.0
-        copies.append(copy)
-    return np.concatenate(copies)
+    asked = states.copy()
+    asked[:, columns] = 0.0
+    asked[np.arange(len(asked)), columns.start + slots] = 1.0
+    return asked

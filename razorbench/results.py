@@ -14,6 +14,7 @@ from razorbench.errors import UsageError
 from razorbench.law import Points
 from razorbench.store import read_curve, read_record
 
+STATES = {"new": "new task", "new_instructed": "counterfactual instruction", "random": "random states", "original": "old tasks"}
 PREDICTORS = {
     "forward KL, new task": "divergence.kl_forward.new",
     "forward KL, mean part": "divergence.kl_forward.new_mean_part",
@@ -21,6 +22,7 @@ PREDICTORS = {
     "forward KL, base's sigma": "divergence.kl_forward.new_common_sigma",
     "forward KL per episode": "divergence.kl_forward.new_episode_sum",
     "counterfactual-instruction KL": "divergence.kl_forward.new_instructed",
+    "forward KL, random states": "divergence.kl_forward.random",
     "forward KL, old tasks": "divergence.kl_forward.original",
     **{
         f"{name}, {where}": f"divergence.{key}.{states}"
@@ -30,8 +32,9 @@ PREDICTORS = {
             ("tv", "total variation"),
             ("w2", "Wasserstein-2"),
             ("action_mse", "action MSE"),
+            ("moved", "actions moved"),
         )
-        for states, where in (("new", "new task"), ("new_instructed", "counterfactual instruction"), ("original", "old tasks"))
+        for states, where in STATES.items()
     },
     **{
         f"weights, {name}": f"drift.weights.{key}"

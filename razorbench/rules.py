@@ -207,10 +207,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Rivals:
-    """In-sample R2 of the headline predictor less that of each rival, on the same resamples of the same runs."""
+    """An R2 of the headline predictor less that of each rival, on the same resamples of the same runs. score: its name in `law.Law`."""
 
     base: str
-    score: str = "r2"
+    score: str
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:
@@ -218,14 +218,18 @@ class Rivals:
         found = _laws(evidence.of(self.base), (HEADLINE, *RIVALS))
         claimed = Range(above=0.0)
         if HEADLINE not in found:
-            what = f"R2 of {HEADLINE} less its rivals', from {self.base}"
+            what = f"{SCORES[self.score]} of {HEADLINE} less its rivals', from {self.base}"
             return [Finding(what, str(claimed), None, _runs(None), None, UNDERPOWERED, self.beside, "", evidence.missing(evidence.methods, self.base))]
         findings = []
         for name, each in found.items():
             lead = each.leads[self.score]
             verdict = claimed.verdict(lead)
             if name != HEADLINE:
-                findings.append(Finding(f"R2 lead over {name}, from {self.base}", str(claimed), lead, _runs(each), _visible(lead), verdict, self.beside))
+                findings.append(
+                    Finding(
+                        f"{SCORES[self.score]} less that of {name}, from {self.base}", str(claimed), lead, _runs(each), _visible(lead), verdict, self.beside
+                    )
+                )
         return findings
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from razorbench.errors import FileDamaged, RazorbenchError, UsageError
 
 SCHEMA = 1
-PROTOCOL = 5
+PROTOCOL = 6
 """Raised by any change of measure, split or harness that could move a result."""
 REQUIRED = (
     *("schema", "protocol", "task", "method", "base", "seed", "budget", "upstream", "config", "hashes", "versions", "machine"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from razorbench.divergence import Categorical, Gaussian, action_mse, tv_and_js
+from razorbench.divergence import Categorical, Gaussian, action_mse, moved, tv_and_js
 from razorbench.seeding import generator
 
 P0 = Gaussian(np.array([[0.0, 0.0]]), np.log([1.0, 0.5]))
@@ -40,6 +40,14 @@ def test_rivals_of_gaussians_by_hand():
     assert P0.w2_squared(P)[0] == pytest.approx(0.34)
     assert action_mse(P0, P)[0] == pytest.approx(0.145)
     assert P0.log_prob(P.mean)[0] == pytest.approx(-1.349730, abs=1e-6)
+
+
+def test_moved_by_hand():
+    """Of four states one moves by .31, one by .29; one only beyond the box, and one in its second dimension."""
+    before = Gaussian(np.array([[0.0, 0.0], [0.0, 0.0], [1.1, 0.0], [0.0, -0.5]]), np.zeros(2))
+    after = Gaussian(np.array([[0.31, 0.0], [0.29, -0.29], [2.0, 0.0], [0.0, 0.5]]), np.zeros(2))
+    assert moved(before, after).tolist() == [1.0, 0.0, 0.0, 1.0]
+    assert moved(before, before).sum() == 0.0
 
 
 def categorical(*probabilities, centres=(0.0, 1.0, 2.0)):

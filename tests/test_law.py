@@ -137,3 +137,33 @@ def test_no_points_break_it(runs):
         value = float(r2(kind(p), p, one))
         assert np.isnan(value) or value <= 1.0 + 1e-9
     assert resamples(len(runs), generator("x")).sum(axis=1).tolist() == [len(runs)] * 10_000
+
+
+def study(rng, runs):
+    """Runs of five families on six tasks, each with an effect of its own, and of a predictor with a rival that is as good but for a factor per run."""
+    cell = np.concatenate([rng.permutation(30) for _ in range(-(-runs // 30))])[:runs]
+    family, task = np.divmod(cell, 6)
+    x = np.exp(0.5 * rng.normal(size=runs))[:, None] * np.geomspace(0.05, 5, 12)
+    strength = 0.6 * np.array([0.7, 1.3, 1.0, 0.8, 1.2])[family] * np.array([0.8, 1.2, 1.0, 1.1, 0.9, 1.0])[task] * np.exp(0.25 * rng.normal(size=runs))
+    y = strength[:, None] * (1 - np.exp(-0.6 * x)) + 0.02 * rng.normal(size=x.shape)
+    both = (x, x * np.exp(0.6 * rng.normal(size=runs))[:, None])
+    names = [str(k) for k in family]
+    return [Points(np.repeat(np.arange(runs), 12), each.ravel(), y.ravel(), np.zeros(y.size), names, names, [str(k) for k in task]) for each in both]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [10, 18, 60])
+def test_the_intervals_that_verdicts_use_cover_the_truth(runs, monkeypatch):
+    """2 000 simulated studies; the truth is a study of 6 000 runs. Intervals of the in-sample R2 cover less (.72 to .90), so no verdict uses them."""
+    monkeypatch.setattr("razorbench.law.RESAMPLES", 1000)
+    first, second = study(generator("truth"), 6000)
+    whole = np.ones((1, 6000))
+    of = [left_out_r2(Saturating(each), each, each.family, whole)[0] for each in (first, second)]
+    truth = np.array([of[0], of[0] - of[1]])
+    rng, inside = generator("coverage of the law", runs), np.zeros(2)
+    for _ in range(2000):
+        found = laws(dict(zip(("own", "rival"), study(rng, runs), strict=True)), "own", rng)
+        intervals = found["own"].family_left_out, found["rival"].leads["family_left_out"]
+        inside += [each.low <= true <= each.high for each, true in zip(intervals, truth, strict=True)]
+    assert (0.93 <= inside / 2000).all(), inside
+    assert (inside / 2000 <= 0.97).all(), inside

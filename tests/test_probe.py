@@ -54,12 +54,12 @@ def test_values_are_those_of_the_states(base, ruler, moved):
     assert measured["w2"]["new"] == pytest.approx(np.sqrt(p.w2_squared(q).mean()))
     assert measured["tv"]["new"] ** 2 / 2 < measured["js"]["new"] < measured["tv"]["new"] * np.log(2)
     assert {frozenset(values) for name, values in measured.items() if name != "kl_forward"} == {
-        frozenset({"new", "new_instructed", "original", "new_tuned_states"})
+        frozenset({"new", "new_instructed", "random", "original", "new_tuned_states"})
     }
     # A shift of the mean by d and of log-std by g is the same at every state.
     scale = np.exp(base.policy.log_std.detach().numpy().astype(float))
     by_hand = (0.01 / (2 * (scale * np.exp(0.2)) ** 2) + 0.2 + np.exp(-0.4) / 2 - 0.5).sum()
-    for key in ("new", "new_instructed", "original", "new_tuned_states"):
+    for key in ("new", "new_instructed", "random", "original", "new_tuned_states"):
         assert measured["kl_forward"][key] == pytest.approx(by_hand, rel=1e-4)
     assert measured["kl_forward"]["new_episode_sum"] == pytest.approx(by_hand * base.probes["pick_place"].episode_length, rel=1e-4)
 
@@ -85,6 +85,17 @@ def test_instructed_states_ask_for_every_other_skill(base):
     assert sorted(asked[:, 0]) == sorted(skill.slot for skill in base.skills)
     own = probe._instructed(base.probes["lift"].states, task("lift"), base.skills)
     assert len(own) == len(base.probes["lift"].states) * 7
+
+
+def test_random_states_are_noise_away_and_ask_for_another_skill(base):
+    states, lift = base.probes["lift"].states, task("lift")
+    drawn = probe._random(states, lift, base.skills)
+    assert drawn.shape == states.shape
+    assert np.std(drawn[:, :40] - states[:, :40]) == pytest.approx(1.0, abs=0.02)
+    assert (drawn[:, 40:].sum(axis=1) == 1.0).all()
+    asked = set(drawn[:, 40:].argmax(axis=1))
+    assert asked == {skill.slot for skill in base.skills} - {lift.slot}
+    assert np.array_equal(drawn, probe._random(states, lift, base.skills))
 
 
 def test_original_averages_over_skills_not_over_states(base, ruler):

@@ -47,7 +47,7 @@ def test_record_is_whole_and_consistent_with_its_episodes(outcome):
                 assert rates[who][mode]["successes"] == episodes.success(who, skill, "test", mode).sum()
     assert set(record["divergence"]["kl_forward"]) >= {
         *("new", "new_mean_part", "new_variance_part", "new_common_sigma", "new_episode_sum"),
-        *("new_tuned_states", "new_instructed", "original"),
+        *("new_tuned_states", "new_instructed", "random", "original"),
     }
     forward = record["divergence"]["kl_forward"]
     assert forward["new"] == pytest.approx(forward["new_mean_part"] + forward["new_variance_part"], rel=1e-9)
