@@ -1,9 +1,10 @@
-"""The commands that read finished runs: `razorbench compare` and `razorbench claims`."""
+"""The commands that read finished runs: `razorbench report`, `compare` and `claims`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,26 +16,45 @@ from razorbench.claims import Claim
 from razorbench.compare import MARGIN, MEASURES, Comparison, numbers, paired
 from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
-from razorbench.results import Run, one_kind, read_runs
+from razorbench.results import Pool, Run, pool, read_runs
 from razorbench.rules import FAILS, Evidence
 from razorbench.show import console
+from razorbench.store import make_writable
 
 Parser = Callable[..., argparse.ArgumentParser]
 
 
-def runs_below(results: Path, base: str, budget: str, config_dir: str | None = None) -> list[Run]:
-    """Read the runs of one base and one budget below a folder; raises UsageError if there are none or if they may not be pooled."""
-    with registry(config_dir) as registered:
-        runs = read_runs(results, _styles(registered))
-    kept = [run for run in runs if str(run.record["base"]).rpartition("-s")[0] == base and run.record["budget"]["name"] == budget]
-    if not kept:
-        kinds = sorted({f"base={str(run.record['base']).rpartition('-s')[0]} budget={run.record['budget']['name']}" for run in runs})
-        raise UsageError(f"{results}: no run with base={base} budget={budget} among {len(runs)}; there are {', '.join(kinds)}")
-    return one_kind(kept)
-
-
 def _styles(registered: Registry) -> dict[str, tuple[str, ...]]:
     return {name: tuple(registered.item("task", name).experts) for name in registered.names("task")}
+
+
+def _told(found: Pool) -> Pool:
+    """Return the pool again, having said what is not in it."""
+    for run, why in found.apart:
+        print(f"set apart: {run.folder} {why}", file=sys.stderr)
+    return found
+
+
+def report(arguments: Sequence[str], parser: Parser) -> int:
+    """Write the report over finished runs; 0 if it was written."""
+    made = parser(
+        prog="razorbench report",
+        description="Write one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run; and each figure as PNG, SVG and CSV.",
+    )
+    made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    made.add_argument("--out", type=Path, required=True, help="folder for index.html, figures/ and tables/")
+    options = _selecting(made).parse_args(arguments)
+    make_writable(options.out, f"--out {options.out}", "--out DIR")
+    with registry(options.config_dir) as registered:
+        styles = _styles(registered)
+        families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
+    found = _told(pool(read_runs(options.results, styles), options.base, options.budget))
+
+    from razorbench.reporting.report import report as write
+
+    page = write(found, families, options.out, lambda title: console.print(f"{title} ...", highlight=False))
+    console.print(f"{len(found.runs)} runs: {page}", markup=False, highlight=False)
+    return 0
 
 
 def compare(arguments: Sequence[str], parser: Parser) -> int:
@@ -45,7 +65,8 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
             description="Compare two methods on the tasks and seeds that both have: is A better than B? The exit code is 0 if so on --by, 1 if not.",
         )
     ).parse_args(arguments)
-    runs = runs_below(options.results, options.base, options.budget, options.config_dir)
+    with registry(options.config_dir) as registered:
+        runs = _told(pool(read_runs(options.results, _styles(registered)), options.base, options.budget)).runs
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
         if arm not in arms:
@@ -67,6 +88,10 @@ def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("a", metavar="A", help="a method; sft/2 is sft with each task's second style of demonstrations")
     parser.add_argument("b", metavar="B", help="the method that it is compared with")
     parser.add_argument("--by", choices=tuple(MEASURES), default="retention@0.7", help="measure that decides the exit code (retention@0.7)")
+    return _selecting(parser)
+
+
+def _selecting(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--base", default="mlp", help="base policy of the runs (mlp)")
     parser.add_argument("--budget", default="standard", help="budget of the runs (standard)")
     parser.add_argument("--config-dir", help="your own conf folder")
@@ -104,11 +129,11 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
     by_base: dict[str, list[Run]] = {}
     for run in read_runs(options.results, styles):
         if run.record["budget"]["name"] == options.budget:
-            by_base.setdefault(str(run.record["base"]).rpartition("-s")[0], []).append(run)
+            by_base.setdefault(run.base, []).append(run)
     finding = f" --config-dir {options.config_dir}" if options.config_dir else ""
     decided = rules.decide(
         Evidence(
-            runs={base: one_kind(runs) for base, runs in by_base.items()},
+            runs={base: _told(pool(runs, base, options.budget)).runs for base, runs in by_base.items()},
             tasks=tasks,
             seeds=rules.seeds,
             second={name: names[1] for name, names in styles.items() if len(names) > 1},

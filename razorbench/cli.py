@@ -34,6 +34,7 @@ Other commands (each has --help):
   razorbench check       what is wrong with a task, also one of your own
   razorbench demos       demonstrations of a task as a file, for demos=FILE.safetensors
   razorbench tune        the search that methods' defaults come from, the same for each
+  razorbench report      one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run
   razorbench compare     two methods over all tasks and seeds that both have: is one better?
   razorbench claims      what the runs say about the paper's claims: holds, does not hold, underpowered
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
@@ -74,6 +75,7 @@ def _dispatch(arguments: list[str]) -> int:
         "check": _check,
         "demos": _demos,
         "tune": _tune,
+        "report": _report,
         "compare": _compare,
         "claims": _claims,
         "video": _video,
@@ -264,6 +266,12 @@ def _tune(arguments: list[str]) -> int:
     for method in methods:
         show.ranked(method, tuning.ranking(study, method, records))
     return 0
+
+
+def _report(arguments: list[str]) -> int:
+    from razorbench.analysis import report
+
+    return report(arguments, _Parser)
 
 
 def _compare(arguments: list[str]) -> int:

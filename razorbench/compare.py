@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from razorbench.errors import UsageError
 from razorbench.matched import LEVELS, matched
 from razorbench.metrics import Estimate
 from razorbench.results import Run, lookup, value
@@ -124,18 +123,10 @@ def units(numbers: Numbers) -> Comparison:
 
 
 def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, int], tuple[float, float]]:
-    """Return an arm's numbers (see `Run.arm`) with their variances by task and seed, without the undefined ones.
-
-    Raises UsageError if two runs are of the same task and seed, as with two settings of one method in one folder.
-    """
-    found: dict[tuple[str, int], tuple[float, float]] = {}
-    seen: set[tuple[str, int]] = set()
+    """Return an arm's numbers (see `Run.arm`) with their variances by task and seed, without the undefined ones. runs: of which none was done twice."""
+    found = {}
     for run in (run for run in runs if run.arm == arm):
-        key = run.task, int(run.record["seed"])
-        if key in seen:
-            raise UsageError(f"{arm} has two runs of {key[0]}, seed {key[1]}: they differ in their settings; keep each setting in a folder of its own")
-        seen.add(key)
         number = measure.value(run)
         if number is not None:
-            found[key] = number, measure.variance(run)
+            found[run.task, int(run.record["seed"])] = number, measure.variance(run)
     return found

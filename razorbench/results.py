@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 from razorbench.errors import UsageError
 from razorbench.law import Points
 from razorbench.store import read_curve, read_record
+from razorbench.types import FloatArray, IntArray
 
 STATES = {"new": "new task", "new_instructed": "counterfactual instruction", "random": "random states", "original": "old tasks"}
 PREDICTORS = {
@@ -42,11 +45,11 @@ PREDICTORS = {
     },
     **{
         f"activations, {name}, {where}": f"drift.activations.{states}.{key}"
-        for key, name in (("l1", "L1"), ("l2", "L2"), ("cka", "CKA"), ("cknna", "CKNNA"))
+        for key, name in (("l1", "L1"), ("l2", "L2"), ("cka", "1 - CKA"), ("cknna", "1 - CKNNA"))
         for states, where in (("new", "new task"), ("original", "old tasks"))
     },
 }
-"""What may predict forgetting, by the name in tables, and where a snapshot holds it."""
+"""What may predict forgetting, by the name in tables, and where a snapshot holds it; of similarities, 1 less them, so that 0 is no change."""
 HEADLINE = "forward KL, new task"
 PARTS = ("forward KL, mean part", "forward KL, variance part", "forward KL, base's sigma", "forward KL per episode")
 """Of the headline predictor, or other units of it, and so no rivals."""
@@ -55,15 +58,17 @@ RIVALS = tuple(name for name in PREDICTORS if name not in (HEADLINE, *PARTS))
 
 SECOND = "/2"
 """Ends the name of an arm that learns from its task's second style of demonstrations."""
+_SIMILAR = "activations, 1 - "
 
 
 @dataclass(frozen=True)
 class Run:
-    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none. styles: its task's, in order."""
+    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none. styles: its task's, in order; folder: its own."""
 
     record: Mapping[str, Any]
     curve: Sequence[Mapping[str, Any]]
     styles: Sequence[str] = ()
+    folder: Path = Path()
 
     @property
     def task(self) -> str:
@@ -71,9 +76,19 @@ class Run:
         return str(self.record["task"]).rpartition("-v")[0]
 
     @property
+    def base(self) -> str:
+        """The base's name, which its pretraining seeds share."""
+        return str(self.record["base"]).rpartition("-s")[0]
+
+    @property
     def method(self) -> str:
         """The method's name."""
         return str(self.record["method"]["name"])
+
+    @property
+    def family(self) -> str:
+        """The method's family."""
+        return str(self.record["method"]["family"])
 
     @property
     def arm(self) -> str:
@@ -96,21 +111,120 @@ def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
     for path in paths:
         record = read_record(path)
         curve = read_curve(path.parent) if (path.parent / "curve.jsonl").exists() else ()
-        runs.append(Run(record, curve, styles.get(str(record["task"]).rpartition("-v")[0], ())))
+        runs.append(Run(record, curve, styles.get(str(record["task"]).rpartition("-v")[0], ()), path.parent))
     return runs
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Runs that may be pooled, and those set apart, each with the reason."""
+
+    runs: Sequence[Run]
+    apart: Sequence[tuple[Run, str]] = ()
+
+
+def pool(runs: Sequence[Run], base: str, budget: str) -> Pool:
+    """Return the runs of one base and one budget that may be averaged; the others are set apart, never averaged in.
+
+    Raises UsageError if none is left, if those left are of more than one kind (`one_kind`), or if one was done twice (`distinct`).
+    """
+    kept: list[Run] = []
+    apart: list[tuple[Run, str]] = []
+    mine = [run for run in runs if run.base == base and run.record["budget"]["name"] == budget]
+    skills = Counter(tuple(sorted(run.record["original"] or ())) for run in mine).most_common(1)
+    for run in runs:
+        kind = (("base", run.base, base), ("budget", run.record["budget"]["name"], budget))
+        other = [f"{what} {found}, not {wanted}" for what, found, wanted in kind if found != wanted]
+        fault = f"is of {' and '.join(other)}" if other else _fault(run, skills[0][0])
+        if fault is None:
+            kept.append(run)
+        else:
+            apart.append((run, fault))
+    if not mine:
+        kinds = sorted({f"base={run.base} budget={run.record['budget']['name']}" for run in runs})
+        raise UsageError(f"no run with base={base} budget={budget} among {len(runs)}; there are {', '.join(kinds)}")
+    if not kept:
+        raise UsageError(f"none of the {len(mine)} runs can be used; the first, {mine[0].folder}, {_fault(mine[0], skills[0][0])}: do it again")
+    return Pool(distinct(one_kind(kept)), apart)
+
+
+_MEASURED = ("new_task", "original", "forgetting", "retention", "score", "divergence", "drift")
+_NEEDED = ("new_task.base.greedy.rate", "new_task.final.greedy.rate", "forgetting.value", "retention.value", "divergence.kl_forward.new")
+_NEEDED_ALONG = ("update", "new_task.test.rate", "new_task.select.rate", "forgetting.value", "retention.value")
+
+
+def _fault(run: Run, skills: Sequence[str]) -> str | None:
+    """Say why a run's numbers cannot be used, None if they can: one is not finite or not there, or it has other original skills than most runs."""
+    parts = [("", run.record, _NEEDED, ".base.greedy.rate", ".final.greedy.rate")]
+    parts += [(f" at update {point.get('update')}", point, _NEEDED_ALONG, ".rate", ".episodes") for point in run.curve]
+    for where, part, needed, *per_skill in parts:
+        measured = {key: part.get(key) for key in _MEASURED}
+        try:
+            json.dumps(measured, allow_nan=False)
+        except ValueError:
+            return f"has no finite number for {_not_finite(measured)}{where}"
+        found = part.get("original") or {}
+        if set(found) != set(skills):
+            differ = [f"lacks {', '.join(sorted(set(skills) - set(found)))}"] if set(skills) - set(found) else []
+            differ += [f"has {', '.join(sorted(set(found) - set(skills)))}, which most runs lack"] if set(found) - set(skills) else []
+            return f"{' and '.join(differ)} among its original skills{where}"
+        paths = [*needed, *(f"original.{skill}{end}" for skill in skills for end in per_skill)]
+        lacking = [path for path in paths if not _is_number(part, path)]
+        if lacking:
+            return f"has no number for {lacking[0]}{where}"
+    return None
+
+
+def _not_finite(part: Any, path: str = "") -> str | None:
+    """The dotted path of the first number in a record's part that is not finite."""
+    if isinstance(part, float) and not math.isfinite(part):
+        return path
+    inside = part.items() if isinstance(part, Mapping) else enumerate(part) if isinstance(part, list) else ()
+    return next((found for key, each in inside if (found := _not_finite(each, f"{path}.{key}".lstrip(".")))), None)
+
+
+def _is_number(part: Mapping[str, Any], path: str) -> bool:
+    found = lookup(part, path)
+    return isinstance(found, int | float) and not isinstance(found, bool)
+
+
 def one_kind(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs again; raises UsageError if they may not be pooled: other protocols, versions of a task or of a method, MuJoCo or torch."""
-    for what, found in {
-        "protocol": {run.record["protocol"] for run in runs},
-        "MuJoCo": {run.record["versions"]["mujoco"] for run in runs},
-        "torch": {run.record["versions"]["torch"] for run in runs},
-        "base": {str(run.record["base"]).rpartition("-s")[0] for run in runs},
-        "budget": {run.record["budget"]["name"] for run in runs},
-    }.items():
-        if len(found) > 1:
-            raise UsageError(f"the records are of more than one {what} ({', '.join(map(str, sorted(found)))}), which are never pooled: name one of them")
+    """Return the runs again; raises UsageError if they may not be pooled.
+
+    That is, if they are of more than one protocol, base, budget, MuJoCo or torch, or version of a task or of a method.
+    """
+    kinds: dict[str, set[str]] = {}
+    for run in runs:
+        record = run.record
+        for what, found in {
+            "protocol": record["protocol"],
+            "MuJoCo": record["versions"]["mujoco"],
+            "torch": record["versions"]["torch"],
+            "base": run.base,
+            "budget": record["budget"]["name"],
+            f"version of the task {run.task}": record["task"],
+            f"specification of the task {run.task}": (record["hashes"] or {}).get("task_spec"),
+            f"version of the method {run.method}": record["method"]["version"],
+        }.items():
+            kinds.setdefault(what, set()).add(str(found))
+    for what, several in kinds.items():
+        if len(several) > 1:
+            raise UsageError(
+                f"the records are of more than one {what} ({', '.join(sorted(several))}), which are never pooled: give a folder that holds one of them only"
+            )
+    return list(runs)
+
+
+def distinct(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs again; raises UsageError if two are of the same arm, task, seed, base and budget, as with two settings of one method in one folder."""
+    first: dict[tuple[Any, ...], Run] = {}
+    for run in runs:
+        twin = first.setdefault((run.arm, run.task, run.record["seed"], run.record["base"], run.record["budget"]["name"]), run)
+        if twin is not run:
+            raise UsageError(
+                f"{run.arm} has two runs of {run.task}, seed {run.record['seed']}: {twin.folder} and {run.folder} differ in their settings; "
+                "keep each setting in a folder of its own"
+            )
     return list(runs)
 
 
@@ -128,34 +242,60 @@ def value(snapshot: Mapping[str, Any], path: str) -> float:
     return math.nan if found is None else float(found)
 
 
-def points(runs: Sequence[Run], predictor: str) -> Points:
-    """Return the law's points: every snapshot but that before any update, of the runs that have some with a finite predictor.
+@dataclass(frozen=True)
+class Snapshots:
+    """Every snapshot but that before any update.
 
-    predictor: a key of `PREDICTORS`. The sampling variance of forgetting is that of the tuned policy's success, skill by skill.
+    run (N,), indices into the runs; update (N,); y (N,), forgetting; noise (N,), its sampling variance; x: by predictor, (N,), NaN where it was not
+    measured. The sampling variance of forgetting is that of the tuned policy's success, skill by skill.
     """
-    run: list[int] = []
-    x: list[float] = []
-    y: list[float] = []
-    noise: list[float] = []
-    kept: list[Run] = []
-    for each in runs:
-        snapshots = [(value(point, PREDICTORS[predictor]), point) for point in each.curve if point["update"] > 0]
-        finite = [(at, point) for at, point in snapshots if math.isfinite(at)]
-        if not finite:
-            continue
-        for at, point in finite:
-            rates = point["original"].values()
-            run.append(len(kept))
-            x.append(at)
-            y.append(point["forgetting"]["value"])
-            noise.append(sum(rate["rate"] * (1 - rate["rate"]) / (rate["episodes"] - 1) for rate in rates) / len(rates) ** 2)
-        kept.append(each)
-    return Points(
-        np.array(run, dtype=np.int64),
-        np.array(x),
-        np.array(y),
-        np.array(noise),
-        [each.method for each in kept],
-        [str(each.record["method"]["family"]) for each in kept],
-        [each.task for each in kept],
+
+    runs: Sequence[Run]
+    run: IntArray
+    update: IntArray
+    y: FloatArray
+    noise: FloatArray
+    x: Mapping[str, FloatArray]
+
+    def points(self, predictor: str) -> Points:
+        """Return the law's points: snapshots with a finite predictor, and the runs that have any."""
+        names = ([run.method for run in self.runs], [run.family for run in self.runs], [run.task for run in self.runs])
+        return Points(self.run, self.x[predictor], self.y, self.noise, *names).where(np.isfinite(self.x[predictor]))
+
+
+def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Snapshots:
+    """Return the snapshots of runs with their predictors, keys of `PREDICTORS`."""
+    found = [(k, point) for k, run in enumerate(runs) for point in run.curve if point["update"] > 0]
+    x = {name: np.array([value(point, PREDICTORS[name]) for _, point in found], dtype=float) for name in predictors}
+    return Snapshots(
+        runs,
+        np.array([k for k, _ in found], dtype=np.int64),
+        np.array([point["update"] for _, point in found], dtype=np.int64),
+        np.array([point["forgetting"]["value"] for _, point in found], dtype=float),
+        np.array([_variance(point["original"].values()) for _, point in found], dtype=float),
+        {name: 1.0 - each if name.startswith(_SIMILAR) else each for name, each in x.items()},
     )
+
+
+def points(runs: Sequence[Run], predictor: str) -> Points:
+    """Return the law's points for one predictor, a key of `PREDICTORS`."""
+    return snapshots(runs, [predictor]).points(predictor)
+
+
+def final_points(runs: Sequence[Run], mode: str) -> Points:
+    """Return a point per run that was updated, its final policy's, for the headline's predictor. mode: `greedy` or `sampled`, of success."""
+    runs = [run for run in runs if any(point["update"] > 0 for point in run.curve)]
+    rates = [[(each["base"][mode]["rate"], each["final"][mode]) for each in run.record["original"].values()] for run in runs]
+    return Points(
+        np.arange(len(runs)),
+        np.array([value(run.record, PREDICTORS[HEADLINE]) for run in runs], dtype=float),
+        np.array([np.mean([base - final["rate"] for base, final in each]) for each in rates], dtype=float),
+        np.array([_variance([final for _, final in each]) for each in rates], dtype=float),
+        [run.method for run in runs],
+        [run.family for run in runs],
+        [run.task for run in runs],
+    )
+
+
+def _variance(rates: Collection[Mapping[str, Any]]) -> float:
+    return float(sum(rate["rate"] * (1 - rate["rate"]) / (rate["episodes"] - 1) for rate in rates)) / len(rates) ** 2

@@ -17,7 +17,7 @@ from razorbench.compare import MEASURES, POWER, numbers, paired, units
 from razorbench.law import Law, correlation, laws
 from razorbench.matched import Matched, matched
 from razorbench.metrics import Estimate
-from razorbench.results import HEADLINE, RIVALS, SECOND, Run, points
+from razorbench.results import HEADLINE, RIVALS, SECOND, Run, points, snapshots
 from razorbench.seeding import generator
 
 HOLDS, FAILS, UNDERPOWERED, UNDEFINED = "holds", "does not hold", "underpowered", "undefined"
@@ -291,7 +291,8 @@ def _matched(run: Run, by: str) -> Matched:
 
 def _laws(runs: Sequence[Run], predictors: Sequence[str]) -> dict[str, Law]:
     """Fit the law to those of the predictors, the first one above all, that all runs with snapshots have."""
-    found = {name: points(runs, name) for name in predictors}
+    along = snapshots(runs, predictors)
+    found = {name: along.points(name) for name in predictors}
     first = found[predictors[0]]
     same = {name: each for name, each in found.items() if len(each.method) and each.method == first.method and each.task == first.task}
     return laws(same, predictors[0], generator("claims", predictors[0])) if predictors[0] in same and len(first.method) > 1 else {}

@@ -3,6 +3,7 @@
 import json
 
 from razorbench.episodes import rate
+from razorbench.results import PREDICTORS
 from razorbench.seeding import generator
 from razorbench.store import PROTOCOL, REQUIRED, SCHEMA
 
@@ -13,8 +14,11 @@ def rates(p, n, rng):
     return rate(rng.random(n) < p)
 
 
-def write_run(results, task, method, seed, *, speed, harm, family="offline supervised", demos="direct", snapshots=12, **record):
-    """A run whose success rises with a rate `speed` and whose forgetting is `harm` times its forward KL, up to 1, both noisy."""
+def write_run(results, task, method, seed, *, speed, harm, family="offline supervised", demos="direct", snapshots=12, predictors=None, **record):
+    """A run whose success rises with a rate `speed` and whose forgetting is `harm` times its forward KL, up to 1, both noisy.
+
+    predictors: names of `PREDICTORS` to have, by default a few divergences; those beside forward KL are it times a number of their own, and noise.
+    """
     rng = generator("synthetic", task, method, seed, demos)
     curve = []
     for k in range(snapshots + 1):
@@ -22,21 +26,22 @@ def write_run(results, task, method, seed, *, speed, harm, family="offline super
         original = {skill: rates(max(0.0, 1 - harm * kl), 25, rng) for skill in SKILLS}
         kept = sum(each["rate"] for each in original.values()) / len(SKILLS)
         forward = {"new": kl if k else 0.0, "new_instructed": 2 * kl if k else 0.0, "original": 3 * kl * harm if k else 0.0}
-        curve.append(
-            {
-                "update": k,
-                "env_steps": 1000 * k,
-                "new_task": {split: rates(success, 100, rng) for split in ("test", "select")},
-                "original": original,
-                "forgetting": {"value": 1 - kept, "ci95": [1 - kept, 1 - kept]},
-                "retention": {"value": kept, "ci95": [kept, kept]},
-                "divergence": {"kl_forward": forward, "kl_reverse": {"new": rng.random()}},
-            }
-        )
-    last = curve[-1]
+        point = {
+            "update": k,
+            "env_steps": 1000 * k,
+            "new_task": {split: rates(success, 100, rng) for split in ("test", "select")},
+            "original": original,
+            "forgetting": {"value": 1 - kept, "ci95": [1 - kept, 1 - kept]},
+            "retention": {"value": kept, "ci95": [kept, kept]},
+            "divergence": {"kl_forward": forward, "kl_reverse": {"new": rng.random()}},
+        }
+        for place, name in enumerate(predictors or ()):
+            put(point, PREDICTORS[name], kl * (1 + 0.05 * place * rng.random()))
+        curve.append(point)
+    first, last = curve[0], curve[-1]
     folder = results / task / method / f"seed{seed}-{demos}"
     folder.mkdir(parents=True)
-    final = {mode: last["new_task"]["test"] for mode in ("greedy", "sampled")}
+    base, final = ({mode: point["new_task"]["test"] for mode in ("greedy", "sampled")} for point in (first, last))
     content = dict.fromkeys(REQUIRED) | {
         "schema": SCHEMA,
         "protocol": PROTOCOL,
@@ -46,11 +51,12 @@ def write_run(results, task, method, seed, *, speed, harm, family="offline super
         "seed": seed,
         "budget": {"name": "standard", "env_steps": 1000 * snapshots, "demo_episodes": 0 if family.startswith("on-policy") else 500},
         "versions": {"mujoco": "3", "torch": "2"},
+        "hashes": {"run": f"{seed:012x}", "task_spec": task},
         "wall_s": 60.0,
-        "new_task": {"final": final, "base": final, "select": last["new_task"]["select"]},
+        "new_task": {"final": final, "base": base, "select": last["new_task"]["select"]},
         "original": {
-            skill: {"base": {mode: rates(1.0, 100, rng) for mode in ("greedy", "sampled")}, "final": {mode: each for mode in ("greedy", "sampled")}}
-            for skill, each in last["original"].items()
+            skill: {who: dict.fromkeys(("greedy", "sampled"), point["original"][skill]) for who, point in (("base", first), ("final", last))}
+            for skill in SKILLS
         },
         "forgetting": last["forgetting"],
         "retention": last["retention"],
@@ -60,3 +66,11 @@ def write_run(results, task, method, seed, *, speed, harm, family="offline super
     (folder / "record.json").write_text(json.dumps(content | record))
     (folder / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))
     return folder
+
+
+def put(point, path, number):
+    """Put a number at a dotted path, unless there is one."""
+    *keys, last = path.split(".")
+    for key in keys:
+        point = point.setdefault(key, {})
+    point.setdefault(last, number)

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 
 from razorbench.compare import MEASURES, Measure, numbers, paired, student, units
-from razorbench.errors import UsageError
 from razorbench.matched import matched
 from razorbench.results import Run
 from razorbench.seeding import generator
@@ -100,8 +99,6 @@ def test_numbers_of_an_arm_skip_the_undefined():
     assert numbers(runs, "sft", score) == exact({("a", 0): 0.5})
     assert numbers(runs, "sft/2", score) == exact({("a", 0): 0.25})
     assert numbers(runs, "ppo", score) == {}
-    with pytest.raises(UsageError, match="sft has two runs of a, seed 0"):
-        numbers([*runs, run("a", 0, "direct", 0.6)], "sft", score)
 
 
 def test_values_that_happen_to_be_alike_are_not_certain():

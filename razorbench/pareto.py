@@ -1,0 +1,43 @@
+"""Pareto frontiers of points that are better the larger both coordinates are: new-task success and retention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from razorbench.types import BoolArray, FloatArray
+
+TOLERANCE = 0.02
+"""The paper keeps models "within 2 accuracy points of the Pareto frontier" (arXiv 2509.04259, B.1) and does not say how that is measured."""
+_ROUNDING = 1e-12
+
+
+def frontier(points: FloatArray) -> BoolArray:
+    """Return which points (N, 2) no other beats, that is, is as good in both coordinates and better in one, (N,)."""
+    x, y = points.T
+    right = _highest(points, x, "right")
+    here = _highest(points, x, "left")
+    beaten: BoolArray = (right >= y) | (here > y)
+    return ~beaten
+
+
+def near(points: FloatArray, tolerance: float = TOLERANCE) -> BoolArray:
+    """Return which points (N, 2) no other beats by more than the tolerance in both coordinates, (N,)."""
+    beaten: BoolArray = _highest(points, points[:, 0] + tolerance + _ROUNDING, "right") > points[:, 1] + tolerance + _ROUNDING
+    return ~beaten
+
+
+def area(points: FloatArray) -> float:
+    """Return the area under the staircase through the frontier of points (N, 2), from (0, 0); coordinates below 0 count as 0."""
+    best = np.maximum(points[frontier(points)], 0.0)
+    x, where = np.unique(best[:, 0], return_index=True)
+    return float((np.diff(x, prepend=0.0) * best[where, 1]).sum())
+
+
+def _highest(points: FloatArray, x: FloatArray, side: Literal["left", "right"]) -> FloatArray:
+    """The largest second coordinate among points (N, 2) whose first is above x (M,), with side `left` also of those at x, (M,); -inf if there is none."""
+    order = np.argsort(points[:, 0])
+    from_right = np.append(np.maximum.accumulate(points[order[::-1], 1])[::-1], -np.inf)
+    found: FloatArray = from_right[np.searchsorted(points[order, 0], x, side)]
+    return found

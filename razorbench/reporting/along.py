@@ -1,0 +1,176 @@
+"""What is forgotten skill by skill, learning curves, and the list of runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from razorbench.compare import MEASURES, student
+from razorbench.metrics import Estimate
+from razorbench.reporting.drawing import Picture, canvas, labels, picture, powers
+from razorbench.reporting.material import Folded, Gallery, Material, Section
+from razorbench.reporting.tables import Links, Table, Value, number, plain, slug
+from razorbench.results import Run
+from razorbench.suite import Alone, Undefined
+
+HEAT = "#e0602a"
+BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
+"""Files of a run that are linked where they exist, and every film in `videos`."""
+
+
+def forgetting(material: Material) -> Section:
+    """Return the section of forgetting per skill."""
+    return Section(
+        "Forgetting, skill by skill",
+        [
+            "Base's success less that of the final policy, greedy, on the same TEST starts; mean over tasks of the mean over seeds, with its 95% Student "
+            "interval."
+        ],
+        [Gallery([_heat(material)])],
+    )
+
+
+def _lost(skill: str) -> Callable[[Run], float]:
+    def measure(run: Run) -> float:
+        rates = run.record["original"][skill]
+        return float(rates["base"]["greedy"]["rate"] - rates["final"]["greedy"]["rate"])
+
+    return measure
+
+
+def _heat(material: Material) -> Picture:
+    skills = sorted(material.runs[0].record["original"])
+    arms = list(material.looks)
+    suites = {(arm, skill): material.suite(arm, _lost(skill)) for arm in arms for skill in skills}
+    figure, axes = canvas(1.3 + 0.3 * len(arms), width=1.3 + 0.8 * len(skills))
+    grid = np.array([[_number(suites[arm, skill].value) for skill in skills] for arm in arms])
+    # The more is forgotten, the less of the page shows through, which leaves letters readable in light and dark.
+    shade = np.zeros((*grid.shape, 4))
+    shade[..., :3], shade[..., 3] = to_rgb(HEAT), 0.85 * np.clip(np.nan_to_num(grid), 0.0, 1.0)
+    axes.imshow(shade, aspect="auto")
+    for (row, column), value in np.ndenumerate(grid):
+        found = suites[arms[row], skills[column]].value
+        between = f"[{number(found.low, 1)}, {number(found.high, 1)}]" if isinstance(found, Estimate) else "one run"
+        axes.text(column, row - 0.14, number(value, 1), ha="center", va="center", fontsize=8)
+        axes.text(column, row + 0.27, between, ha="center", va="center", fontsize=6)
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(skills)), [plain(skill) for skill in skills], rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(arms)), [plain(arm) for arm in arms])
+    rows = [(arm, skill, suites[arm, skill].value, suites[arm, skill].n, suites[arm, skill].unit) for arm in arms for skill in skills]
+    name, title = "forgetting_per_skill", "Forgetting of every original skill"
+    note = "No colour at 0, full colour at 1; below 0, a skill became better. Intervals are not cut at 0 and 1."
+    return picture(figure, name, title, note, Table(name, title, ("arm", "skill", "forgetting", "n", "of"), rows))
+
+
+def _number(value: Estimate | Alone | Undefined) -> float:
+    return np.nan if isinstance(value, Undefined) else value.value
+
+
+def curves(material: Material) -> Section:
+    """Return the section of learning curves."""
+    galleries = [(task, Gallery([_curve(material, task, name) for name in _MEASURED])) for task in material.tasks]
+    return Section(
+        "Along the runs",
+        [
+            "Greedy success on the new task and retention at each snapshot, mean over seeds, against the number of updates, whose size differs between "
+            "methods; environment steps, gradient steps and 95% Student intervals over seeds stand in the CSV.",
+        ],
+        [galleries[0][1], *(Folded(plain(task), [gallery]) for task, gallery in galleries[1:])],
+    )
+
+
+_MEASURED: Mapping[str, tuple[str, Any]] = {
+    "success": ("success on the new task, greedy", lambda point: point["new_task"]["test"]["rate"]),
+    "retention": ("retention of original skills", lambda point: point["retention"]["value"]),
+}
+
+
+def _curve(material: Material, task: str, measure: str) -> Picture:
+    label, read = _MEASURED[measure]
+    figure, axes = canvas(3.8)
+    ends, rows = {}, list[Sequence[Value]]()
+    for arm, look in material.looks.items():
+        seeds = [run.curve for run in material.by_arm[arm] if run.task == task and run.curve]
+        if not seeds:
+            continue
+        line = []
+        for snapshot in range(min(map(len, seeds))):
+            points = [curve[snapshot] for curve in seeds]
+            values = [float(read(point)) for point in points]
+            found = student(values)
+            update = float(np.mean([point["update"] for point in points]))
+            line.append((update, float(np.mean(values))))
+            steps = [float(np.mean([point.get(what, np.nan) for point in points])) for what in ("env_steps", "gradient_steps")]
+            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found[0], len(values)))
+        x, y = np.array(line).T
+        axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=1.1, markersize=3, markevery=max(1, len(x) // 6), **look.marker)
+        ends[arm] = line[-1]
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set(xlabel="updates", ylabel=label, ylim=(-0.02, 1.05))
+    axes.set_xlim(left=0)
+    labels(axes, ends, material.looks)
+    columns = ("task", "arm", "snapshot", "update", "env steps", "gradient steps", measure, "seeds")
+    powers(axes.xaxis)
+    name, title = slug("curves", task, measure), f"{measure.capitalize()}, {plain(task)}"
+    return picture(figure, name, title, "", Table(name, title, columns, rows))
+
+
+def every_run(material: Material) -> Section:
+    """Return the section that lists every run, with links, and those set apart."""
+    blocks = [
+        Table(
+            "runs",
+            "Every run",
+            ("task", "arm", "seed", "base", "success", "retention", "forgetting", "forward KL, nats per decision", "score", "seconds", "files"),
+            [_run(material, run) for run in material.runs],
+            "Success of the final policy, greedy, with its 95% Wilson interval; retention and forgetting with 95% paired bootstrap over episodes. These "
+            "describe one policy and compare nothing. Forward KL is closed form on fixed states; it and the score have no interval for one run.",
+        )
+    ]
+    text = ["Click a column's title to sort. Links lead to the files that this page was made from, where they lie beside it."]
+    if material.apart:
+        text.append(f"{len(material.apart)} records were set apart and are in no number above.")
+        rows = [(str(run.record["task"]), run.arm, str(run.record["seed"]), why, _links(material.out, run)) for run, why in material.apart]
+        blocks.append(Table("set_apart", "Set apart", ("task", "arm", "seed", "because it", "files"), rows))
+    return Section("Runs", text, blocks)
+
+
+def _run(material: Material, run: Run) -> Sequence[Value]:
+    record = run.record
+    score = MEASURES["score"].value(run)
+    return [
+        run.task,
+        run.arm,
+        int(record["seed"]),
+        str(record["base"]),
+        _estimate(record["new_task"]["final"]["greedy"], "rate"),
+        _estimate(record["retention"], "value"),
+        _estimate(record["forgetting"], "value"),
+        float(record["divergence"]["kl_forward"]["new"]),
+        Undefined("the base solves all, or no original skill") if score is None else score,
+        float(record["wall_s"]),
+        _links(material.out, run),
+    ]
+
+
+def _estimate(found: Mapping[str, Any], key: str) -> Value:
+    bounds = found.get("ci95")
+    return Estimate(float(found[key]), float(bounds[0]), float(bounds[1])) if bounds else Alone(float(found[key]), "not in its record")
+
+
+def _links(out: Path, run: Run) -> Links:
+    """Relative addresses of a run's files as seen from the page."""
+    films = sorted((run.folder / "videos").glob("*")) if (run.folder / "videos").is_dir() else []
+    there = [path for path in (*(run.folder / name for name in BESIDE), *films) if path.is_file()]
+    return Links([(plain(path.name if path in films else path.stem), _address(path, out)) for path in there])
+
+
+def _address(path: Path, out: Path) -> str:
+    relative = Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
+    return quote(relative.encode("utf-8", "surrogateescape"))

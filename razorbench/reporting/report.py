@@ -1,0 +1,42 @@
+"""The report over finished runs, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from razorbench.reporting.along import curves, every_run, forgetting
+from razorbench.reporting.drawing import styled
+from razorbench.reporting.fits import fits
+from razorbench.reporting.headline import headline
+from razorbench.reporting.material import Material, Section
+from razorbench.reporting.page import page, write
+from razorbench.reporting.predicting import predicting
+from razorbench.reporting.styles import looks
+from razorbench.reporting.trade import matched_success, pareto
+from razorbench.results import Pool, snapshots
+
+Say = Callable[[str], None]
+
+
+def report(pool: Pool, families: Mapping[str, str], out: Path, say: Say) -> Path:
+    """Write the report of runs into a folder and return the page. families: of registered methods, by name, which decide colours; say: told of progress."""
+    material = Material(pool.runs, pool.apart, looks(pool.runs, families), out)
+    measured = snapshots(pool.runs)
+    # Fits take longest and are mostly arithmetic that lets other threads run: figures are drawn meanwhile.
+    with styled(), ThreadPoolExecutor(1) as background:
+        fitting = background.submit(fits, pool.runs, measured)
+        first: list[Section] = []
+        later: list[Section] = []
+        for parts, place in (((headline, pareto), first), ((matched_success, forgetting, curves, every_run), later)):
+            for part in parts:
+                place.append(part(material))
+                say(place[-1].title)
+        sections = [*first, predicting(material, measured, fitting.result()), *later]
+    say(sections[len(first)].title)
+    one = pool.runs[0]
+    title = f"RazorBench: {len(pool.runs)} runs, base {one.base}, budget {one.record['budget']['name']}"
+    lead = "How much do robot policies forget when they learn something new, and can it be predicted?"
+    write(out, page(title, lead, sections, material.looks), sections)
+    return out / "index.html"

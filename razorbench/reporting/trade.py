@@ -1,0 +1,146 @@
+"""New-task success against retention: Pareto frontiers, per task and pooled, and what was kept at matched success."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from razorbench.compare import MEASURES
+from razorbench.matched import LEVELS, matched
+from razorbench.metrics import Estimate
+from razorbench.pareto import TOLERANCE, area, frontier, near
+from razorbench.reporting.drawing import INK, MANY, Picture, canvas, cloud, labels, picture, unit_square
+from razorbench.reporting.material import Folded, Gallery, Material, Section
+from razorbench.reporting.tables import Table, Value, number, plain, slug
+from razorbench.results import Run
+from razorbench.suite import Alone, Undefined, suite
+from razorbench.types import FloatArray
+
+
+def pareto(material: Material) -> Section:
+    """Return the section of Pareto frontiers."""
+    pooled = _frontier(material, "all tasks", material.runs)
+    per_task = [_frontier(material, task, [run for run in material.runs if run.task == task]) for task in material.tasks]
+    return Section(
+        "New-task success against retention",
+        [
+            "Dots are snapshots along runs, none left out; those that the paper's filter would keep, not beaten by more than "
+            f"{TOLERANCE:g} in both, are drawn stronger. Small signs are final policies, large ones an arm's mean over tasks and seeds. The line is "
+            "the frontier of everything drawn. A frontier takes the luckiest of many noisy points, so its area is too large by an unknown amount and has no "
+            "interval; the table takes each run's own frontier, whose area can be compared.",
+        ],
+        [Gallery([pooled]), _areas(material), Folded(f"Each of {len(per_task)} tasks", [Gallery(per_task)])],
+    )
+
+
+def trade_points(runs: Sequence[Run]) -> FloatArray:
+    """Success on the new task and retention of every snapshot of runs, on TEST, (N, 2)."""
+    return np.array([(point["new_task"]["test"]["rate"], point["retention"]["value"]) for run in runs for point in run.curve], dtype=float).reshape(-1, 2)
+
+
+def _final(run: Run) -> tuple[float, float]:
+    return run.record["new_task"]["final"]["greedy"]["rate"], run.record["retention"]["value"]
+
+
+def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
+    along, last = trade_points(runs), np.array([_final(run) for run in runs])
+    everything = np.concatenate([along, last])
+    best, kept = frontier(everything), near(everything)
+    owner = [run for run in runs for _ in run.curve] + list(runs)
+    update: list[Value] = [point["update"] for run in runs for point in run.curve]
+    update += ["final"] * len(runs)
+    figure, axes = canvas(4.4)
+    unit_square(axes, "success on the new task, greedy", "retention of original skills")
+    axes.set_ylim(-0.02, max(1.05, float(everything[:, 1].max()) + 0.03))
+    colours = np.array([material.looks[run.arm].colour for run in owner])
+    for chosen, alpha in ((~kept, 0.3), (kept, 0.7)):
+        cloud(axes, everything[chosen, 0], everything[chosen, 1], colours[chosen], markersize=2.2, alpha=alpha)
+    means = {}
+    for arm in dict.fromkeys(run.arm for run in runs):
+        mine = [run for run in runs if run.arm == arm]
+        x, y = (suite({(run.task, run.record["seed"]): (_final(run)[k], 0.0) for run in mine}, material.tasks).value for k in (0, 1))
+        assert isinstance(x, Estimate | Alone) and isinstance(y, Estimate | Alone)
+        means[arm] = x.value, y.value
+        look = material.looks[arm]
+        axes.plot(*np.array([_final(run) for run in mine]).T, linestyle="", markersize=3.5, alpha=0.6, rasterized=len(runs) > MANY, **look.marker)
+        axes.plot(*means[arm], linestyle="", markersize=7.5, **look.marker)
+    stairs = everything[best][np.argsort(everything[best][:, 0])]
+    axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
+    labels(axes, means, material.looks)
+    rows = [(run.task, run.arm, int(run.record["seed"]), update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)]
+    columns = ("task", "arm", "seed", "update", "success", "retention", "on the frontier", "kept by the filter")
+    name, title = slug("pareto", where), f"Pareto frontier, {plain(where)}"
+    note = f"Area under the frontier {number(area(everything))}; the filter keeps {int(kept.sum()):,} of {len(kept):,} points; {len(runs)} runs."
+    return picture(figure, name, title, note, Table(name, title, columns, rows))
+
+
+def _areas(material: Material) -> Table:
+    rows: list[Sequence[Value]] = []
+    for arm in material.looks:
+        found = material.suite(arm, lambda run: area(np.concatenate([trade_points([run]), [_final(run)]])))
+        worst: tuple[Value, Value] = (Undefined("no run"), Undefined("no run")) if found.worst is None else found.worst
+        rows.append((arm, found.value, found.n, found.unit, *worst))
+    return Table(
+        "pareto_areas",
+        "Area under each run's own frontier",
+        ("arm", "area", "n", "of", "worst task", "area there"),
+        rows,
+        "Mean over tasks of the mean over seeds, 95% Student interval over n.",
+    )
+
+
+def matched_success(material: Material) -> Section:
+    """Return the section of retention at matched success."""
+    pictures, rows = [], list[Sequence[Value]]()
+    for level in LEVELS:
+        drawn = _level(material, level)
+        pictures.append(drawn)
+        rows += drawn.numbers.rows
+    return Section(
+        "What is kept at the same new-task success",
+        [
+            "Retention of the first snapshot whose success, by a monotone fit on SELECT starts, reaches the level; nothing is interpolated, and retention is "
+            "that snapshot's on TEST. Bars end at the mean over tasks of the mean over seeds, with its 95% Student interval; where there is none, it is said "
+            "why.",
+        ],
+        [Gallery(pictures), Folded("All numbers, and why runs are undefined", [Table("matched", "Retention at matched success", _COLUMNS, rows)])],
+    )
+
+
+def _level(material: Material, level: float) -> Picture:
+    figure, axes = canvas(0.9 + 0.2 * len(material.looks))
+    names: list[str] = []
+    rows: list[Sequence[Value]] = []
+    for place, (arm, look) in enumerate(material.looks.items()):
+        found = [matched(run.curve, level) for run in material.by_arm[arm]]
+        kept = material.suite(arm, MEASURES[f"retention@{level:g}"])
+        reached = material.suite(arm, lambda run: matched(run.curve, level).success)
+        why = Counter(re.sub(r" from \S+ to \S+", "", each.undefined) for each in found if each.undefined)
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in why.most_common())
+        names.append(f"{plain(arm)}  {kept.runs}/{len(found)}")
+        value = Undefined(reasons) if isinstance(kept.value, Undefined) else kept.value
+        rows.append((level, arm, value, kept.n, kept.unit, f"{kept.runs} of {len(found)}", reached.value, reasons or "none"))
+        if isinstance(value, Undefined):
+            axes.text(0.01, place, plain(f"undefined: {why.most_common(1)[0][0] if why else 'no run'}"), va="center", fontsize=6.5)
+            continue
+        axes.barh(place, value.value, 0.7, color=look.colour, alpha=0.45 + 0.4 * look.fill)
+        if isinstance(value, Estimate):
+            axes.plot([value.low, value.high], [place, place], color=INK, linewidth=1)
+        axes.plot(value.value, place, linestyle="", markersize=4.5, **look.marker)
+    axes.set(xlim=(0, 1.05), ylim=(len(material.looks) - 0.4, -0.6), xlabel="retention of original skills")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False, axis="y")
+    name, title = slug("matched", f"{level:g}"), f"Retention at success {level:g}"
+    return picture(
+        figure,
+        name,
+        title,
+        "Beside an arm: how many of its runs reach the level, without a jump. A bar without a line is of one run; a line that leaves the axes goes on.",
+        Table(name, title, _COLUMNS, rows),
+    )
+
+
+_COLUMNS = ("success", "arm", "retention", "n", "of", "runs", "their success", "undefined runs")
