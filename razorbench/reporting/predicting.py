@@ -28,6 +28,7 @@ _UNITS = {
     "divergence.kl": "nats per decision",
     "divergence.js": "nats per decision",
     "divergence.tv": "0 to 1",
+    "divergence.moved": "share of states",
     "divergence.w2": "action units",
     "divergence.action_mse": "action units, squared",
     "drift.weights.changed": "share",
