@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,14 @@ def student(values: Sequence[float], floor: float = 0.0) -> tuple[Estimate, floa
     if n < 2:
         return None
     mean, error = float(np.mean(values)), max(float(np.std(values, ddof=1) / np.sqrt(n)), floor)
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    return Estimate(mean, mean - half, mean + half), half + float(stats.t.ppf(POWER, n - 1)) * error
+    half, more = (_quantile(p, n - 1) * error for p in (0.975, POWER))
+    return Estimate(mean, mean - half, mean + half), half + more
+
+
+@cache
+def _quantile(p: float, freedom: int) -> float:
+    """Of Student's distribution; found anew each time, it would take most of a report's sums."""
+    return float(stats.t.ppf(p, freedom))
 
 
 def paired(first: Numbers, second: Numbers) -> Comparison:

@@ -48,10 +48,10 @@ class Registry:
     def __init__(self, searchpath: str | None) -> None:
         self._extra = _finding(searchpath)
 
-    def compose(self, overrides: list[str]) -> DictConfig:
-        """Return the configuration of a run, Hydra's own part included; every fault in it is a UsageError of one sentence."""
+    def compose(self, overrides: list[str], hydra: bool = True) -> DictConfig:
+        """Return the configuration of a run; every fault in it is a UsageError of one sentence. hydra: Hydra's own part too, which takes as long again."""
         try:
-            return compose("config", overrides=self._extra + overrides, return_hydra_config=True)
+            return compose("config", overrides=self._extra + overrides, return_hydra_config=hydra)
         except (HydraException, OmegaConfBaseException) as error:
             raise UsageError(self._sentence(error)) from error
 
@@ -63,7 +63,7 @@ class Registry:
 
     def item(self, group: str, name: str) -> Any:
         """Build one registered thing with its defaults."""
-        config = self.compose([f"{'+' if group in ('skill', 'suite', 'study') else ''}{group}={name}"])
+        config = self.compose([f"{'+' if group in ('skill', 'suite', 'study') else ''}{group}={name}"], hydra=False)
         return build(OmegaConf.to_container(config[group], resolve=True), group)
 
     def study(self, overrides: Sequence[str]) -> tuple[Any, Path]:

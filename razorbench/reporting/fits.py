@@ -18,6 +18,8 @@ MIDDLE = (0.02, 0.6)
 """Forgetting between these is neither noise around none nor near all."""
 FEWEST = 3
 """Runs that a fit takes at least; with two, every resample is one of three."""
+PER_TASK = 1000
+"""Resamples of each task's fits, which are twelve times as many as the pooled ones."""
 _BATCH = 12
 """Predictors fitted one after the other; each batch fits the headline's anew, to compare with."""
 
@@ -80,4 +82,4 @@ def _of_task(points: Mapping[str, Points], task: str) -> dict[str, Law]:
     mine = {name: each.where(np.array([own == task for own in each.task])[each.run]) for name, each in points.items()}
     if len(mine[HEADLINE].method) < FEWEST:
         return {}
-    return laws(mine, HEADLINE, generator("report", "task", task))
+    return laws(mine, HEADLINE, generator("report", "task", task), PER_TASK)
