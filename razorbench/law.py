@@ -6,7 +6,7 @@ over a run's snapshots, so a resample is a vector of how often each run was draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -175,24 +175,33 @@ class Quadratic:
 def r2(fit: Fit, points: Points, counts: FloatArray) -> FloatArray:
     """In-sample R2, about the weighted mean, (...); NaN where forgetting does not vary. counts (..., R): how often each run is there."""
     totals = fit.totals(counts)
-    return _r2(fit.squared_error(totals, fit.fit(totals)), points, counts)
+    return 1.0 - fit.squared_error(totals, fit.fit(totals)) / _spread(points, counts)
 
 
 def left_out_r2(fit: Fit, points: Points, groups: Sequence[str], counts: FloatArray) -> FloatArray:
     """R2 with every group (R,) predicted by the fit to all others, about the pooled mean, (...); it may be negative. NaN with fewer than two groups."""
+    return 1.0 - _errors(fit, groups, counts)[1] / _spread(points, counts)
+
+
+def _errors(fit: Fit, groups: Sequence[str], counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sum of squared errors in-sample, and with every group left out: from the same totals, which take most of the time."""
     names, member = np.unique(np.asarray(groups), return_inverse=True)
-    if len(names) < 2:
-        return np.full(counts.shape[:-1], np.nan)
     parts = [fit.totals(counts, np.flatnonzero(member == k)) for k in range(len(names))]
-    whole = sum(parts)
-    return _r2(np.sum([fit.squared_error(part, fit.fit(whole - part)) for part in parts], axis=0), points, counts)
+    whole = parts[0].copy()
+    for part in parts[1:]:
+        whole += part
+    inside = fit.squared_error(whole, fit.fit(whole))
+    left_out = np.zeros(inside.shape) if len(names) > 1 else np.full(inside.shape, np.nan)
+    for part in parts:
+        left_out += fit.squared_error(part, fit.fit(whole - part))
+    return inside, left_out
 
 
-def _r2(error: FloatArray, points: Points, counts: FloatArray) -> FloatArray:
+def _spread(points: Points, counts: FloatArray) -> FloatArray:
+    """Weighted sum of squares of forgetting about its mean, (...); NaN where it does not vary."""
     ones, y, yy = np.moveaxis(counts @ points.moments, -1, 0)
-    total = yy - y**2 / ones
-    flat = total <= 1e-12
-    return np.where(flat, np.nan, 1.0 - error / np.where(flat, 1.0, total))
+    spread = yy - y**2 / ones
+    return np.where(spread > 1e-12, spread, np.nan)
 
 
 def resamples(runs: int, rng: np.random.Generator, number: int | None = None) -> FloatArray:
@@ -257,13 +266,15 @@ def _scores(points: Points, counts: FloatArray) -> dict[str, FloatArray]:
     """Every R2 with its interval, by its name in `Law`, for resamples counts (B, R), (B,) each."""
     saturating, quadratic = Saturating(points, COARSE if len(counts) > 1 else RATES), Quadratic(points)
     chunks = [counts[at : at + CHUNK] for at in range(0, len(counts), CHUNK)]
-    scores: dict[str, Callable[[FloatArray], FloatArray]] = {
-        "r2": lambda chunk: r2(saturating, points, chunk),
-        "family_left_out": lambda chunk: left_out_r2(saturating, points, points.family, chunk),
-        "task_left_out": lambda chunk: left_out_r2(saturating, points, points.task, chunk),
-        "quadratic_r2": lambda chunk: r2(quadratic, points, chunk),
-    }
-    return {name: np.concatenate([score(chunk) for chunk in chunks]) for name, score in scores.items()}
+    scores = []
+    for chunk in chunks:
+        spread = _spread(points, chunk)
+        inside, family = _errors(saturating, points.family, chunk)
+        totals = quadratic.totals(chunk)
+        errors = (inside, family, _errors(saturating, points.task, chunk)[1], quadratic.squared_error(totals, quadratic.fit(totals)))
+        scores.append([1.0 - error / spread for error in errors])
+    names = ("r2", "family_left_out", "task_left_out", "quadratic_r2")
+    return {name: np.concatenate(each) for name, each in zip(names, zip(*scores, strict=True), strict=True)}
 
 
 def _law(points: Points, scores: Mapping[str, Estimate | None], leads: dict[str, Estimate | None]) -> Law:
