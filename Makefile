@@ -10,7 +10,7 @@ run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it 
 	$(BIN)/razorbench $(ARGS)
 
 test: $(VENV)/ready check  ## style, types, and the default suite
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-slow: $(VENV)/ready  ## what takes minutes
 	$(BIN)/python -m pytest -m slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from razorbench import config, golden
+from razorbench import config, cores, golden
 from razorbench.base import Base, load
 from razorbench.spec import RunSpec
 from razorbench.task import Task
@@ -19,6 +20,8 @@ SKILLS = sorted(path.stem for path in (_CONF / "skill").glob("*.yaml"))
 TASKS = sorted(path.stem for path in (_CONF / "task").glob("*.yaml"))
 METHODS = sorted(path.stem for path in (_CONF / "method").glob("*.yaml"))
 _BUILT: dict[str, Task] = {}
+MOST_WORKERS = 4
+"""Of `pytest -n auto`; each takes a gigabyte."""
 
 TINY = [
     "eval.snapshots=2",
@@ -42,7 +45,7 @@ TINY_METHOD = {
     **{name: [*_FIT, *_UPSTREAM, "budget.demo_episodes=100"] for name in ("sft_rl", "sft_oracle_rl")},
     "self_distill": [*_FIT, "method.iterations=3"],
     "ewc": [*_FIT, "method.fisher_states=20"],
-    "sft_oracle": [*_FIT, "method.tries=40", "budget.demo_episodes=50"],
+    "sft_oracle": [*_FIT, "method.tries=40", "budget.demo_episodes=20"],
     "frozen": [],
 }
 
@@ -76,6 +79,18 @@ def known_platform() -> None:
     with np.load(_CONF.parent / "envs" / "golden.npz", allow_pickle=False) as file:
         if str(file["platform"]) != golden.platform():
             pytest.skip("another processor or MuJoCo than that of the golden trajectories")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process per usable core for `pytest -n auto`."""
+    return min(cores.threads(), MOST_WORKERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """One thread of arithmetic in each process: with more, processes side by side hold one another up, some tests fifty times over."""
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def pytest_collection_modifyitems(items):
