@@ -1,5 +1,6 @@
 """The command line as a user meets it: right commands, and wrong ones."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -216,6 +217,11 @@ def test_list(capsys):
     assert code == 0
     for word in ("pick_place-v1, styles direct, detour", "lever_pull-v1", "on-policy reward", "pretraining seeds 0", "153,600 env steps"):
         assert word in out
+    Path("mine/method").mkdir(parents=True)
+    Path("mine/method/gentle.yaml").write_text("defaults:\n  - sft\n  - _self_\nlearning_rate: 1.0e-6\n")
+    code, out, _ = razorbench(capsys, "list", "--config-dir", "mine")
+    assert code == 0
+    assert re.search(r"gentle +offline supervised", out)
     code, out, _ = razorbench(capsys, "list", "--keys")
     assert code == 0
     assert "learning_rate: 0.0001" in out
