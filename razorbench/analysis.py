@@ -22,9 +22,10 @@ from razorbench.show import console
 from razorbench.store import make_writable
 
 Parser = Callable[..., argparse.ArgumentParser]
+Styles = Mapping[str, Sequence[str]]
 
 
-def _styles(registered: Registry) -> dict[str, tuple[str, ...]]:
+def _styles(registered: Registry) -> Styles:
     return {name: tuple(registered.item("task", name).experts) for name in registered.names("task")}
 
 
@@ -46,13 +47,21 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
     options = _selecting(made).parse_args(arguments)
     make_writable(options.out, f"--out {options.out}", "--out DIR")
     with registry(options.config_dir) as registered:
-        styles = _styles(registered)
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
-    found = _told(pool(read_runs(options.results, styles), options.base, options.budget))
+        styles = _styles(registered)
+        runs = read_runs(options.results, styles)
+        found = _told(pool(runs, options.base, options.budget))
+        others = {base: pool(several, base, options.budget).runs for base, several in _by_base(runs, options.budget).items() if base != options.base}
 
-    from razorbench.reporting.report import report as write
+        from razorbench.reporting.report import report as write
 
-    page = write(found, families, options.out, lambda title: console.print(f"{title} ...", highlight=False))
+        page = write(
+            found,
+            lambda: _decided(options, registered, styles, {options.base: found.runs, **others}),
+            families,
+            options.out,
+            lambda title: console.print(f"{title} ...", highlight=False),
+        )
     console.print(f"{len(found.runs)} runs: {page}", markup=False, highlight=False)
     return 0
 
@@ -122,37 +131,34 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
-        rules = registered.item("study", "claims")
         styles = _styles(registered)
-        tasks = registered.item("suite", rules.suite)["tasks"]
-        methods = registered.names("method")
-    by_base: dict[str, list[Run]] = {}
-    for run in read_runs(options.results, styles):
-        if run.record["budget"]["name"] == options.budget:
-            by_base.setdefault(run.base, []).append(run)
-    finding = f" --config-dir {options.config_dir}" if options.config_dir else ""
-    decided = rules.decide(
-        Evidence(
-            runs={base: _told(pool(runs, base, options.budget)).runs for base, runs in by_base.items()},
-            tasks=tasks,
-            seeds=rules.seeds,
-            second={name: names[1] for name, names in styles.items() if len(names) > 1},
-            methods=methods,
-            studies=options.results / "studies",
-        )
-    )
-    commands = {
-        claim.name: claim.commands(
-            f"python -m razorbench -m{finding} results={options.results} budget={options.budget}",
-            f"python -m razorbench{finding} results={options.results} study=",
-        )
-        for claim in decided
-    }
+        runs = _by_base(read_runs(options.results, styles), options.budget)
+        decided = _decided(options, registered, styles, {base: _told(pool(several, base, options.budget)).runs for base, several in runs.items()})
     if options.json:
-        print(json.dumps([asdict(claim) | {"verdict": claim.verdict, "commands": commands[claim.name]} for claim in decided], indent=1))
+        print(json.dumps([asdict(claim) | {"verdict": claim.verdict, "commands": commands} for claim, commands in decided], indent=1))
     else:
-        _print_claims(decided, commands)
-    return 1 if any(claim.verdict == FAILS for claim in decided) else 0
+        _print_claims(decided)
+    return 1 if any(claim.verdict == FAILS for claim, _ in decided) else 0
+
+
+def _by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.record["budget"]["name"] == budget:
+            found.setdefault(run.base, []).append(run)
+    return found
+
+
+def _decided(options: argparse.Namespace, registered: Registry, styles: Styles, runs: Mapping[str, Sequence[Run]]) -> list[tuple[Claim, list[str]]]:
+    """Every claim, with the commands that would add what it lacks. runs: by base."""
+    rules = registered.item("study", "claims")
+    second = {name: names[1] for name, names in styles.items() if len(names) > 1}
+    tasks, methods = registered.item("suite", rules.suite)["tasks"], registered.names("method")
+    decided = rules.decide(Evidence(runs, tasks, rules.seeds, second, methods, options.results / "studies"))
+    finding = f" --config-dir {options.config_dir}" if options.config_dir else ""
+    sweep = f"python -m razorbench -m{finding} results={options.results} budget={options.budget}"
+    study = f"python -m razorbench{finding} results={options.results} study="
+    return [(claim, claim.commands(sweep, study)) for claim in decided]
 
 
 def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -163,9 +169,9 @@ def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _print_claims(decided: Sequence[Claim], commands: Mapping[str, Sequence[str]]) -> None:
+def _print_claims(decided: Sequence[tuple[Claim, Sequence[str]]]) -> None:
     console.width = max(console.width, 150)
-    for claim in decided:
+    for claim, commands in decided:
         console.print(f"[bold]{claim.name}[/bold]  {claim.says}: [bold]{claim.verdict}[/bold]", highlight=False)
         table = Table(box=box.SIMPLE, pad_edge=False)
         for column in ("", "claimed", "measured", "95%", "of", "visible", "verdict"):
@@ -177,7 +183,7 @@ def _print_claims(decided: Sequence[Claim], commands: Mapping[str, Sequence[str]
         console.print(table)
         for note in dict.fromkeys(each.note for each in claim.findings if each.note):
             console.print(f"  {note}", markup=False, highlight=False)
-        for command in commands[claim.name]:
+        for command in commands:
             console.print(f"  add: {command}", markup=False, highlight=False, soft_wrap=True)
         console.print()
     console.print("Visible: the smallest effect that such runs would show in 80% of studies. Verdicts in brackets are beside the claim and decide nothing.")

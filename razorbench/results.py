@@ -277,11 +277,6 @@ def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Sn
     )
 
 
-def points(runs: Sequence[Run], predictor: str) -> Points:
-    """Return the law's points for one predictor, a key of `PREDICTORS`."""
-    return snapshots(runs, [predictor]).points(predictor)
-
-
 def final_points(runs: Sequence[Run], mode: str) -> Points:
     """Return a point per run that was updated, its final policy's, for the headline's predictor. mode: `greedy` or `sampled`, of success."""
     runs = [run for run in runs if any(point["update"] > 0 for point in run.curve)]

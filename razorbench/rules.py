@@ -17,7 +17,7 @@ from razorbench.compare import MEASURES, POWER, numbers, paired, units
 from razorbench.law import Law, correlation, laws
 from razorbench.matched import Matched, matched
 from razorbench.metrics import Estimate
-from razorbench.results import HEADLINE, RIVALS, SECOND, Run, points, snapshots
+from razorbench.results import HEADLINE, RIVALS, SECOND, Run, snapshots
 from razorbench.seeding import generator
 
 HOLDS, FAILS, UNDERPOWERED, UNDEFINED = "holds", "does not hold", "underpowered", "undefined"
@@ -244,7 +244,8 @@ class Correlation:
     def decide(self, evidence: Evidence) -> list[Finding]:
         """Return one finding."""
         runs = evidence.of(self.base)
-        first, second = points(runs, HEADLINE), points(runs, self.other)
+        along = snapshots(runs, (HEADLINE, self.other))
+        first, second = along.points(HEADLINE), along.points(self.other)
         found = correlation(first, second, generator("claims", self.other)) if first.method == second.method else None
         return [Finding(f"correlation with {self.other}, from {self.base}", "", found, f"{len(second.method)} runs", None, "", self.beside)]
 

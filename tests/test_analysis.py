@@ -7,7 +7,7 @@ from synthetic import write_run
 
 from razorbench import cli
 from razorbench.errors import UsageError
-from razorbench.results import PREDICTORS, one_kind, points, read_runs, value
+from razorbench.results import PREDICTORS, one_kind, read_runs, snapshots, value
 
 TASKS = ("pick_place", "stack", "pick_can")
 
@@ -78,7 +78,7 @@ def test_records_of_different_kinds_are_never_pooled(tmp_path):
 
 def test_points_are_the_snapshots_after_the_first_update(results):
     runs = read_runs(results, {})
-    found = points(runs, "forward KL, new task")
+    found = snapshots(runs, ["forward KL, new task"]).points("forward KL, new task")
     assert len(found.x) == 27 * 12
     assert sorted(set(found.family)) == ["continual learning", "offline supervised", "on-policy reward"]
     assert found.x.min() > 0
@@ -87,7 +87,7 @@ def test_points_are_the_snapshots_after_the_first_update(results):
     by_hand = sum(each["rate"] * (1 - each["rate"]) / 24 for each in original) / 16
     assert by_hand in found.noise
     # What a run did not measure makes no point.
-    assert len(points(runs, "weights, L1").x) == 0
+    assert len(snapshots(runs, ["weights, L1"]).points("weights, L1").x) == 0
 
 
 def test_every_predictor_lies_where_records_have_it():

@@ -7,7 +7,7 @@ import pytest
 from synthetic import write_run
 
 from razorbench.errors import UsageError
-from razorbench.results import points, pool, read_runs
+from razorbench.results import pool, read_runs, snapshots
 
 
 def made(results, seed=0, method="sft", task="stack", **more):
@@ -101,4 +101,4 @@ def test_duplicates_are_refused_by_name(tmp_path):
 def test_a_similarity_predicts_by_what_it_lacks_to_one(tmp_path):
     made(tmp_path, predictors=["activations, 1 - CKA, new task"])
     change(tmp_path / "stack" / "sft" / "seed0-direct", lambda curve: [p["drift"]["activations"]["new"].update(cka=0.75) for p in curve], "curve.jsonl")
-    assert points(read_runs(tmp_path, {}), "activations, 1 - CKA, new task").x == pytest.approx(0.25)
+    assert snapshots(read_runs(tmp_path, {}), ["activations, 1 - CKA, new task"]).points("activations, 1 - CKA, new task").x == pytest.approx(0.25)

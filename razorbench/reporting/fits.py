@@ -20,8 +20,6 @@ FEWEST = 3
 """Runs that a fit takes at least; with two, every resample is one of three."""
 PER_TASK = 1000
 """Resamples of each task's fits, which are twelve times as many as the pooled ones."""
-_BATCH = 12
-"""Predictors fitted one after the other; each batch fits the headline's anew, to compare with."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,8 @@ def fits(runs: Sequence[Run], snapshots: Snapshots) -> Fits | None:
     if HEADLINE not in points or len(points[HEADLINE].method) < FEWEST:
         return None
     rivals = [name for name in points if name != HEADLINE]
-    batches = [[HEADLINE, *rivals[at : at + _BATCH]] for at in range(0, max(len(rivals), 1), _BATCH)]
+    # Every batch fits the headline's anew, to compare with.
+    batches = [[HEADLINE, *rivals[k :: threads()]] for k in range(threads())]
     head = points[HEADLINE]
     middle = head.where((head.y >= MIDDLE[0]) & (head.y <= MIDDLE[1]))
     parts = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from razorbench.law import COARSE, Law, Points, Saturating
+from razorbench.law import COARSE, Law, Points, Saturating, resamples
 from razorbench.metrics import Estimate
 from razorbench.reporting.drawing import INK, Picture, canvas, cloud, picture, powers
 from razorbench.reporting.fits import FEWEST, Fits
@@ -49,7 +49,9 @@ def predicting(material: Material, measured: Snapshots, found: Fits | None) -> S
         return Section("The law", [*text, f"Undefined: fewer than {FEWEST} runs here have snapshots with {HEADLINE}."], [])
     ranked = sorted(found.pooled, key=lambda name: (name != HEADLINE, -_r2(found.pooled[name]), name))
     numbers = _snapshots(measured, ranked)
-    drawn = [_scatter(material, name, found.points[name], found.pooled[name], numbers) for name in ranked]
+    runs = len(found.points[HEADLINE].method)
+    counts = resamples(runs, generator("report", "band"), BAND)
+    drawn = [_scatter(material, name, found.points[name], counts, found.pooled[name], numbers) for name in ranked]
     blocks: list[Block] = [
         Gallery(drawn[:1]),
         _parts(found),
@@ -154,7 +156,7 @@ def unit(predictor: str) -> str:
     return next(each for start, each in _UNITS.items() if path.startswith(start))
 
 
-def _scatter(material: Material, predictor: str, points: Points, found: Law, numbers: Table) -> Picture:
+def _scatter(material: Material, predictor: str, points: Points, counts: FloatArray, found: Law, numbers: Table) -> Picture:
     figure, axes = canvas(3.5)
     # Fixed margins: to find them anew for dozens of figures that are alike takes seconds.
     figure.set_layout_engine("none")
@@ -163,7 +165,7 @@ def _scatter(material: Material, predictor: str, points: Points, found: Law, num
     cloud(axes, points.x, points.y, [colour[points.method[k]] for k in points.run], markersize=2.2, alpha=0.5)
     at = np.geomspace(max(points.x.max() * 1e-4, 1e-300), points.x.max(), 160)
     at = np.unique(np.concatenate([[0.0], at, np.linspace(0, points.x.max(), 160)]))
-    low, fit, high = band(points, at, found)
+    low, fit, high = band(points, counts, at, found)
     axes.fill_between(at, low, high, color="#8a9099", alpha=0.35, linewidth=0)
     axes.plot(at, fit, color=INK, linewidth=1.6)
     c0, c1, c2 = found.quadratic
@@ -178,11 +180,9 @@ def _scatter(material: Material, predictor: str, points: Points, found: Law, num
     return picture(figure, slug("law", predictor), f"Forgetting against {predictor}", note, numbers)
 
 
-def band(points: Points, at: FloatArray, found: Law) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the saturating fit and its 95% band over runs at predictors (M,): lower end, fit, upper end, (M,) each."""
+def band(points: Points, counts: FloatArray, at: FloatArray, found: Law) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the saturating fit and its 95% band over resamples of runs (B, R) at predictors (M,): lower end, fit, upper end, (M,) each."""
     fit = Saturating(points, COARSE)
-    runs = len(points.method)
-    counts = generator("report", "band").multinomial(runs, np.full(runs, 1.0 / runs), BAND).astype(float)
     amplitude, best = fit.fit(fit.totals(counts))
     curves = amplitude[:, None] * -np.expm1(-fit.rates[best][:, None] * at)
     low, high = np.percentile(curves, [2.5, 97.5], axis=0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from razorbench.claims import Claim
 from razorbench.reporting.along import curves, every_run, forgetting
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.fits import fits
@@ -15,13 +16,19 @@ from razorbench.reporting.page import page, write
 from razorbench.reporting.predicting import predicting
 from razorbench.reporting.styles import looks
 from razorbench.reporting.trade import matched_success, pareto
+from razorbench.reporting.verdicts import verdicts
 from razorbench.results import Pool, snapshots
 
 Say = Callable[[str], None]
+Decided = Sequence[tuple[Claim, Sequence[str]]]
+"""Claims, each with the commands that would add the runs that it lacks."""
 
 
-def report(pool: Pool, families: Mapping[str, str], out: Path, say: Say) -> Path:
-    """Write the report of runs into a folder and return the page. families: of registered methods, by name, which decide colours; say: told of progress."""
+def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str], out: Path, say: Say) -> Path:
+    """Write the report of runs into a folder and return the page.
+
+    claims: decides them; families: of registered methods, by name, which decide colours; say: told of progress.
+    """
     material = Material(pool.runs, pool.apart, looks(pool.runs, families), out)
     measured = snapshots(pool.runs)
     # Fits take longest and are mostly arithmetic that lets other threads run: figures are drawn meanwhile.
@@ -29,7 +36,7 @@ def report(pool: Pool, families: Mapping[str, str], out: Path, say: Say) -> Path
         fitting = background.submit(fits, pool.runs, measured)
         first: list[Section] = []
         later: list[Section] = []
-        for parts, place in (((headline, pareto), first), ((matched_success, forgetting, curves, every_run), later)):
+        for parts, place in (((headline, lambda _: verdicts(claims()), pareto), first), ((matched_success, forgetting, curves, every_run), later)):
             for part in parts:
                 place.append(part(material))
                 say(place[-1].title)
