@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme tasks tuning ablations performance clean
+.PHONY: run test test-slow check golden readme tasks tuning ablations studies performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -41,6 +41,11 @@ ablations: $(VENV)/ready  ## what sft_cf and dagger depend on, anew: runs, recor
 	for study in sft_cf sft_cf_far dagger; do \
 	  $(BIN)/razorbench tune --study $$study --results build/$$study && \
 	  $(BIN)/python -m razorbench.tuning $$study docs/methods.md baselines/results/$$study.jsonl.gz build/$$study || exit 1; done
+
+studies: $(VENV)/ready  ## the pages of the controlled studies anew; five minutes
+	for study in parity projection; do \
+	  $(BIN)/razorbench study=$$study results=build && mkdir -p docs/studies/$$study && \
+	  cp build/studies/$$study/*.png docs/studies/$$study/ && cp build/studies/$$study/report.md docs/studies/$$study/README.md || exit 1; done
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

@@ -1,6 +1,8 @@
 """The commands over finished runs, on results whose truth is known."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from synthetic import write_run
@@ -94,3 +96,10 @@ def test_every_predictor_lies_where_records_have_it():
     point = {"divergence": {"kl_forward": {"new": 1.5}}, "drift": {"weights": {"rank": None}}}
     assert value(point, PREDICTORS["forward KL, new task"]) == 1.5
     assert value(point, PREDICTORS["weights, rank"]) != value(point, PREDICTORS["weights, rank"])
+
+
+def test_every_predictor_is_on_the_page_of_measures():
+    page = (Path(__file__).parents[1] / "docs" / "measures.md").read_text(encoding="utf-8")
+    for path in PREDICTORS.values():
+        for key in path.split(".")[1:]:
+            assert re.search(rf"`[^`]*\b{key}\b[^`]*`", page), f"{path}: {key}"

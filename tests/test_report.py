@@ -106,6 +106,16 @@ def test_numbers_are_those_of_the_records(page, results):
     assert float(forgotten["ppo", "push"]["forgetting"]) == pytest.approx(sum(sum(each) / 2 for each in by_task.values()) / 3)
 
 
+def test_verdicts_are_those_of_the_command(page, results, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["claims", str(results), "--json"])
+    claims = json.loads(capsys.readouterr().out)
+    assert [(row["claim"], row["verdict"]) for row in rows(page.parent / "tables" / "claims.csv")] == [(each["name"], each["verdict"]) for each in claims]
+    parts = [(each["name"], finding["what"]) for each in claims for finding in each["findings"]]
+    assert [(row["claim"], row["part"]) for row in rows(page.parent / "tables" / "parts.csv")] == parts
+    assert [row["command"] for row in rows(page.parent / "tables" / "lacking.csv")] == [command for each in claims for command in each["commands"]]
+
+
 def test_what_is_undefined_says_why(page):
     text = page.read_text(encoding="utf-8")
     assert "Not measured in these runs, hence not here" in text

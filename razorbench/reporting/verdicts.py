@@ -43,10 +43,10 @@ def verdicts(decided: Sequence[tuple[Claim, Sequence[str]]]) -> Section:
 def _part(found: Finding) -> Sequence[Value]:
     return (
         found.what,
-        found.claimed or "nothing",
+        found.claimed,
         Undefined("too few runs") if found.effect is None else found.effect,
         found.n,
         Undefined("no interval") if found.visible is None else found.visible,
-        f"({found.verdict})" if found.beside and found.verdict else found.verdict or "none",
-        found.note or "none",
+        f"({found.verdict})" if found.beside and found.verdict else found.verdict,
+        found.note,
     )

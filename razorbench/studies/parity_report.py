@@ -155,6 +155,7 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
         "which is not trained again. Forgetting is the drop of accuracy at the old task. Every measure is on images that no network was trained on.",
         "## Forgetting against forward KL",
         _law(sweep, law, rivals),
+        "![What is retained at every parity accuracy, and forgetting against forward KL](tradeoff.png)",
         _table(
             ("method", "largest forward KL, nats", "largest forgetting", "largest parity accuracy", "mean of forgetting minus parabola"),
             [[row["method"], *(_number(value) for value in list(row.values())[1:])] for row in tables["methods"]],
@@ -167,6 +168,7 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
             ("predictor", "inputs", "R2 in the paper", "R2, parabola", "lead", "R2, rising", "lead", "R2, rising, unseen method"),
             [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(_shown(row, name) for name in _COLUMNS)] for row in rivals],
         ),
+        "![R2 of every predictor beside the paper's](rivals.png)",
         _standing("By a parabola", "lead", rivals),
         _standing("By a rising step function", "rising_lead", rivals),
         "R2 of a parabola over the runs with learning rates up to a highest one only, with an interval by a bootstrap over runs.",
@@ -181,6 +183,7 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
             ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "the same, sampled", "forward KL, nats"),
             [[row["target"], row["method"], row["seeds"], *(_shown(row, name) for name in _MATCHED)] for row in tables["matched"]],
         ),
+        "![What is retained at the same parity accuracy](matched.png)",
         "Old-task accuracy of the first minus that of the second, which the paper finds to be positive, paired by base. The intervals are not corrected for "
         "their number.",
         _table(
