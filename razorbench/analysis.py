@@ -142,10 +142,13 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
 
 
 def _by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
+    """The runs of a budget by base. Raises UsageError if there are none."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         if run.record["budget"]["name"] == budget:
             found.setdefault(run.base, []).append(run)
+    if not found:
+        raise UsageError(f"no run with budget={budget} among {len(runs)}; there are {', '.join(sorted({run.record['budget']['name'] for run in runs}))}")
     return found
 
 

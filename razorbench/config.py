@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import hydra
 from hydra import compose, initialize_config_module
@@ -72,6 +72,11 @@ class Registry:
 
     def study(self, overrides: Sequence[str]) -> tuple[Any, Path]:
         """Build a study from study=NAME and overrides such as study.seed=1; and the results folder asked for, `results` by default."""
+        name = next(override for override in overrides if override.startswith("study="))
+        known = self._compose(None, [f"+{name}"])["study"]
+        for key in (override.partition("=")[0] for override in overrides):
+            if key.startswith("study.") and key.split(".")[1] not in known:
+                raise UsageError(f"{key}: no such setting of {name}; there are {', '.join(sorted(str(each) for each in known if each != '_target_'))}")
         config = self.compose([f"+{override}" if override.startswith("study=") else override for override in overrides])
         return build(OmegaConf.to_container(config["study"], resolve=True), "study"), results_of(config)
 
@@ -213,6 +218,8 @@ def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
         if wanted in (int, float, str, bool) and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
             kind = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[wanted]
             raise UsageError(f"{where}.{key} is {value!r}: it must be {kind}")
+        if get_origin(wanted) in (tuple, Sequence) and not isinstance(value, tuple | list):
+            raise UsageError(f"{where}.{key} is {value!r}: it must be a list, as in [{value}]")
         checked[key] = value
     try:
         return cls(**checked)

@@ -138,6 +138,11 @@ def test_wrong_use(capsys, arguments, sentence):
     assert sentence in err
 
 
+def test_a_budget_without_runs_is_refused(results, capsys):
+    code, _, err = claims(capsys, results, "--budget", "quick")
+    assert (code, "no run with budget=quick among" in err, "there are standard" in err) == (2, True, True)
+
+
 def test_the_theory_claim_reads_the_study(tmp_path):
     evidence = Evidence({}, [], [0], {}, [], tmp_path)
     rule = Exact("tabular", "natural gradient")

@@ -391,6 +391,9 @@ def test_conf_and_defaults_say_the_same():
     ("changes", "message"),
     [
         ({"seeds": (1,)}, "two or more"),
+        ({"seeds": (1, 1)}, "each once"),
+        ({"epochs": ()}, "one or more numbers"),
+        ({"lowest_rate": 0.1}, "the lowest must not be above"),
         ({"test_images": 0}, "test_images is 0"),
         ({"group_size": 1}, "group_size is 1"),
         ({"checkpoints": 3}, "the shortest run has 2 updates"),

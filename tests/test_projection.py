@@ -265,7 +265,22 @@ def test_an_update_that_comes_too_late_is_undefined():
     assert "not there yet" in findings.text
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"failures": (0.6, 0.01, 1e-6)}, "below 0.5"), ({"shown": (0.2,)}, "not among failures")])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"failures": (0.6, 0.01, 1e-6)}, "below 0.5"),
+        ({"failures": (1e-6, 0.01)}, "must fall"),
+        ({"shown": (0.2,)}, "not among failures"),
+        ({"bandits": 1}, "bandits is 1: it must be 2 or more"),
+        ({"tabular": ()}, "one or more numbers, each 3 or more"),
+        ({"tabular": ("x",)}, r'tabular is \["x"\]'),
+        ({"tolerance": 0.0}, "from 1e-12 to 1"),
+        ({"linear": ((9,),)}, "pairs"),
+        ({"linear": ((2, 9),)}, "fewer"),
+        ({"heads": ((5, 5),)}, "too many"),
+        ({"start": (0.5, 0.05)}, "a lowest and a highest"),
+    ],
+)
 def test_settings_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(UsageError, match=message):
         Projection(**settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from matplotlib.figure import Figure
 
+from razorbench.errors import UsageError
 from razorbench.provenance import versions
 
 Say = Callable[[str], None]
@@ -39,6 +41,21 @@ class Findings:
         (folder / "report.md").write_text(self.text, encoding="utf-8")
         content = {"settings": asdict(study), "versions": versions(), "tables": dict(self.tables)}
         (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def within(study: Any, **bounds: tuple[float, float]) -> None:
+    """Check that settings lie within bounds, ends included, and every part of those that are sequences, none of them empty. Raises UsageError."""
+    for name, (low, high) in bounds.items():
+        given = getattr(study, name)
+        parts = _parts(given)
+        if not parts or not all(isinstance(part, int | float) and low <= part <= high for part in parts):
+            shown = json.dumps(given, default=str)
+            limit = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+            raise UsageError(f"{name} is {shown}: {'one or more numbers, each' if isinstance(given, Sequence) else 'it must be'} {limit}")
+
+
+def _parts(given: Any) -> list[Any]:
+    return [part for each in given for part in _parts(each)] if isinstance(given, Sequence) and not isinstance(given, str) else [given]
 
 
 @runtime_checkable

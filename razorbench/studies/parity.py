@@ -18,7 +18,7 @@ from razorbench.errors import UsageError
 from razorbench.policy import one_thread
 from razorbench.seeding import generator, key
 from razorbench.studies import parity_report
-from razorbench.studies.findings import Findings, Say
+from razorbench.studies.findings import Findings, Say, within
 from razorbench.studies.images import CLASSES, digits, mnist_pair
 from razorbench.studies.parity_law import Sweep
 from razorbench.studies.parity_measures import Base, HeldOut
@@ -67,11 +67,13 @@ class Parity:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run. Raises UsageError."""
-        if len(self.seeds) < 2:
-            raise UsageError(f"seeds is {list(self.seeds)}: intervals over seeds need two or more")
-        for name in ("pretrain_images", "pretrain_epochs", "tune_images", "test_images", "batch_size", "learning_rates", "checkpoints"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}: it must be 1 or more")
+        if len(set(self.seeds)) < max(2, len(self.seeds)):
+            raise UsageError(f"seeds is {list(self.seeds)}: intervals over seeds need two or more, each once")
+        counts = ("hidden", "pretrain_images", "pretrain_epochs", "tune_images", "test_images", "batch_size", "learning_rates", "epochs", "checkpoints")
+        within(self, **dict.fromkeys(counts, (1, math.inf)), **dict.fromkeys(("pretrain_rate", "lowest_rate", "highest_rate"), (1e-12, 1.0)))
+        within(self, seeds=(0, math.inf), warmup=(0.0, 1.0), kl_coef=(0.0, math.inf), targets=(0.0, 1.0))
+        if self.lowest_rate > self.highest_rate:
+            raise UsageError(f"lowest_rate is {self.lowest_rate:g} and highest_rate is {self.highest_rate:g}: the lowest must not be above the highest")
         if self.group_size < 2:
             raise UsageError(f"group_size is {self.group_size}: a reward can be compared with others in a group of 2 or more only")
         shortest = min(self.epochs) * math.ceil(self.tune_images / self.batch_size)

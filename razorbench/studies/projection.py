@@ -7,6 +7,7 @@ gradient, and plain softmax gradient. `razorbench.studies.bandits` holds the mat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +21,7 @@ from razorbench.seeding import generator
 from razorbench.studies import projection_cases as cases
 from razorbench.studies import projection_figures as figures
 from razorbench.studies.bandits import Bandits, kl, plain, total_variation
-from razorbench.studies.findings import Findings, Row, Say
+from razorbench.studies.findings import Findings, Row, Say, within
 from razorbench.studies.projection_cases import EM, HEADS, LINEAR, NATURAL, PLAIN, TABULAR, WITH_R
 from razorbench.studies.projection_report import report
 from razorbench.types import FloatArray
@@ -44,6 +45,10 @@ class Group:
         return kl(self.bandits.i_step(self.paths[update]), self.bandits.base) - kl(self.bandits.minimal(), self.bandits.base)
 
 
+_MOST_CHECKS = 1e7
+"""Answers times supports of heads, which bounds memory."""
+
+
 @dataclass(frozen=True)
 class Projection:
     """Settings of the study; the reasons for their values stand in `conf/study/projection.yaml`."""
@@ -64,6 +69,21 @@ class Projection:
     shown: Sequence[float] = (0.01, 1e-6)
 
     def __post_init__(self) -> None:
+        """Refuse what cannot be run. Raises UsageError."""
+        within(self, seed=(0, math.inf), bandits=(2, math.inf), iterations=(1, math.inf), rate_steps=(1, math.inf))
+        within(self, tabular=(3, math.inf), linear=(1, math.inf), heads=(2, math.inf), rates=(1e-6, math.inf))
+        within(self, **dict.fromkeys(("start", "failures", "rate_failures", "shown", "tolerance", "near"), (1e-12, 1.0)))
+        for name in ("linear", "heads"):
+            if any(not isinstance(pair, Sequence) or len(pair) != 2 for pair in getattr(self, name)):
+                raise UsageError(f"{name} is {list(getattr(self, name))}: pairs of numbers are wanted")
+        if any(features >= answers for answers, features in self.linear):
+            raise UsageError(f"linear is {list(self.linear)}: answers and features, of which there must be fewer")
+        if any(((2**values - 1) * values) ** heads > _MOST_CHECKS for heads, values in self.heads):
+            raise UsageError(f"heads is {list(self.heads)}: every support is tried, and these have too many; take fewer or smaller heads")
+        if len(self.start) != 2 or self.start[0] > self.start[1]:
+            raise UsageError(f"start is {list(self.start)}: a lowest and a highest success are wanted")
+        if list(self.failures) != sorted(set(self.failures), reverse=True):
+            raise UsageError(f"failures={list(self.failures)}: they must fall")
         if max(self.failures) >= 1 - self.start[1]:
             raise UsageError(f"failures={list(self.failures)}: a base may succeed at up to {self.start[1]}, so 1 - J must stay below {1 - self.start[1]:g}")
         if strangers := set(self.shown) - set(self.failures):
