@@ -8,14 +8,14 @@ states with off-policy labels: it parts the two halves of what "on-policy" means
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
-from razorbench.baselines.supervised import Descent, descend, minibatches
+from razorbench.baselines.supervised import Descent, Minibatches, descend
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
 from razorbench.policy import clone, log_likelihood
@@ -38,16 +38,18 @@ class DAgger(Descent):
         """Learn from relabelled TRAIN episodes; one update is one round."""
         policy = clone(base)
         optimizer = task.optimizer(policy, self.learning_rate)
-        observations, labels = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
-        length = None
-        for iteration in range(1, self.iterations + 1):
+        nothing = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
+        nothing = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
+        memory: dict[str, Any] = {"observations": nothing[0], "labels": nothing[1], "length": None}
+        for iteration in task.updates(self.iterations, policy=policy, optimizer=optimizer, memory=memory):
             remaining = self.iterations - iteration + 1
-            episodes = affordable(task, remaining, length, "env_steps", "expert_queries")
+            episodes = affordable(task, remaining, memory["length"], "env_steps", "expert_queries")
             played = task.rollouts(policy, task.fresh_starts(episodes, rng), rng, relabel=True)
-            length = len(played.actions) / episodes
+            memory["length"] = len(played.actions) / episodes
             assert played.labels is not None
-            observations, labels = torch.cat([observations, played.observations]), torch.cat([labels, played.labels])
-            batches = minibatches(len(labels), self.batch_size, rng)
+            memory["observations"] = observations = torch.cat([memory["observations"], played.observations])
+            memory["labels"] = labels = torch.cat([memory["labels"], played.labels])
+            batches = Minibatches(len(labels), self.batch_size, rng)
             loss = 0.0
             steps = self.epochs * max(1, len(labels) // self.batch_size)
             for _ in range(min(steps, task.left("gradient_steps") // remaining)):

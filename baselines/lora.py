@@ -56,6 +56,7 @@ class LoRA(Supervised):
             rng,
             report=report,
         )
+        merge(policy, plain)  # once more, for a run that was killed after the last update
         return plain
 
 

@@ -20,7 +20,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
-from razorbench.baselines.supervised import descend, minibatches
+from razorbench.baselines.supervised import Minibatches, descend
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
@@ -65,13 +65,13 @@ class PolicyGradient(ABC):
         """Learn from TRAIN episodes; one update is one iteration of playing and learning."""
         policy = clone(base)
         optimizer = task.optimizer(policy, self.learning_rate)
-        length = None
-        for iteration in range(1, self.iterations + 1):
+        memory: dict[str, float | None] = {"length": None}
+        for iteration in task.updates(self.iterations, policy=policy, optimizer=optimizer, memory=memory):
             group = self.group_size()
-            episodes = affordable(task, self.iterations - iteration + 1, length, "env_steps", group=group)
+            episodes = affordable(task, self.iterations - iteration + 1, memory["length"], "env_steps", group=group)
             starts = np.repeat(task.fresh_starts(episodes // group, rng), group)
             played = task.rollouts(policy, starts, rng)
-            length = len(played.actions) / len(starts)
+            memory["length"] = len(played.actions) / len(starts)
             per_episode = self.advantages(played.success.reshape(-1, group)).ravel()
             advantage = torch.from_numpy(per_episode[played.episode].astype(np.float32))
             self._ascend(policy, optimizer, played.observations, played.actions, advantage, rng)
@@ -89,7 +89,7 @@ class PolicyGradient(ABC):
     ) -> None:
         with torch.no_grad():
             old = log_likelihood(policy, observations, actions)
-        batches = minibatches(len(actions), self.batch_size, rng)
+        batches = Minibatches(len(actions), self.batch_size, rng)
         for _ in range(self.n_epochs * max(1, len(actions) // self.batch_size)):
             index = next(batches)
             # Episodes of no advantage push nowhere; a batch of nothing else would still move the weights by Adam's momentum.

@@ -8,8 +8,11 @@ first, is fitted alone for the first iterations, while the actor's parameters ta
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import chain
+from typing import Any, ClassVar
 
 import numpy as np
 import stable_baselines3
@@ -18,6 +21,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
+from razorbench.faces import TaskVecEnv
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
 from razorbench.policy import actor_parameters, clone, critic_parameters
@@ -87,8 +91,12 @@ class PPO:
         )
         model.policy = policy
         policy.optimizer = task.optimizer(policy, self.learning_rate)
-        model.learn(total * rollout, callback=_Critic(self, task, total))
-        _report(task, model, total, total)
+        critic = torch.optim.Adam(critic_parameters(policy), lr=self.critic_learning_rate)
+        parts = {"policy": policy, "actor_optimizer": policy.optimizer, "critic_optimizer": critic, "episodes": _Episodes(model)}
+        updates = task.updates(total, **parts)
+        if (update := next(updates, None)) is not None:
+            callback = _Critic(self, task, critic, chain([update], updates), total)
+            model.learn((total - update + 1) * rollout, callback=callback, reset_num_timesteps=False)
         return policy
 
     def starting(self, base: ActorCriticPolicy) -> ActorCriticPolicy:
@@ -100,25 +108,50 @@ class PPO:
         return 0.0
 
 
+class _Episodes:
+    """Where SB3 and its environments stand in their episodes, to go on from."""
+
+    def __init__(self, model: stable_baselines3.PPO) -> None:
+        self._model = model
+        self._env: TaskVecEnv = model.get_env()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return steps and updates so far, the last successes, and the environments."""
+        model = self._model
+        return {
+            "steps": model.num_timesteps,
+            "updates": model._n_updates,
+            "success": list(model.ep_success_buffer),
+            "env": self._env.stepper.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken. What SB3's `learn` finds set it leaves as it is, if told not to count from 0."""
+        model, stepper = self._model, self._env.stepper
+        model.num_timesteps, model._n_updates = state["steps"], state["updates"]
+        stepper.load_state_dict(state["env"])
+        model._last_obs, model._last_episode_starts = stepper.observation, stepper.length == 0
+        model.ep_info_buffer, model.ep_success_buffer = deque(maxlen=model._stats_window_size), deque(state["success"], maxlen=model._stats_window_size)
+
+
 class _Critic(BaseCallback):
     """Fits the critic to each rollout's returns, freezes the actor during warm-up, and gives the updates their threads."""
 
-    def __init__(self, settings: PPO, task: TaskHandle, total: int) -> None:
+    def __init__(self, settings: PPO, task: TaskHandle, optimizer: torch.optim.Adam, updates: Iterator[int], total: int) -> None:
         super().__init__()
-        self._settings, self._task, self._total = settings, task, total
-        self._iteration = 0
+        self._settings, self._task, self._optimizer, self._updates, self._total = settings, task, optimizer, updates, total
+        self._update = 0
 
     def _on_training_start(self) -> None:
         self._rollout_threads = torch.get_num_threads()
         self._actor = [parameter for parameter in actor_parameters(self.model.policy) if parameter.requires_grad]
-        self._optimizer = torch.optim.Adam(critic_parameters(self.model.policy), lr=self._settings.critic_learning_rate)
 
     def _on_rollout_start(self) -> None:
         torch.set_num_threads(self._rollout_threads)
         # SB3 trains after the rollout; so the update before this rollout is complete now.
-        if self._iteration:
-            _report(self._task, self.model, self._iteration, self._total)
-        self._iteration += 1
+        if self._update:
+            self._report()
+        self._update = next(self._updates)
 
     def _on_step(self) -> bool:
         return True
@@ -136,22 +169,23 @@ class _Critic(BaseCallback):
         # SB3 clips by the norm over all parameters, so none of the critic's gradients may be left in it.
         self._optimizer.zero_grad()
         # With vf_coef = 0 the critic has no part in SB3's loss; during warm-up it must stay, or no gradient is left.
-        warming_up = self._iteration <= settings.warmup_iterations
+        warming_up = self._update <= settings.warmup_iterations
         _learns(self._actor, not warming_up)
         _learns(critic_parameters(policy), warming_up)
 
     def _on_training_end(self) -> None:
         torch.set_num_threads(self._rollout_threads)
+        self._report()
+        next(self._updates, None)
+
+    def _report(self) -> None:
+        values, successes = self.model.logger.name_to_value, self.model.ep_success_buffer
+        metrics = {key: float(values[f"train/{key}"]) for key in ("loss", "approx_kl", "clip_fraction") if f"train/{key}" in values}
+        if successes:
+            metrics["success"] = float(np.mean(successes))
+        self._task.update(self.model.policy, self._update, self._total, **metrics)
 
 
 def _learns(parameters: list[torch.nn.Parameter], wanted: bool) -> None:
     for parameter in parameters:
         parameter.requires_grad_(wanted)
-
-
-def _report(task: TaskHandle, model: stable_baselines3.PPO, update: int, total: int) -> None:
-    values = model.logger.name_to_value
-    metrics = {key: float(values[f"train/{key}"]) for key in ("loss", "approx_kl", "clip_fraction") if f"train/{key}" in values}
-    if model.ep_success_buffer:
-        metrics["success"] = float(np.mean(model.ep_success_buffer))
-    task.update(model.policy, update, total, **metrics)

@@ -15,7 +15,7 @@ import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
-from razorbench.baselines.supervised import Supervised, descend, minibatches
+from razorbench.baselines.supervised import Minibatches, Supervised, descend
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
 from razorbench.policy import clone, kl, log_likelihood
@@ -47,13 +47,13 @@ class SelfDistill(Supervised):
         teacher.requires_grad_(False)
         policy = clone(base)
         optimizer = task.optimizer(policy, self.learning_rate)
-        length = None
-        for iteration in range(1, self.iterations + 1):
+        memory: dict[str, float | None] = {"length": None}
+        for iteration in task.updates(self.iterations, policy=policy, optimizer=optimizer, memory=memory):
             remaining = self.iterations - iteration + 1
-            episodes = affordable(task, remaining, length, "env_steps")
+            episodes = affordable(task, remaining, memory["length"], "env_steps")
             played = task.rollouts(policy, task.fresh_starts(episodes, rng), rng)
-            length = len(played.actions) / episodes
-            batches = minibatches(len(played.actions), self.batch_size, rng)
+            memory["length"] = len(played.actions) / episodes
+            batches = Minibatches(len(played.actions), self.batch_size, rng)
             loss = 0.0
             for _ in range(task.left("gradient_steps") // remaining):
                 loss = descend(optimizer, kl(policy, teacher, played.observations[next(batches)]).mean(), self.max_grad_norm)

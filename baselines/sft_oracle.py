@@ -53,7 +53,7 @@ class SFTOracle(Supervised):
         """Fit the base's successes; one update is one gradient step."""
         task.charge("demo_episodes", budget.demo_episodes)
         starts = task.fresh_starts(budget.demo_episodes, rng)
-        observations, actions, needed = self.successes(base, task, starts, rng)
+        observations, actions, needed = task.once(lambda: self.successes(base, task, starts, rng))
         if not needed.any():
             raise UsageError(f"the base solves none of {len(starts)} starts in {self.tries} tries, so it has no success to fit: choose another task or base")
         policy = clone(base)

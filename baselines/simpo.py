@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised, descend, minibatches
+from razorbench.baselines.supervised import Minibatches, Supervised, descend
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
@@ -63,8 +63,8 @@ class SimPO(Supervised):
         pairs_per_step = max(1, round(self.batch_size / per_pair))
         total = min(self.epochs * max(1, len(failed) // pairs_per_step), task.left("gradient_steps"))
         optimizer = task.optimizer(policy, self.learning_rate)
-        batches = minibatches(len(failed), pairs_per_step, rng)
-        for update in range(1, total + 1):
+        batches = Minibatches(len(failed), pairs_per_step, rng)
+        for update in task.updates(total, policy=policy, optimizer=optimizer, batches=batches):
             task.update(policy, update, total, loss=descend(optimizer, loss(next(batches)), self.max_grad_norm))
         return policy
 

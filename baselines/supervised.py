@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -66,8 +66,8 @@ class Supervised(Descent):
         """
         total = min(self.epochs * max(1, decisions // self.batch_size), task.left("gradient_steps") if steps is None else steps)
         optimizer = task.optimizer(policy, self.learning_rate)
-        batches = minibatches(decisions, self.batch_size, rng)
-        for update in range(1, total + 1):
+        batches = Minibatches(decisions, self.batch_size, rng)
+        for update in task.updates(total, policy=policy, optimizer=optimizer, batches=batches):
             value = descend(optimizer, loss(next(batches)), self.max_grad_norm)
             if report is None:
                 task.update(policy, update, total, loss=value)
@@ -76,12 +76,29 @@ class Supervised(Descent):
         return policy
 
 
-def minibatches(decisions: int, batch_size: int, rng: np.random.Generator) -> Iterator[torch.Tensor]:
-    """Yield index batches without end, pass after pass in a new order; what is left of a pass that fills no batch is dropped."""
-    size = min(batch_size, decisions)
-    while True:
-        order = torch.from_numpy(rng.permutation(decisions))
-        yield from order[: len(order) // size * size].split(size)
+class Minibatches:
+    """Index batches without end, pass after pass in a new order; what is left of a pass that fills no batch is dropped."""
+
+    def __init__(self, decisions: int, batch_size: int, rng: np.random.Generator) -> None:
+        self._decisions, self._size, self._rng = decisions, min(batch_size, decisions), rng
+        self._order, self._next = torch.empty(0, dtype=torch.int64), 0
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        if self._next + self._size > len(self._order):
+            self._order, self._next = torch.from_numpy(self._rng.permutation(self._decisions)), 0
+        self._next += self._size
+        return self._order[self._next - self._size : self._next]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where in which order the next batch begins."""
+        return {"order": self._order, "next": self._next}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self._order, self._next = state["order"], state["next"]
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, max_grad_norm: float) -> float:

@@ -49,7 +49,7 @@ class WeightMerge(Supervised):
             report=lambda update, total, loss: None,
         )
         policy = clone(base)
-        for point in range(1, _POINTS + 1):
+        for point in task.updates(_POINTS, policy=policy):
             alpha = self.alpha * point / _POINTS
             with torch.no_grad():
                 for merged, start, end in zip(actor_parameters(policy), actor_parameters(base), actor_parameters(tuned), strict=True):

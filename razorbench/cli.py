@@ -9,9 +9,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from razorbench.errors import RazorbenchError, UsageError
+
+if TYPE_CHECKING:
+    from razorbench.sequence import SequenceSpec
+    from razorbench.spec import RunSpec
 
 HELP = """\
 RazorBench: how much do robot policies forget, and can it be predicted?
@@ -37,6 +41,7 @@ Other commands (each has --help):
   razorbench report      one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run
   razorbench compare     two methods over all tasks and seeds that both have: is one better?
   razorbench claims      what the runs say about the paper's claims: holds, does not hold, underpowered
+  razorbench status      which runs of a sweep are done, running, failed or missing, and the time left
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
 
@@ -78,6 +83,7 @@ def _dispatch(arguments: list[str]) -> int:
         "report": _report,
         "compare": _compare,
         "claims": _claims,
+        "status": _status,
         "video": _video,
         "bench": _bench,
     }
@@ -107,24 +113,25 @@ def _run(arguments: list[str]) -> int:
     if options.config_dir is not None and not Path(options.config_dir).is_dir():
         raise UsageError(f"--config-dir {options.config_dir}: no such folder; give the one that holds task/ or method/")
 
-    from razorbench import config, show
-    from razorbench.store import RunFolder
+    from razorbench import config, show, status, sweeps
+    from razorbench.store import make_writable
 
     logging.getLogger("razorbench").addHandler(logging.NullHandler())
-    expected: list[tuple[str, RunFolder]] = []
     with config.registry(options.config_dir) as registry:
-        overrides = config.expand_suites(overrides, registry, options.multirun)
-        for combination in config.combinations(overrides, options.multirun):
-            composed = registry.compose(combination)
-            spec = config.spec(composed, composed.hydra.runtime.choices)
-            folder = spec.folder(config.results_of(composed))
-            folder.record()
-            folder.open()
-            expected.append((" ".join(combination), folder))
-    config.hand_over(_job, overrides, options.multirun, options.config_dir)
-    failures = [(text, folder.failure() or "the run left no record") for text, folder in expected if folder.record() is None]
+        asked = registry.asked(overrides, options.multirun)
+    for root in {one.folder.results for one in asked}:
+        make_writable(root, f"results={root}", "results=DIR")
+    before = [one for one in asked if one.done]
+    if before and not options.multirun:
+        before[0].folder.record()
+    if options.multirun:
+        status.ask(asked)
+    theirs = sweeps.finish(asked, lambda todo: config.launch(_job, todo, options.config_dir), show.console.print)
+    if not options.multirun and (not_ours := before + theirs):
+        _job(not_ours[0].spec, not_ours[0].folder.results, {})
+    failures = [(" ".join(one.overrides), reason) for one in asked if (reason := one.why_not()) is not None]
     if options.multirun or failures:
-        show.outcome(failures, len(expected))
+        show.outcome(failures, len(asked), len(before))
     return 1 if failures else 0
 
 
@@ -156,14 +163,13 @@ def _study(arguments: list[str]) -> int:
     return 0
 
 
-def _job(composed: Any) -> None:
-    """Do one run of a command; a failure goes into the store, never out of here."""
-    from razorbench import config, show
+def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any]) -> None:
+    """Do one run of a command and show it."""
+    from razorbench import show
     from razorbench.run import run
     from razorbench.sequence import forward_transfer_auc, run_sequence
     from razorbench.spec import RunSpec
 
-    spec, results, plain = config.spec(composed), config.results_of(composed), config.plain_config(composed)
     if isinstance(spec, RunSpec):
         with show.watching(spec.task.name, spec) as watch:
             outcome = run(spec, results, plain, watch)
@@ -199,11 +205,12 @@ def _pretrain(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     from razorbench import config, show
+    from razorbench.building import build
     from razorbench.pretrain import pretrain
 
     with config.registry(options.config_dir) as registry:
         composed = registry.compose(options.overrides)
-        recipe = config.build(config.plain_config(composed)["base"], "base")
+        recipe = build(config.plain_config(composed)["base"], "base")
         tasks = [registry.item("task", name) for name in registry.names("task")]
     folder = config.results_of(composed) / "policies"
     card = pretrain(recipe, tasks, int(composed.seed), folder, print)
@@ -284,6 +291,12 @@ def _claims(arguments: list[str]) -> int:
     from razorbench.analysis import claims
 
     return claims(arguments, _Parser)
+
+
+def _status(arguments: list[str]) -> int:
+    from razorbench.status import status
+
+    return status(arguments, _Parser)
 
 
 def _video(arguments: list[str]) -> int:

@@ -7,30 +7,35 @@ import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_module
+from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.utils import get_class, get_method
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from razorbench import base, demos
-from razorbench.errors import UsageError
-from razorbench.method import Budget
+from razorbench.building import UPSTREAM, Builder, build
+from razorbench.errors import Claimed, UsageError
 from razorbench.sequence import SequenceSpec
-from razorbench.spec import EvalSettings, RunSpec
+from razorbench.spec import RunSpec
+from razorbench.sweeps import Asked
 from razorbench.task import Task
 
-UPSTREAM = "method@method.upstream"
-"""The choice of a method that another one builds on, as Hydra names it."""
+_GROUPS = ("task", "sequence", "method", "base", "budget", "eval")
+"""Parts of a run's configuration that are composed apart."""
+_WORDS = ("seed", "demos", "log_std", "results")
+"""Keys of a run that hold one plain value."""
+Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any]], Any]
+"""What a launcher does: a run, in a results folder, with its configuration as plain data."""
 
 
 @contextmanager
@@ -89,6 +94,30 @@ class Registry:
         except UsageError:
             return None
 
+    def asked(self, overrides: list[str], multirun: bool) -> list[Asked]:
+        """Return the runs of a command, each once, in order; raises UsageError or FileDamaged with one sentence."""
+        parts = _Parts(self)
+        found: dict[Path, Asked] = {}
+        for combination in combinations(self._suites(overrides, multirun), multirun):
+            plain, chosen = parts.of(combination)
+            spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).expanduser()
+            folder = spec.folder(results)
+            found.setdefault(folder.path, Asked(combination, spec, folder))
+        return list(found.values())
+
+    def _suites(self, overrides: list[str], multirun: bool) -> list[str]:
+        """Put a suite's tasks in the place of its name in `task=`, so that launchers see plain task names; raises UsageError without -m."""
+        expanded = []
+        for override in overrides:
+            key, _, value = override.partition("=")
+            if key == "task":
+                tasks = [self.suite(name) or [name] for name in value.split(",")]
+                if not multirun and any(len(part) > 1 for part in tasks):
+                    raise UsageError(f"{override}: a suite is several runs and needs -m, as in `python -m razorbench -m {override}`")
+                override = f"task={','.join(dict.fromkeys(itertools.chain(*tasks)))}"
+            expanded.append(override)
+        return expanded
+
     def all_tasks(self) -> list[Task]:
         """Build every new task and original skill, in order of name."""
         return [self.item(group, name) for group in ("task", "skill") for name in self.names(group)]
@@ -104,7 +133,7 @@ class Registry:
         config, upstream = dict(record["config"]), record["upstream"] or {}
         if str(config["demos"]).startswith("sha256:"):
             config["demos"] = None
-        return _run_spec(config, config["task"], {"method": record["method"]["name"], UPSTREAM: upstream.get("method")})
+        return Builder().run_spec(config, config["task"], {"method": record["method"]["name"], UPSTREAM: upstream.get("method")})
 
     def _sentence(self, error: Exception) -> str:
         text = str(error)
@@ -127,46 +156,7 @@ def spec(config: DictConfig, chosen: Mapping[str, Any] | None = None) -> RunSpec
 
     chosen: the name chosen in each group; inside a job Hydra knows them.
     """
-    plain = plain_config(config)
-    chosen = HydraConfig.get().runtime.choices if chosen is None else chosen
-    name = chosen.get("sequence")
-    if name is None:
-        return _run_spec(plain, plain.get("task"), chosen)
-    if plain.get("task") is not None:
-        raise UsageError(f"sequence={name} and a task exclude each other: a sequence has its own tasks; leave task= out")
-    tasks = plain["sequence"]["tasks"]
-    return SequenceSpec(name, tuple(_run_spec(plain, task, chosen) for task in tasks.values()))
-
-
-def _run_spec(plain: Mapping[str, Any], task: Any, chosen: Mapping[str, Any]) -> RunSpec:
-    for group, given in (("task", task), ("method", plain.get("method"))):
-        if given is None:
-            raise UsageError(f"{group} is missing: name one, as in `python -m razorbench task=pick_place method=ppo`; see `razorbench list`")
-    seed = plain["seed"]
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise UsageError(f"seed is {seed!r}: it must be a whole number, 0 or more")
-    method = build(plain["method"], "method")
-    budget = typed(Budget, plain["budget"], "budget")
-    settings = typed(EvalSettings, plain["eval"], "eval")
-    built = build(task, "task")
-    first, given = next(iter(built.experts)), plain["demos"]
-    from_file = str(given).endswith(demos.SUFFIX)
-    spec = RunSpec(
-        task=built,
-        method_name=str(chosen.get("method")),
-        method=method,
-        base=base.load(build(plain["base"], "base"), seed),
-        seed=seed,
-        budget=budget,
-        style=first if given is None or from_file else str(given),
-        eval=settings,
-        log_std=str(plain["log_std"]),
-        recorded=demos.load(Path(given).expanduser(), built) if from_file else None,
-    )
-    if (upstream := getattr(method, "upstream", None)) is None:
-        return spec
-    # Under the task's first style, as the upstream method alone would run.
-    return replace(spec, upstream=replace(spec, method=upstream, method_name=str(chosen[UPSTREAM]), style=first, recorded=None))
+    return Builder().spec(plain_config(config), HydraConfig.get().runtime.choices if chosen is None else chosen)
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
@@ -179,72 +169,56 @@ def results_of(config: DictConfig) -> Path:
     return Path(str(config.results)).expanduser()
 
 
-def build(node: Any, where: str) -> Any:
-    """Build what a node's `_target_` names, nested targets first, lists as tuples; values are checked against type annotations."""
-    if not isinstance(node, Mapping):
-        return tuple(build(each, where) if isinstance(each, Mapping) else each for each in node) if isinstance(node, list) else node
-    values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key not in ("_target_", "reward")}
-    if "_target_" not in node:
-        return values
-    target = str(node["_target_"])
+class _Parts:
+    """Composes runs from parts, each composed once: of a thousand runs many share their task's, many their method's.
+
+    What a part is made of are the overrides of its own group and those of none. Only where these reach into another group
+    (a user's `+experiment=`, say) could that differ from composing the whole, so then the whole is composed.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.builder = Builder()
+        self._registry = registry
+        self._composed: dict[tuple[str, ...], tuple[dict[str, Any], Mapping[str, Any]]] = {}
+
+    def of(self, combination: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Return the plain configuration that overrides describe, and the name chosen in each group."""
+        by: dict[str, list[str]] = {key: [] for key in (*_GROUPS, *_WORDS, "hydra", "")}
+        for override in combination:
+            key = re.split(r"[.@/=]", override)[0]
+            by[key if key in by else ""].append(override)
+        if by[""] or any("${" in word for key in _WORDS for word in by[key]):
+            return self._compose(combination)
+        plain, chosen = (dict(part) for part in self._compose(by["hydra"]))
+        for group in _GROUPS:
+            if by[group]:
+                part, names = self._compose(by["hydra"] + by[group])
+                plain[group] = part[group]
+                chosen |= {name: names[name] for name in (group, UPSTREAM) if name in names and name.startswith(group)}
+        for key in _WORDS:
+            for override in by[key]:
+                plain[key] = _value(override)
+        return plain, chosen
+
+    def _compose(self, overrides: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        key = tuple(overrides)
+        if key not in self._composed:
+            composed = self._registry.compose(overrides)
+            if composed.hydra.sweeper.get("params"):
+                raise UsageError("hydra.sweeper.params is set, and would be passed over: give swept values on the command line, as in `-m seed=0,1,2`")
+            self._composed[key] = plain_config(composed), dict(composed.hydra.runtime.choices)
+        return self._composed[key]
+
+
+@functools.cache
+def _value(override: str) -> Any:
+    return OverridesParser.create().parse_override(override).value()
+
+
+def combinations(overrides: list[str], multirun: bool) -> Iterator[list[str]]:
+    """Yield the overrides of every run of a command; raises UsageError if a value list stands without -m."""
     try:
-        factory = get_class(target) if target.rpartition(".")[2][0].isupper() else get_method(target)
-    except Exception as error:
-        raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
-    if is_dataclass(factory):
-        return typed(factory, values, where)
-    try:
-        built = factory(**values)
-    except TypeError as error:
-        raise UsageError(f"{where}: {target} does not take these values ({error})") from error
-    if isinstance(built, Task) and node.get("reward", "sparse") != "sparse":
-        if node["reward"] != "shaped":
-            raise UsageError(f"{where}.reward is {node['reward']!r}: it must be sparse or shaped")
-        built = replace(built, reward="shaped")
-    return built
-
-
-def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
-    """Build a dataclass from values of the right types; whole numbers pass for floats."""
-    hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
-    for key in values:
-        if key not in known:
-            raise UsageError(f"{where}.{key}: no such setting; there are {', '.join(sorted(known))}")
-    checked: dict[str, Any] = {}
-    for key, value in values.items():
-        wanted = hints[key]
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if wanted in (int, float, str, bool) and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
-            kind = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[wanted]
-            raise UsageError(f"{where}.{key} is {value!r}: it must be {kind}")
-        if get_origin(wanted) in (tuple, Sequence) and not isinstance(value, tuple | list):
-            raise UsageError(f"{where}.{key} is {value!r}: it must be a list, as in [{value}]")
-        checked[key] = value
-    try:
-        return cls(**checked)
-    except TypeError as error:
-        raise UsageError(f"{where}: {error}") from error
-
-
-def expand_suites(overrides: list[str], registry: Registry, multirun: bool) -> list[str]:
-    """Put a suite's tasks in the place of its name in `task=`, so that launchers see plain task names; raises UsageError without -m."""
-    expanded = []
-    for override in overrides:
-        key, _, value = override.partition("=")
-        if key == "task":
-            tasks = [registry.suite(name) or [name] for name in value.split(",")]
-            if not multirun and any(len(part) > 1 for part in tasks):
-                raise UsageError(f"{override}: a suite is several runs and needs -m, as in `python -m razorbench -m {override}`")
-            override = f"task={','.join(dict.fromkeys(itertools.chain(*tasks)))}"
-        expanded.append(override)
-    return expanded
-
-
-def combinations(overrides: list[str], multirun: bool) -> list[list[str]]:
-    """Return the overrides of every run of a command; raises UsageError if a value list stands without -m."""
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
     except HydraException as error:
         raise UsageError(" ".join(str(error).split()) + ": write overrides as key=value") from error
     choices = []
@@ -255,14 +229,36 @@ def combinations(overrides: list[str], multirun: bool) -> list[list[str]]:
             choices.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
         else:
             choices.append([str(override.input_line)])
-    return [list(combination) for combination in itertools.product(*choices)]
+    yield from (list(combination) for combination in itertools.product(*choices))
 
 
-def hand_over(job: Callable[[DictConfig], None], overrides: list[str], multirun: bool, searchpath: str | None) -> None:
-    """Let Hydra run the job for every combination; a job's failure is written into its run's folder."""
+def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) -> None:
+    """Let Hydra's launcher, the basic one or that which the overrides name, do the job for every combination; one run alone needs none.
+
+    The launcher is called as Hydra's own sweeper calls it, but with the runs that are left instead of a whole grid. A job's
+    failure is written into its run's folder.
+    """
+    with registry(searchpath) as known:
+        if len(combinations) == 1 and not any(override.startswith("hydra") for override in combinations[0]):
+            composed = known.compose(combinations[0])
+            HydraConfig.instance().set_config(composed)
+            _guarded(job)(composed)
+            return
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        # What all share sets up the launcher; the rest is each job's own.
+        shared = [override for override in combinations[0] if override.startswith(("hydra", "results="))]
+        config = hydra.compose_config("config", [*_finding(searchpath), *shared], RunMode.MULTIRUN)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_guarded(job), config=config)
+        launcher.launch([[each for each in combination if not each.startswith("hydra")] for combination in combinations], initial_job_idx=0)
+
+
+def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
+    """Let Hydra itself do a multirun, for sweepers that choose their runs as they go."""
     GlobalHydra.instance().clear()
     before = sys.argv
-    sys.argv = ["razorbench", *(["--multirun"] if multirun else []), *_finding(searchpath), *overrides]
+    sys.argv = ["razorbench", "--multirun", *_finding(searchpath), *overrides]
     try:
         hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job))()
     finally:
@@ -274,12 +270,18 @@ def _finding(searchpath: str | None) -> list[str]:
     return [f"hydra.searchpath=[file://{Path(searchpath).resolve()}]"] if searchpath else []
 
 
-def _guarded(job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+def _guarded(job: Job) -> Callable[[DictConfig], Any]:
     @functools.wraps(job)
-    def guarded(config: DictConfig) -> None:
+    def guarded(config: DictConfig) -> Any:
+        run, results = spec(config), results_of(config)
         try:
-            job(config)
+            return job(run, results, plain_config(config))
+        except Claimed:
+            return None  # whoever does it writes the record
         except Exception as error:
-            spec(config).folder(results_of(config)).write_failure(error)
+            # On a full disk even this fails; then the run has no record and no reason.
+            with suppress(OSError):
+                run.folder(results).write_failure(error)
+            return None
 
     return guarded

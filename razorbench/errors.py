@@ -17,6 +17,10 @@ class FileDamaged(UsageError):
     """A file exists but cannot be what it claims to be."""
 
 
+class Claimed(RazorbenchError):
+    """Another living worker does this run."""
+
+
 class BudgetExceeded(RazorbenchError):
     """A method asked for more than its budget allows."""
 

@@ -129,7 +129,7 @@ class TaskVecEnv(VecEnv):
 
     def __init__(self, task: Task, num_envs: int, *, seed: int = 0, threads: int | None = None) -> None:
         super().__init__(num_envs, *spaces(task))
-        self.stepper = Stepper(task, num_envs, threads=threads)
+        self.stepper = Stepper(task, num_envs, threads=threads, remember=True)
         self._first_seed = seed
         self._actions: FloatArray = np.zeros((num_envs, task.world.action_size))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import count
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from razorbench import cores, demos, policy, seeding
+from razorbench.checkpoint import Checkpoints
 from razorbench.engine import Engine
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.evaluate import Cell, play
@@ -25,6 +27,16 @@ from razorbench.types import FloatArray, IntArray
 _MOST_TORCH_THREADS = 4
 
 
+class Stateful(Protocol):
+    """What can be kept in a checkpoint: torch's modules and optimisers, and whatever follows their convention."""
+
+    def state_dict(self) -> Any:
+        """Return nested mappings and lists of tensors, arrays and numbers."""
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Become what `state_dict` was taken from."""
+
+
 @dataclass
 class TaskHandle:
     """A new task as a method sees it: environments, demonstrations and a place to report updates; all of it counted.
@@ -34,6 +46,7 @@ class TaskHandle:
     recorded: demonstrations to take instead of an expert's.
     log_std_trains: whether optimisers may move the log standard deviation. on_update(policy, update, total, metrics) is
     called by the harness's side after each update of the method. notes: what a method wants to stand in the record.
+    checkpoints: where a killed run goes on from; rng: the method's generator, which is kept in them.
     """
 
     task: Task
@@ -47,10 +60,13 @@ class TaskHandle:
     other_policy: Callable[[], ActorCriticPolicy] | None = None
     upstream: ActorCriticPolicy | None = None
     on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
+    checkpoints: Checkpoints | None = None
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
     used: Used = field(default_factory=Used)
     used_upstream: Used = field(default_factory=Used)
     notes: dict[str, Any] = field(default_factory=dict)
     _counting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _loops: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
 
     @property
     def torch_threads(self) -> int:
@@ -136,6 +152,51 @@ class TaskHandle:
             tuned.log_std.requires_grad_(self.log_std_trains)
         return policy.actor_optimizer(tuned, learning_rate)
 
+    def updates(self, total: int, **parts: Stateful | dict[str, Any]) -> Iterator[int]:
+        """Yield the numbers of the updates to do, 1 to `total`; in a run that was killed, those that are left.
+
+        parts: all that the loop changes, such as policy, optimiser and minibatches, or a dict of tensors and numbers. They are
+        kept between updates and become what they were; so do generators, counts and notes, of which the method need not think.
+        """
+        loop, done = next(self._loops), 0
+        if self.checkpoints is not None and (state := self.checkpoints.load(loop)) is not None:
+            done = state["update"]
+            for name, part in parts.items():
+                part.update(state["parts"][name]) if isinstance(part, dict) else part.load_state_dict(state["parts"][name])
+            self._restore(state)
+        for update in range(done + 1, total + 1):
+            yield update
+            if self.checkpoints is not None:
+                self.checkpoints.save(loop, update, total, lambda: {"parts": {name: _state_of(part) for name, part in parts.items()}, **self._state()})
+
+    def once(self, compute: Callable[[], Any]) -> Any:
+        """Return what `compute` returns (tensors, arrays, numbers, or tuples of them), and keep it: a killed run does not compute it again."""
+        loop = next(self._loops)
+        if self.checkpoints is not None and (state := self.checkpoints.load(loop)) is not None:
+            self._restore(state)
+            return state["value"]
+        value = compute()
+        if self.checkpoints is not None:
+            self.checkpoints.save(loop, 1, 1, lambda: {"value": value, **self._state()})
+        return value
+
+    def _state(self) -> dict[str, Any]:
+        """What the harness itself keeps between updates."""
+        return {
+            "used": asdict(self.used),
+            "used_upstream": asdict(self.used_upstream),
+            "notes": dict(self.notes),
+            "rng": self.rng.bit_generator.state,
+            "numpy": np.random.get_state(legacy=False),
+            "torch": torch.get_rng_state(),
+        }
+
+    def _restore(self, state: Any) -> None:
+        self.used, self.used_upstream, self.notes = Used(**state["used"]), Used(**state["used_upstream"]), dict(state["notes"])
+        self.rng.bit_generator.state = state["rng"]
+        np.random.set_state(state["numpy"])
+        torch.set_rng_state(state["torch"])
+
     def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: float) -> None:
         """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching.
 
@@ -182,6 +243,10 @@ class TaskHandle:
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def _state_of(part: Stateful | dict[str, Any]) -> Any:
+    return part if isinstance(part, dict) else part.state_dict()
 
 
 class _CountedVecEnv(TaskVecEnv):

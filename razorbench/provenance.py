@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import inspect
 import os
 import platform
 import subprocess
@@ -27,6 +30,14 @@ def versions() -> dict[str, str]:
     return found
 
 
+def code(method: object) -> dict[str, Any]:
+    """What unfinished work may be continued by: the same packages, source revision, and files of the method's class and its bases."""
+    files = {inspect.getsourcefile(each) for each in type(method).__mro__ if each.__module__ != "builtins"}
+    digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(filter(None, files))))
+    revision = git()
+    return {"versions": versions(), "revision": revision and revision["revision"], "method": digest.hexdigest()}
+
+
 def machine() -> dict[str, Any]:
     """Operating system, processor, its vector instructions and its count, without names of hosts or users."""
     return {
@@ -38,6 +49,7 @@ def machine() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def git() -> dict[str, Any] | None:
     """Revision of the checkout and whether it was changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,16 +17,22 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
 from razorbench import probe, provenance, seeding
+from razorbench.checkpoint import Checkpoints
+from razorbench.claim import Claim
 from razorbench.drift import DriftRuler
 from razorbench.episodes import Episodes, rate
+from razorbench.errors import Claimed
 from razorbench.evaluate import Cell, play_policy
+from razorbench.journal import Journal
 from razorbench.method import Used, saying_where
 from razorbench.metrics import Estimate, forgetting_and_retention, score
 from razorbench.spec import RunSpec
-from razorbench.store import PROTOCOL, SCHEMA, RunFolder, digest, read_curve, read_record
+from razorbench.store import PROTOCOL, SCHEMA, STATE, RunFolder, digest, read_curve, read_record
 from razorbench.task import Split
 
 log = logging.getLogger("razorbench")
+_PATIENCE_S = 1.0
+"""Seconds between looks whether another worker has finished."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,32 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher is told after each update."""
+    """What a watcher is told after each update. left_s: seconds that the rest may take, None as long as nobody can say."""
 
     update: int
     total: int
+    left_s: float | None
     used: Used
     success: float | None
     metrics: dict[str, float]
 
 
 Watcher = Callable[[Progress], None]
+
+
+class Pace:
+    """Tells from how fast updates come how long the rest takes; a run that goes on after a kill does not begin at update 0."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def left(self, update: int, total: int) -> float | None:
+        """Return the seconds that are left after an update."""
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = now, update
+        began, first = self._first
+        return None if update == first else (now - began) * (total - update) / (update - first)
 
 
 def no_watcher(progress: Progress) -> None:
@@ -61,34 +82,66 @@ def no_watcher(progress: Progress) -> None:
 def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> Outcome:
     """Do a run, or find it done.
 
-    Raises a RazorbenchError on wrong use, an exceeded budget or numbers that are not finite; nothing that a later run
-    would trust is left behind then.
+    Raises Claimed while another worker does the same run, and a RazorbenchError on wrong use, an exceeded budget or
+    numbers that are not finite; nothing that a later run would trust is left behind then.
     """
     folder = spec.folder(results)
-    worked = folder.record() is None
-    if worked:
-        upstream = None if spec.upstream is None else run(spec.upstream, results, {**config, "method": config["method"]["upstream"]}, watch, threads)
-        folder.open()
-        with policies.one_thread(), logging_to(folder.path / "log.txt"):
-            _Run(spec, folder, config, watch, threads, upstream).carry_out()
+    upstream = None
+    if (before := spec.upstream) is not None and folder.record() is None:
+        theirs = {**config, "method": config["method"]["upstream"]}
+        upstream = _patiently(lambda: run(before, results, theirs, watch, threads))
+    worked = carry_out(folder, lambda claim: _Run(spec, folder, config, telling(claim, watch), threads, upstream).carry_out())
     return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
+
+
+def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
+    """Do a folder's work under a claim, with its log; False if there is a record already."""
+    if folder.record() is None:
+        with folder.claimed() as claim, policies.one_thread(), logging_to(folder.path / "log.txt"):
+            if claim.taken_from is not None:
+                log.warning("takes over from %s", claim.taken_from)
+            # Another worker may have finished it just before the claim.
+            if folder.record() is None:
+                work(claim)
+                return True
+    folder.tidy()
+    return False
+
+
+def telling(claim: Claim, watch: Watcher) -> Watcher:
+    """Return a watcher that also leaves word with the claim, for `razorbench status`."""
+
+    def told(progress: Progress) -> None:
+        claim.progress = {"update": progress.update, "total": progress.total, "left_s": progress.left_s}
+        watch(progress)
+
+    return told
+
+
+def _patiently(work: Callable[[], Outcome]) -> Outcome:
+    """Do work that others may need too, waiting while one of them does it."""
+    while True:
+        try:
+            return work()
+        except Claimed:
+            time.sleep(_PATIENCE_S)
 
 
 class _Run:
     """The steps of one run, sharing the episodes and the curve that grow along it."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None, upstream: Outcome | None) -> None:
-        self.began = time.perf_counter()
         self.spec, self.folder, self.config, self.watch, self.threads, self.upstream = spec, folder, config, watch, threads, upstream
         made = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
-        self.handle = spec.handle(threads, self._on_update, made)
+        self.rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
+        self.journal = Journal(folder, threads)
+        self.checkpoints = Checkpoints(folder, STATE, provenance.code(spec.method), self.journal.write)
+        self.handle = spec.handle(threads, self._on_update, made, self.checkpoints, self.rng)
         self.split = Split(spec.eval.split)
-        self.measuring = Stopwatch()
-        with self.measuring():
+        with self.journal.measuring():
             self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
             self.drift = DriftRuler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
-        self.episodes = Episodes()
-        self.curve: list[dict[str, Any]] = []
+        self.pace = Pace()
         self.schedule: set[int] = set()
         self.success: float | None = None
 
@@ -96,18 +149,19 @@ class _Run:
         spec = self.spec
         log.info("%s with %s from %s, seed %d, budget %s", spec.task.id, spec.method_name, spec.base.id, spec.seed, spec.budget.name)
         self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
-        with self.measuring():
-            self.episodes += self._base_episodes()
-            self._snapshot(spec.base.policy, 0, "base")
-        rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
-        with global_generators(int(rng.integers(2**31))), self.handle.counting_gradients():
-            tuned = spec.method.adapt(spec.base.policy, self.handle, spec.budget, rng).eval()
-        with self.measuring():
+        if self.journal.resume(self.checkpoints):
+            self.success = float(self.journal.curve[-1]["new_task"]["select"]["rate"])
+        else:
+            with self.journal.measuring():
+                self.journal.episodes += self._base_episodes()
+                self._snapshot(spec.base.policy, 0, "base")
+        with global_generators(int(self.rng.integers(2**31))), self.handle.counting_gradients():
+            tuned = spec.method.adapt(spec.base.policy, self.handle, spec.budget, self.rng).eval()
+        with self.journal.measuring():
             record = self._final(tuned)
-        record |= {"wall_s": round(time.perf_counter() - self.began, 1), "measuring_s": round(self.measuring.seconds, 1)}
         self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
-        self.folder.write("episodes.csv.gz", self.episodes.write)
-        self.folder.write_text("curve.jsonl", "".join(json.dumps(point) + "\n" for point in self.curve))
+        self.journal.write()
+        record |= self.journal.conditions()
         self.folder.write_record(record)
         log.info("done in %.1f s, %.1f s of it measuring", record["wall_s"], record["measuring_s"])
 
@@ -115,10 +169,10 @@ class _Run:
         if not self.schedule:
             self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
         if update in self.schedule:
-            with self.measuring(), saying_where(f"measuring after update {update}"):
+            with self.journal.measuring(), saying_where(f"measuring after update {update}"):
                 self._snapshot(policy, update, f"update{update}")
                 self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(policy, path))
-        self.watch(Progress(update, total, self.handle.used, self.success, metrics))
+        self.watch(Progress(update, total, self.pace.left(update, total), self.handle.used, self.success, metrics))
 
     def _cells(self, mode: Any = "greedy", *, skill_episodes: int, select: bool) -> list[Cell]:
         """TEST episodes of the new task and of every skill, and SELECT episodes of the new task; in a run for tuning SELECT takes the place of TEST."""
@@ -147,7 +201,7 @@ class _Run:
             "machine": provenance.machine(),
         }
         name = f"{spec.base.id}-{spec.task.name}-{digest(identity)[:12]}.csv.gz"
-        path = self.folder.path.parents[2] / ".base" / name
+        path = self.folder.results / ".base" / name
         if path.exists():
             return Episodes.read(path)
         episodes = self._play(spec.base.policy, "base", self._both_modes())
@@ -158,18 +212,18 @@ class _Run:
         """Measure greedy success and divergences, and add a point to the curve."""
         spec, n = self.spec, self.spec.eval.skill_episodes
         if label != "base":
-            self.episodes += self._play(policy, label, self._cells(skill_episodes=n, select=True))
+            self.journal.episodes += self._play(policy, label, self._cells(skill_episodes=n, select=True))
         skills = [skill.name for skill in spec.base.skills]
-        before = {skill: self.episodes.success("base", skill, self.split.value, first=n) for skill in skills}
-        after = {skill: self.episodes.success(label, skill, self.split.value, first=n) for skill in skills}
+        before = {skill: self.journal.episodes.success("base", skill, self.split.value, first=n) for skill in skills}
+        after = {skill: self.journal.episodes.success(label, skill, self.split.value, first=n) for skill in skills}
         forgot, kept = forgetting_and_retention(before, after, self._bootstrap(label))
         # What is watched while a run goes on may sway a person's choices, so it is SELECT, never TEST.
-        self.success = float(self.episodes.success(label, spec.task.name, "select").mean())
-        self.curve.append(
+        self.success = float(self.journal.episodes.success(label, spec.task.name, "select").mean())
+        self.journal.curve.append(
             {
                 "update": update,
                 **asdict(self.handle.used),
-                "new_task": {split: rate(self.episodes.success(label, spec.task.name, split)) for split in (self.split.value, "select")},
+                "new_task": {split: rate(self.journal.episodes.success(label, spec.task.name, split)) for split in (self.split.value, "select")},
                 "original": {skill: rate(after[skill]) for skill in skills},
                 "forgetting": estimate(forgot),
                 "retention": estimate(kept),
@@ -182,16 +236,16 @@ class _Run:
             update,
             self.success,
             "undefined" if kept is None else f"{kept.value:.2f}",
-            self.curve[-1]["divergence"]["kl_forward"]["new"],
+            self.journal.curve[-1]["divergence"]["kl_forward"]["new"],
         )
 
     def _final(self, tuned: ActorCriticPolicy) -> dict[str, Any]:
         """Measure the final policy in full and compose the record."""
         spec = self.spec
-        self.episodes += self._play(tuned, "final", self._both_modes())
+        self.journal.episodes += self._play(tuned, "final", self._both_modes())
         names = [spec.task.name, *(skill.name for skill in spec.base.skills)]
         success = {
-            (who, name, mode): self.episodes.success(who, name, self.split.value, mode)
+            (who, name, mode): self.journal.episodes.success(who, name, self.split.value, mode)
             for who in ("base", "final")
             for name in names
             for mode in ("greedy", "sampled")
@@ -210,7 +264,7 @@ class _Run:
             "upstream": self._upstream(),
             "notes": self.handle.notes,
             "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
-            "new_task": rates.pop(spec.task.name) | {"select": rate(self.episodes.success("final", spec.task.name, "select"))},
+            "new_task": rates.pop(spec.task.name) | {"select": rate(self.journal.episodes.success("final", spec.task.name, "select"))},
             "original": rates,
             "forgetting": estimate(forgot),
             "retention": estimate(kept),
@@ -230,20 +284,6 @@ class _Run:
 
     def _bootstrap(self, label: str) -> np.random.Generator:
         return seeding.generator("bootstrap", self.spec.task.id, self.spec.method_name, self.spec.seed, label)
-
-
-class Stopwatch:
-    """Adds up the seconds of the blocks that it is called around."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Time a block."""
-        began = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - began
 
 
 def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,28 +12,31 @@ import yaml
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
-from razorbench import probe, seeding, transfer
+from razorbench import probe, provenance, seeding, transfer
+from razorbench.checkpoint import Checkpoints
 from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
 from razorbench.evaluate import Cell, play_policy
 from razorbench.handle import TaskHandle
+from razorbench.journal import Journal
 from razorbench.method import saying_where
 from razorbench.metrics import forgetting_and_retention
 from razorbench.run import (
     Outcome,
+    Pace,
     Progress,
-    Stopwatch,
     Watcher,
+    carry_out,
     estimate,
     global_generators,
     log,
-    logging_to,
     no_watcher,
     record_head,
     snapshot_schedule,
+    telling,
 )
 from razorbench.spec import RunSpec
-from razorbench.store import SequenceFolder, digest, read_curve
+from razorbench.store import STATE, SequenceFolder, digest, read_curve
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -76,11 +77,7 @@ class SequenceSpec:
 def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> Outcome:
     """Do a sequence, or find it done; raises as `razorbench.run.run` does."""
     folder = spec.folder(results)
-    worked = folder.record() is None
-    if worked:
-        folder.open()
-        with policies.one_thread(), logging_to(folder.path / "log.txt"):
-            _Sequence(spec, folder, config, watch, threads).carry_out()
+    worked = carry_out(folder, lambda claim: _Sequence(spec, folder, config, telling(claim, watch), threads).carry_out())
     record = folder.record()
     assert record is not None
     return Outcome(folder.path, record, read_curve(folder.path), worked)
@@ -92,30 +89,41 @@ class _Sequence:
     def __init__(self, spec: SequenceSpec, folder: SequenceFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
         self.base = spec.first.base
-        self.episodes = Episodes()
-        self.curve: list[dict[str, Any]] = []
+        self.journal = Journal(folder, threads)
+        self.code = provenance.code(spec.first.method)
+        self.stages = Checkpoints(folder, STATE, self.code, self.journal.write)
+        self.pace = Pace()
         self.used: list[dict[str, int]] = []
         self.divergence: list[dict[str, Any]] = []
-        self.measuring = Stopwatch()
 
     def carry_out(self) -> None:
-        began = time.perf_counter()
         self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
         policy = self.base.policy
-        self._measure_all(policy, 0)
+        if not self.journal.resume(self.stages):
+            self._measure_all(policy, 0)
         for stage, run in enumerate(self.spec.runs, 1):
-            policy = self._learn(policy, stage, run)
-            self._measure_all(policy, stage)
-            with self.measuring():
-                ruler = probe.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
-                self.divergence.append(ruler.measure(policy))
-            self._save(policy, f"checkpoints/stage{stage}.safetensors")
+            policy = self._stage(policy, stage, run)
         record = self._record()
-        record |= {"wall_s": round(time.perf_counter() - began, 1), "measuring_s": round(self.measuring.seconds, 1)}
         self._save(policy, "policy.safetensors")
-        self.folder.write("episodes.csv.gz", self.episodes.write)
-        self.folder.write_text("curve.jsonl", "".join(json.dumps(point) + "\n" for point in self.curve))
+        self.journal.write()
+        record |= self.journal.conditions()
         self.folder.write_record(record)
+
+    def _stage(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
+        """Learn a task and measure everything, or find it done."""
+        if (state := self.stages.load(stage)) is not None:
+            tuned = policies.clone(policy).eval()
+            tuned.load_state_dict(state["policy"])
+            self.used, self.divergence = state["used"], state["divergence"]
+            return tuned
+        tuned = self._learn(policy, stage, run)
+        self._measure_all(tuned, stage)
+        with self.journal.measuring():
+            ruler = probe.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
+            self.divergence.append(ruler.measure(tuned))
+        self._save(tuned, f"checkpoints/stage{stage}.safetensors")
+        self.stages.save(stage, 1, 1, lambda: {"policy": tuned.state_dict(), "used": self.used, "divergence": self.divergence})
+        return tuned
 
     def _save(self, policy: ActorCriticPolicy, name: str) -> None:
         self.folder.write(name, lambda path: policies.save(policy, path))
@@ -131,15 +139,17 @@ class _Sequence:
             if not schedule:
                 schedule.update(snapshot_schedule(total, run.eval.snapshots))
             if update in schedule:
-                with self.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
+                with self.journal.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
                     success = self._snapshot(policy, stage, run, update, handle)
-            done = stage - 1 + update / total
-            self.watch(Progress(round(1000 * done), 1000 * len(self.spec.runs), handle.used, success, metrics))
+            done, whole = round(1000 * (stage - 1 + update / total)), 1000 * len(self.spec.runs)
+            self.watch(Progress(done, whole, self.pace.left(done, whole), handle.used, success, metrics))
 
-        handle = run.handle(self.threads, on_update)
-        with self.measuring():
-            self._snapshot(policy, stage, run, 0, handle)
         rng = seeding.generator("run", run.task.id, run.method_name, run.seed)
+        checkpoints = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)
+        handle = run.handle(self.threads, on_update, checkpoints=checkpoints, rng=rng)
+        if not self.journal.resume(checkpoints):
+            with self.journal.measuring():
+                self._snapshot(policy, stage, run, 0, handle)
         with global_generators(int(rng.integers(2**31))), handle.counting_gradients():
             tuned = run.method.adapt(policy, handle, run.budget, rng).eval()
         self.used.append(asdict(handle.used))
@@ -149,21 +159,21 @@ class _Sequence:
         """Measure greedy success on the task that is being learned, add a point to the curve, and return the SELECT rate."""
         label, starts = f"stage{stage}-update{update}", np.arange(run.eval.episodes)
         cells = [Cell(run.task, split, starts) for split in (Split.TEST, Split.SELECT)]
-        self.episodes += Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
-        success = {split: self.episodes.success(label, run.task.name, split) for split in ("test", "select")}
+        self.journal.episodes += Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
+        success = {split: self.journal.episodes.success(label, run.task.name, split) for split in ("test", "select")}
         point = {"stage": stage, "task": run.task.name, "update": update, **asdict(handle.used)}
-        self.curve.append(point | {"new_task": {split: rate(solved) for split, solved in success.items()}})
+        self.journal.curve.append(point | {"new_task": {split: rate(solved) for split, solved in success.items()}})
         return float(success["select"].mean())
 
     def _measure_all(self, policy: ActorCriticPolicy, stage: int) -> None:
         """Greedy TEST episodes of every task of the sequence and of every original skill."""
         starts = np.arange(self.spec.first.eval.episodes)
         cells = [Cell(task, Split.TEST, starts) for task in (*self.spec.tasks, *self.base.skills)]
-        with self.measuring():
-            self.episodes += Episodes.of(f"stage{stage}", cells, play_policy(policy, cells, threads=self.threads))
+        with self.journal.measuring():
+            self.journal.episodes += Episodes.of(f"stage{stage}", cells, play_policy(policy, cells, threads=self.threads))
 
     def _solved(self, stage: int, task: str) -> BoolArray:
-        return self.episodes.success(f"stage{stage}", task, "test")
+        return self.journal.episodes.success(f"stage{stage}", task, "test")
 
     def _record(self) -> dict[str, Any]:
         spec, first = self.spec, self.spec.first

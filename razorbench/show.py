@@ -58,8 +58,8 @@ def watching(title: str, spec: RunSpec) -> Iterator[Watcher]:
             now = time.perf_counter()
             if now - last >= _EVERY_S:
                 last = now
-                left = (now - began) * (progress.total - progress.update) / progress.update
-                console.print(f"update {progress.update} of {progress.total}, {text(progress)}, about {left:.0f} s left")
+                left = "" if progress.left_s is None else f", about {progress.left_s:.0f} s left"
+                console.print(f"update {progress.update} of {progress.total}, {text(progress)}{left}")
 
         yield plain
         return
@@ -151,9 +151,10 @@ def report(record: Mapping[str, Any], console: Console) -> None:
         console.print(f"{name:<30}{text}")
 
 
-def outcome(failures: Sequence[tuple[str, str]], total: int) -> None:
-    """Print how many runs of a command are good, and why the others failed."""
-    console.print(f"{total - len(failures)} of {total} runs are done.")
+def outcome(failures: Sequence[tuple[str, str]], total: int, found: int) -> None:
+    """Print how many runs of a command are good, how many of these were found so, and why the others failed."""
+    before = "; nothing was run again" if found == total else f", {found} of them before" if found else ""
+    console.print(f"{total - len(failures)} of {total} runs are done{before}.")
     for overrides, reason in failures:
         console.print(f"failed: {overrides}\n  {reason}", markup=False)
 

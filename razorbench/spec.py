@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import probe
 from razorbench.base import Base
+from razorbench.checkpoint import Checkpoints
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget, Demonstrations, Method
@@ -95,8 +97,18 @@ class RunSpec:
             return self.base.probes
         return {**self.base.probes, **probe.draw(self.base.policy, [self.task], self.base.id)}
 
-    def handle(self, threads: int | None = None, on_update: OnUpdate | None = None, upstream: ActorCriticPolicy | None = None) -> TaskHandle:
-        """Return the handle that the method is given. upstream: the policy that the run it builds on ended with."""
+    def handle(
+        self,
+        threads: int | None = None,
+        on_update: OnUpdate | None = None,
+        upstream: ActorCriticPolicy | None = None,
+        checkpoints: Checkpoints | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> TaskHandle:
+        """Return the handle that the method is given.
+
+        upstream: the policy that the run it builds on ended with. checkpoints, rng: where a killed run goes on from, and the method's generator.
+        """
         return TaskHandle(
             task=self.task,
             budget=self.budget,
@@ -109,6 +121,8 @@ class RunSpec:
             other_policy=self.base.other_policy,
             upstream=upstream,
             on_update=on_update,
+            checkpoints=checkpoints,
+            rng=np.random.default_rng() if rng is None else rng,
         )
 
     def folder(self, results: Path) -> RunFolder:

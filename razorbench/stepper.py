@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +36,12 @@ class Step:
 
 
 class Stepper:
-    """Plays TRAIN episodes of one task in N environments; episode k of an environment depends on its seed and k alone."""
+    """Plays TRAIN episodes of one task in N environments; episode k of an environment depends on its seed and k alone.
 
-    def __init__(self, task: Task, num_envs: int, *, max_episode_steps: int | None = None, threads: int | None = None) -> None:
+    remember: keep the actions of the episodes being played, without which their state cannot be taken.
+    """
+
+    def __init__(self, task: Task, num_envs: int, *, max_episode_steps: int | None = None, threads: int | None = None, remember: bool = False) -> None:
         self.task, self.num_envs = task, num_envs
         self._horizon = max_episode_steps or task.horizon
         self._engine = Engine([task], num_envs, threads)
@@ -44,6 +49,7 @@ class Stepper:
         self.seeds = self._all
         self._episode = np.full(num_envs, -1)
         self.length = np.zeros(num_envs, dtype=np.int64)
+        self._taken: deque[FloatArray] = deque(maxlen=self._horizon if remember else 0)
 
     def reset(self, seeds: IntArray | None = None, where: BoolArray | None = None) -> FloatArray:
         """Begin an episode in all environments, or where (N,) asks for it; with seeds (N,), begin their streams anew.
@@ -59,6 +65,7 @@ class Stepper:
     def step(self, actions: FloatArray, *, autoreset: bool = True) -> Step:
         """Advance one decision. actions: (N, A) in [-1, 1]."""
         self._engine.step(self._all, actions)
+        self._taken.append(np.array(actions))
         self.length += 1
         terminated = self._engine.success(self._all)
         truncated = ~terminated & (self.length >= self._horizon)
@@ -82,6 +89,28 @@ class Stepper:
     def readings(self) -> Any:
         """The world's named readings of the environments as they are now."""
         return self._engine.readings(self._all)
+
+    @property
+    def observation(self) -> FloatArray:
+        """Observations (N, O) of the environments as they are now."""
+        return self._engine.observe(self._all)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return which episodes are being played, and the actions taken in them: the physics state alone would not do, as bodies at rest sleep."""
+        decisions = int(self.length.max())
+        taken = list(self._taken)[len(self._taken) - decisions :]
+        return {"seeds": self.seeds, "episode": self._episode, "length": self.length, "actions": np.array(taken)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken: begin its episodes and take their actions once more."""
+        self.seeds, self._episode = state["seeds"], state["episode"] - 1
+        self._begin(self._all)
+        decisions = len(state["actions"])
+        for decision, actions in enumerate(state["actions"]):
+            ids = np.flatnonzero(state["length"] >= decisions - decision)
+            self._engine.step(ids, actions[ids])
+            self._taken.append(actions)
+        self.length = state["length"].copy()
 
     def _begin(self, index: IntArray) -> None:
         self._episode[index] += 1

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import traceback
+import uuid
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from razorbench.claim import Claim
 from razorbench.errors import FileDamaged, RazorbenchError, UsageError
 
+_UNFINISHED = ".unfinished"
+"""Folder of files that are being written."""
+STATE = "state"
+"""Folder of what a killed run goes on from."""
+CURVE, EPISODES, LOG, FAILED = "curve.jsonl", "episodes.csv.gz", "log.txt", "failed.txt"
 SCHEMA = 1
 PROTOCOL = 6
 """Raised by any change of measure, split or harness that could move a result."""
@@ -39,6 +49,20 @@ def make_writable(folder: Path, given: str, setting: str) -> None:
         raise UsageError(f"{given}: cannot write there ({error.strerror}); choose a writable folder with {setting}") from error
 
 
+def write_atomically(final: Path, write: Callable[[Path], object], beside: Path | None = None, claim: Claim | None = None) -> None:
+    """Call `write` on a temporary path, in the folder `beside`, and move the result into place, if a claim still holds."""
+    temporary = (beside or final.parent) / f"{uuid.uuid4().hex}-{final.name}"
+    try:
+        write(temporary)
+        _sync(temporary)
+        if claim is not None:
+            claim.check()
+        os.replace(temporary, final)
+        _sync(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def content(path: Path) -> bytes:
     """Return a file's bytes, unpacked if its name ends in .gz; raises FileDamaged if it cannot be read."""
     try:
@@ -56,52 +80,76 @@ class RunFolder:
     required: Sequence[str] = REQUIRED
 
     def __init__(self, results: Path, task: str, method: str, seed: int, run_hash: str) -> None:
+        self.results = results
         self.path = results / task / method / f"seed{seed}-{run_hash[:12]}"
         self.hash = run_hash
+        self._claim: Claim | None = None
 
-    def open(self) -> None:
-        """Make the folder and forget why an earlier try failed; raises UsageError if that is impossible."""
-        make_writable(self.path, f"results={self.path.parents[2]}", "results=DIR")
-        (self.path / "failed.txt").unlink(missing_ok=True)
+    @contextmanager
+    def claimed(self) -> Iterator[Claim]:
+        """Hold the folder for the block, and forget why an earlier try failed and what it was writing when it ended.
+
+        Raises UsageError if the folder cannot be made, Claimed if another living worker holds it, and Claimed from `write` once one has taken it over.
+        """
+        make_writable(self.path, f"results={self.results}", "results=DIR")
+        with Claim(self.path) as self._claim:
+            (self.path / FAILED).unlink(missing_ok=True)
+            shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
+            try:
+                yield self._claim
+            finally:
+                self._claim = None
 
     def record(self) -> dict[str, Any] | None:
         """Return the finished record, or None if there is none yet."""
         path = self.path / self.file
         return read_record(path, self.required) if path.exists() else None
 
-    def write(self, name: str, write: Callable[[Path], None]) -> None:
-        """Call `write` on a temporary path and move the result into place."""
-        final = self.path / name
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(f".{final.name}.tmp{os.getpid()}")
-        try:
-            write(temporary)
-            os.replace(temporary, final)
-        finally:
-            temporary.unlink(missing_ok=True)
+    def write(self, name: str, write: Callable[[Path], object]) -> None:
+        """Call `write` on a temporary path and move the result into place; whenever the power fails, the old file or the new one is whole."""
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (unfinished := self.path / _UNFINISHED).mkdir(exist_ok=True)
+        write_atomically(self.path / name, write, unfinished, self._claim)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically."""
-        self.write(name, lambda path: _write_synced(path, text))
+        self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write the record; its presence is what makes the run finished."""
-        (self.path / "failed.txt").unlink(missing_ok=True)
+        (self.path / FAILED).unlink(missing_ok=True)
         self.write_text(self.file, json.dumps(record, indent=2, allow_nan=False) + "\n")
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what only unfinished work needs."""
+        for name in (_UNFINISHED, STATE):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_failure(self, error: Exception) -> None:
-        """Leave word of why the run has no record; an error that is ours, with its traceback in `log.txt`."""
-        expected = isinstance(error, RazorbenchError)
-        sentence = str(error) if expected else f"unexpected {type(error).__name__}: {error}; see {self.path / 'log.txt'}"
-        if not expected:
-            with (self.path / "log.txt").open("a", encoding="utf-8") as log:
-                log.write("".join(traceback.format_exception(error)))
-        self.write_text("failed.txt", sentence + "\n")
+        """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is not ours."""
+        log = self.path / LOG
+        trace: list[str] = []
+        if isinstance(error, RazorbenchError):
+            sentence = str(error)
+        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            sentence = f"no space left on the disk of {self.path}: free some and give the same command again, it goes on where it was"
+        else:
+            sentence, trace = f"unexpected {type(error).__name__}: {error}; see {log}", traceback.format_exception(error)
+        self.write_text(FAILED, sentence + "\n")
+        with log.open("a", encoding="utf-8") as file:
+            file.write("".join([*trace, f"failed: {sentence}\n"]))
 
     def failure(self) -> str | None:
         """Return why the run failed last time, if it did."""
-        path = self.path / "failed.txt"
+        path = self.path / FAILED
         return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+    def last_word(self) -> str:
+        """Return the last line of the run's log, or that there is none."""
+        path = self.path / LOG
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        return lines[-1] if lines else "there is none"
 
 
 class SequenceFolder(RunFolder):
@@ -136,15 +184,19 @@ def read_records(results: Path) -> list[dict[str, Any]]:
 
 def read_curve(folder: Path) -> list[dict[str, Any]]:
     """Read a run's snapshots; raises FileDamaged if the file is missing or damaged."""
-    path = folder / "curve.jsonl"
+    path = folder / CURVE
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; delete its folder and run again") from error
 
 
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _sync(path: Path) -> None:
+    """Have the disk keep what was written to a file, or which files a folder holds."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache, cached_property
 from typing import Any, Literal, Protocol
 
 import mujoco
@@ -117,6 +118,10 @@ class Task:
 
     def fingerprint(self) -> str:
         """Return a digest of the world, the variant, and the normalised code of the files that hold start, success and experts."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         parts = {
             "world": self.world.fingerprint(),
             "variant": repr(self.variant),
@@ -140,7 +145,12 @@ def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
 def code_digest(item: Any) -> str:
     """Digest of the module that defines an item, without comments, docstrings and layout."""
     module = inspect.getmodule(getattr(item, "func", item))
-    tree = ast.parse(inspect.getsource(module if module is not None else item))
+    return _source_digest(module if module is not None else item)
+
+
+@cache
+def _source_digest(item: Any) -> str:
+    tree = ast.parse(inspect.getsource(item))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

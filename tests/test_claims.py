@@ -114,7 +114,7 @@ def test_every_command_asked_for_is_one_that_there_is(results, capsys):
         words = command.split()[3:]
         if words[0] == "-m":
             with config.registry() as registry:
-                for each in config.combinations(words[1:], multirun=True)[:1]:
+                for each in list(config.combinations(words[1:], multirun=True))[:1]:
                     registry.compose(each)
         else:
             with config.registry() as registry:

@@ -28,7 +28,7 @@ from razorbench.baselines.sft_kl import SFTKL
 from razorbench.baselines.sft_oracle import SFTOracle
 from razorbench.baselines.sft_rl import SFTRL
 from razorbench.baselines.simpo import SimPO, mean_likelihoods, simpo_loss
-from razorbench.baselines.supervised import minibatches
+from razorbench.baselines.supervised import Minibatches
 from razorbench.baselines.weight_merge import WeightMerge
 from razorbench.drift import fisher_diagonal
 from razorbench.errors import UsageError
@@ -370,10 +370,10 @@ def test_ppo_kl_with_a_huge_coefficient_stays_at_the_base():
 
 
 def test_minibatches_pass_over_everything_once_before_again():
-    batches = minibatches(10, 3, np.random.default_rng(0))
+    batches = Minibatches(10, 3, np.random.default_rng(0))
     first = torch.cat([next(batches) for _ in range(3)])
     assert len(set(first.tolist())) == 9
-    assert sorted(next(minibatches(2, 64, np.random.default_rng(0))).tolist()) == [0, 1]
+    assert sorted(next(Minibatches(2, 64, np.random.default_rng(0))).tolist()) == [0, 1]
 
 
 def test_every_method_declares_its_family_and_its_use_of_old_data():

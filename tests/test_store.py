@@ -12,8 +12,8 @@ from razorbench.store import REQUIRED, SCHEMA, RunFolder, digest, read_curve, re
 @pytest.fixture
 def folder(tmp_path):
     made = RunFolder(tmp_path, "task", "method", 0, "ab" * 32)
-    made.open()
-    return made
+    with made.claimed():
+        yield made
 
 
 def whole_record():
@@ -53,13 +53,14 @@ def test_a_failing_write_leaves_the_old_file_and_no_litter(folder):
     with pytest.raises(OSError, match="disk full"):
         folder.write("file.txt", fail)
     assert (folder.path / "file.txt").read_text() == "old"
-    assert sorted(path.name for path in folder.path.iterdir()) == ["file.txt"]
+    assert sorted(path.name for path in folder.path.rglob("*")) == [".unfinished", "claim-1", "file.txt"]
 
 
 def test_an_unwritable_place_is_named(tmp_path):
     (tmp_path / "results").write_text("a file, not a folder")
-    with pytest.raises(UsageError, match="choose a writable folder"):
-        RunFolder(tmp_path / "results", "task", "method", 0, "ab" * 32).open()
+    folder = RunFolder(tmp_path / "results", "task", "method", 0, "ab" * 32)
+    with pytest.raises(UsageError, match="choose a writable folder"), folder.claimed():
+        pass
 
 
 def test_a_failure_is_kept_until_there_is_a_record(folder):

@@ -10,6 +10,7 @@ import pytest
 from conftest import SKILLS, TASKS, task
 
 from razorbench import config
+from razorbench.building import build
 from razorbench.engine import Engine
 from razorbench.envs import styles
 from razorbench.envs.physics import SLOTS
@@ -86,7 +87,7 @@ def test_instruction_is_a_factor(name):
     with config.registry() as registry:
         for word in ("own", "shared"):
             composed = registry.compose([f"task={name}", f"task.instruction={word}"])
-            by[word] = config.build(config.plain_config(composed)["task"], "task")
+            by[word] = build(config.plain_config(composed)["task"], "task")
         assert registry.item("task", name).fingerprint() in {built.fingerprint() for built in by.values()}
     assert by["own"].slot == SLOTS.index(name)
     assert SLOTS[by["shared"].slot] in SKILLS

@@ -1,0 +1,132 @@
+"""From plain data to typed objects: what a node's `_target_` names is imported and built, its values checked; runs are put together from them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from razorbench import base, demos
+from razorbench.errors import UsageError
+from razorbench.method import Budget
+from razorbench.sequence import SequenceSpec
+from razorbench.spec import EvalSettings, RunSpec
+from razorbench.task import Task
+
+UPSTREAM = "method@method.upstream"
+"""The choice of a method that another one builds on, as Hydra names it."""
+
+
+class Builder:
+    """Builds runs, each part of them once."""
+
+    def __init__(self) -> None:
+        self._built: dict[tuple[str, str], Any] = {}
+
+    def spec(self, plain: Mapping[str, Any], chosen: Mapping[str, Any]) -> RunSpec | SequenceSpec:
+        """Return the run or the sequence that a configuration describes. chosen: the name chosen in each group.
+
+        Raises UsageError or FileDamaged with one sentence.
+        """
+        name = chosen.get("sequence")
+        if name is None:
+            return self.run_spec(plain, plain.get("task"), chosen)
+        if plain.get("task") is not None:
+            raise UsageError(f"sequence={name} and a task exclude each other: a sequence has its own tasks; leave task= out")
+        tasks = plain["sequence"]["tasks"]
+        return SequenceSpec(name, tuple(self.run_spec(plain, task, chosen) for task in tasks.values()))
+
+    def run_spec(self, plain: Mapping[str, Any], task: Any, chosen: Mapping[str, Any]) -> RunSpec:
+        """Return the run of a task under a configuration."""
+        for group, given in (("task", task), ("method", plain.get("method"))):
+            if given is None:
+                raise UsageError(f"{group} is missing: name one, as in `python -m razorbench task=pick_place method=ppo`; see `razorbench list`")
+        seed = plain["seed"]
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UsageError(f"seed is {seed!r}: it must be a whole number, 0 or more")
+        method = self._once(plain["method"], "method")
+        built: Task = self._once(task, "task")
+        first, given = next(iter(built.experts)), plain["demos"]
+        from_file = str(given).endswith(demos.SUFFIX)
+        spec = RunSpec(
+            task=built,
+            method_name=str(chosen.get("method")),
+            method=method,
+            base=self._base(plain["base"], seed),
+            seed=seed,
+            budget=typed(Budget, plain["budget"], "budget"),
+            style=first if given is None or from_file else str(given),
+            eval=typed(EvalSettings, plain["eval"], "eval"),
+            log_std=str(plain["log_std"]),
+            recorded=demos.load(Path(given).expanduser(), built) if from_file else None,
+        )
+        if (upstream := getattr(method, "upstream", None)) is None:
+            return spec
+        # Under the task's first style, as the upstream method alone would run.
+        return replace(spec, upstream=replace(spec, method=upstream, method_name=str(chosen[UPSTREAM]), style=first, recorded=None))
+
+    def _once(self, node: Any, where: str) -> Any:
+        key = where, json.dumps(node)
+        if key not in self._built:
+            self._built[key] = build(node, where)
+        return self._built[key]
+
+    def _base(self, node: Any, seed: int) -> base.Base:
+        recipe: base.Recipe = self._once(node, "base")
+        seeds = recipe.seeds()
+        key = f"base {seed % len(seeds) if seeds else 0}", json.dumps(node)
+        if key not in self._built:
+            self._built[key] = base.load(recipe, seed)
+        return self._built[key]
+
+
+def build(node: Any, where: str) -> Any:
+    """Build what a node's `_target_` names, nested targets first, lists as tuples; values are checked against type annotations."""
+    if not isinstance(node, Mapping):
+        return tuple(build(each, where) if isinstance(each, Mapping) else each for each in node) if isinstance(node, list) else node
+    values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key not in ("_target_", "reward")}
+    if "_target_" not in node:
+        return values
+    target = str(node["_target_"])
+    try:
+        module, _, name = target.rpartition(".")
+        factory = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
+    if is_dataclass(factory):
+        return typed(factory, values, where)
+    try:
+        built = factory(**values)
+    except TypeError as error:
+        raise UsageError(f"{where}: {target} does not take these values ({error})") from error
+    if isinstance(built, Task) and node.get("reward", "sparse") != "sparse":
+        if node["reward"] != "shaped":
+            raise UsageError(f"{where}.reward is {node['reward']!r}: it must be sparse or shaped")
+        built = replace(built, reward="shaped")
+    return built
+
+
+def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Build a dataclass from values of the right types; whole numbers pass for floats."""
+    hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{where}.{key}: no such setting; there are {', '.join(sorted(known))}")
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        wanted = hints[key]
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if wanted in (int, float, str, bool) and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            kind = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[wanted]
+            raise UsageError(f"{where}.{key} is {value!r}: it must be {kind}")
+        if get_origin(wanted) in (tuple, Sequence) and not isinstance(value, tuple | list):
+            raise UsageError(f"{where}.{key} is {value!r}: it must be a list, as in [{value}]")
+        checked[key] = value
+    try:
+        return cls(**checked)
+    except TypeError as error:
+        raise UsageError(f"{where}: {error}") from error

@@ -1,0 +1,174 @@
+"""Who does a run: a worker claims its folder by a file that it touches while it lives, so that many can share a results folder.
+
+A claim is the file `claim-<n>`, made atomically; the highest n holds. A claim whose worker is dead is not removed but topped
+by the next number, which again only one can make: nothing depends on what happens in between. Whoever has been topped,
+say after its machine slept, finds out before its next write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from razorbench.errors import Claimed
+
+BEAT_S = 5.0
+"""Seconds between signs of life."""
+SILENT_S = 60.0
+"""Seconds without one after which a worker elsewhere counts as dead; one of this machine's own is simply looked up."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process, told apart from all others: host by name, boot and process namespace; began: since when, by its kernel."""
+
+    host: str
+    space: str
+    pid: int
+    began: str
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a claim, how many seconds ago it last gave a sign of life, and what it says of its progress."""
+
+    worker: Worker | None
+    silent_s: float
+    progress: dict[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker is to be believed at work."""
+        here = _here()
+        if self.worker is not None and (self.worker.host, self.worker.space) == (here.host, here.space) and here.began:
+            return _began(self.worker.pid) == self.worker.began
+        return self.silent_s < SILENT_S
+
+    def __str__(self) -> str:
+        who = "an unknown worker" if self.worker is None else f"process {self.worker.pid} on {self.worker.host}"
+        return f"{who}, last sign of life {self.silent_s:.0f} s ago"
+
+
+class Claim:
+    """A hold on a folder, from `with Claim(folder):` to its end. progress: what `status` may tell of the work, plain data that the worker sets.
+
+    Raises Claimed on entering if another living worker holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.progress: dict[str, Any] = {}
+        self._folder = folder
+        self._path = folder
+        self._stop = threading.Event()
+        self.taken_from: Holder | None = None
+
+    def __enter__(self) -> Claim:
+        while True:
+            numbers = _numbers(self._folder)
+            self.taken_from = _read(self._folder, numbers[-1]) if numbers else None
+            if self.taken_from is not None and self.taken_from.alive:
+                raise Claimed(f"{self._folder} is being done by {self.taken_from}: wait for it, or stop it")
+            self._path = self._folder / f"claim-{numbers[-1] + 1 if numbers else 1}"
+            try:
+                descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            except FileExistsError:
+                continue
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(self._text())
+            except OSError:
+                self._path.unlink()
+                raise
+            for number in numbers:
+                (self._folder / f"claim-{number}").unlink(missing_ok=True)
+            self._heart = threading.Thread(target=self._beat, daemon=True)
+            self._heart.start()
+            return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._heart.join()
+        self._path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Raise Claimed if another worker has taken the run over."""
+        numbers = _numbers(self._folder)
+        if not numbers or self._path.name != f"claim-{numbers[-1]}":
+            raise Claimed(f"{self._folder} was taken over by another worker, because this one gave no sign of life for over {SILENT_S:.0f} s")
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            try:
+                # Not made anew if it is gone: then the claim is lost.
+                with self._path.open("r+", encoding="utf-8") as file:
+                    file.write(self._text())
+                    file.truncate()
+            except OSError:
+                continue
+
+    def _text(self) -> str:
+        return json.dumps({"worker": asdict(_here()), "progress": self.progress})
+
+
+def holder(folder: Path) -> Holder | None:
+    """Return who holds a folder, alive or dead, or None."""
+    numbers = _numbers(folder)
+    return _read(folder, numbers[-1]) if numbers else None
+
+
+def _numbers(folder: Path) -> list[int]:
+    return sorted(int(path.name[6:]) for path in folder.glob("claim-*") if path.name[6:].isdecimal())
+
+
+def _read(folder: Path, number: int) -> Holder | None:
+    path = folder / f"claim-{number}"
+    try:
+        text, touched = path.read_text(encoding="utf-8"), path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    silent = max(0.0, _now(folder) - touched)
+    try:
+        found = json.loads(text)
+        return Holder(Worker(**found["worker"]), silent, dict(found["progress"]))
+    except (ValueError, TypeError, KeyError):
+        return Holder(None, silent, {})
+
+
+def _now(folder: Path) -> float:
+    """The time by the clock of the folder's file system, which may be another machine's."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return time.time()
+
+
+def _here() -> Worker:
+    space = [_first_line("/proc/sys/kernel/random/boot_id")]
+    try:
+        space.append(os.readlink("/proc/self/ns/pid"))
+    except OSError:
+        pass
+    return Worker(platform.node(), " ".join(space), os.getpid(), _began(os.getpid()))
+
+
+def _began(pid: int) -> str:
+    """When a process of this machine began, in its kernel's ticks; empty if there is none, or if this system does not tell."""
+    # The name in the second field may hold spaces and parentheses.
+    fields = _first_line(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,80 @@
+"""What grows along a run: its episodes, its curve and its seconds; on disk with every checkpoint, so that a killed run goes on with them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from razorbench import cores, provenance
+from razorbench.checkpoint import Checkpoints
+from razorbench.episodes import Episodes
+from razorbench.errors import FileDamaged
+from razorbench.store import CURVE, EPISODES, RunFolder, read_curve
+
+log = logging.getLogger("razorbench")
+
+
+class Journal:
+    """Episodes and curve of a run or a sequence, with the times and machines that its parts were made in.
+
+    threads: physics threads, None for as many as this machine has processors.
+    """
+
+    def __init__(self, folder: RunFolder, threads: int | None) -> None:
+        self.episodes = Episodes()
+        self.curve: list[dict[str, Any]] = []
+        self._folder = folder
+        self._machine = {**provenance.machine(), "threads": cores.threads() if threads is None else threads}
+        self._elsewhere: list[dict[str, Any]] = []
+        self._began, self._measuring = time.perf_counter(), 0.0
+        self._earlier: Mapping[str, Any] = {"wall_s": 0.0, "measuring_s": 0.0}
+        self._written = (0, 0)
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Count the block's seconds as spent on measuring."""
+        began = time.perf_counter()
+        yield
+        self._measuring += time.perf_counter() - began
+
+    def conditions(self) -> dict[str, Any]:
+        """Return the record's part about threads, other machines and seconds."""
+        return {
+            "threads": self._machine["threads"],
+            "resumed_elsewhere": self._elsewhere,
+            "wall_s": round(self._earlier["wall_s"] + time.perf_counter() - self._began, 1),
+            "measuring_s": round(self._earlier["measuring_s"] + self._measuring, 1),
+        }
+
+    def write(self) -> dict[str, Any]:
+        """Write episodes and curve, and return what `resume` needs to go on from here."""
+        size = len(self.episodes.rows), len(self.curve)
+        if size != self._written:
+            self._folder.write(EPISODES, self.episodes.write)
+            self._folder.write_text(CURVE, "".join(json.dumps(point) + "\n" for point in self.curve))
+            self._written = size
+        return {**self.conditions(), "episodes": size[0], "points": size[1], "machine": self._machine}
+
+    def resume(self, checkpoints: Checkpoints) -> bool:
+        """Go on where the latest checkpoint was taken; False if there is none to trust."""
+        kept = checkpoints.latest()
+        if kept is None:
+            return False
+        try:
+            episodes, curve = Episodes.read(self._folder.path / EPISODES), read_curve(self._folder.path)
+            if len(episodes.rows) < kept["episodes"] or len(curve) < kept["points"]:
+                raise FileDamaged(f"episodes and curve in {self._folder.path} end before the checkpoint that goes with them")
+        except FileDamaged as error:
+            log.warning("%s; the run begins anew", error)
+            checkpoints.clear()
+            return False
+        self.episodes, self.curve = Episodes(episodes.rows[: kept["episodes"]]), curve[: kept["points"]]
+        self._earlier, self._elsewhere = kept, list(kept["resumed_elsewhere"])
+        if kept["machine"] != self._machine:
+            self._elsewhere.append(kept["machine"])
+            log.warning("goes on with another processor or number of threads than before: the record will say so")
+        return True

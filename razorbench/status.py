@@ -1,0 +1,146 @@
+"""What has become of the runs in a results folder: those that are there, and those that a sweep asked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from razorbench.claim import holder
+from razorbench.errors import FileDamaged, UsageError
+from razorbench.store import FAILED, RunFolder, SequenceFolder, digest, write_atomically
+
+if TYPE_CHECKING:
+    from razorbench.sweeps import Asked
+
+STATES = ("done", "running", "failed", "missing")
+_SHOWN = 20
+"""Runs of a state that are shown one by one."""
+SWEEPS = ".sweeps"
+"""Folder of results where sweeps leave word of the runs that they ask for."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands. state: one of STATES; detail: more about it in words.
+
+    overrides: what a sweep called it; of a run on its own, its folder. seconds: that it took, or that are left of it, if known.
+    """
+
+    folder: Path
+    overrides: str
+    state: str
+    detail: str
+    seconds: float | None
+
+
+def ask(asked: Sequence[Asked]) -> None:
+    """Leave word of a sweep's runs in their results folders; once, however often the sweep is started."""
+    for results in {one.folder.results for one in asked}:
+        runs = {str(one.folder.path.relative_to(results)): " ".join(one.overrides) for one in asked if one.folder.results == results}
+        path = results / SWEEPS / f"{digest(runs)[:12]}.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, partial(_write_json, runs))
+
+
+def _write_json(runs: dict[str, str], path: Path) -> None:
+    path.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+
+
+def standings(results: Path) -> list[Standing]:
+    """Return where each run stands, in order of folder.
+
+    Raises UsageError if there is no such folder or no run in it, FileDamaged if what a sweep left cannot be read.
+    """
+    if not results.is_dir():
+        raise UsageError(f"{results}: no such folder; give the one that runs were told by results=DIR")
+    asked: dict[Path, str] = {path: str(path.relative_to(results)) for path in results.glob("*/*/seed*-*") if path.is_dir()}
+    for file in sorted((results / SWEEPS).glob("*.json")):
+        try:
+            asked |= {results / folder: str(overrides) for folder, overrides in json.loads(file.read_text(encoding="utf-8")).items()}
+        except (OSError, ValueError, AttributeError) as error:
+            raise FileDamaged(f"{file} cannot be read ({error}): delete it, and start its sweep again to have it made anew") from error
+    if not asked:
+        raise UsageError(f"{results}: no run in it and none asked for; start one with `python -m razorbench task=pick_place method=ppo results={results}`")
+    return [_standing(folder, overrides) for folder, overrides in sorted(asked.items())]
+
+
+def left_s(found: Sequence[Standing]) -> float | None:
+    """Return the seconds that what is left may take with the workers there are (one, if none runs); None if nothing is done to judge by.
+
+    A missing run is taken to last as long as the mean of those done with the same method.
+    """
+    took: defaultdict[str, list[float]] = defaultdict(list)
+    for one in found:
+        if one.state == "done" and one.seconds is not None:
+            took[one.folder.parent.name].append(one.seconds)
+    everything = [seconds for those in took.values() for seconds in those]
+    running = [one for one in found if one.state == "running"]
+    if not everything and any(one.seconds is None for one in found if one.state in ("running", "missing")):
+        return None
+
+    def expected(one: Standing) -> float:
+        if one.seconds is not None:
+            return one.seconds
+        those = took.get(one.folder.parent.name) or everything
+        return sum(those) / len(those)
+
+    return sum(expected(one) for one in found if one.state in ("running", "missing")) / max(len(running), 1)
+
+
+def _standing(folder: Path, overrides: str) -> Standing:
+    for file in (RunFolder.file, SequenceFolder.file):
+        if (folder / file).exists():
+            seconds = _wall_s(folder / file)
+            return Standing(folder, overrides, "done", "" if seconds is not None else f"{file} cannot be read", seconds)
+    held = holder(folder)
+    if held is not None and held.alive:
+        told: dict[str, Any] = held.progress
+        where = f"update {told['update']} of {told['total']}" if "update" in told else "measuring the base policy"
+        return Standing(folder, overrides, "running", f"{where}, by {held}", told.get("left_s"))
+    if (folder / FAILED).exists():
+        return Standing(folder, overrides, "failed", (folder / FAILED).read_text(encoding="utf-8").strip(), None)
+    return Standing(folder, overrides, "missing", "begun, and will go on where it was" if folder.exists() else "", None)
+
+
+def _wall_s(path: Path) -> float | None:
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["wall_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def status(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentParser]) -> int:
+    """Show where a results folder's runs stand; 1 if one has failed."""
+    made = parser(prog="razorbench status", description="Show which runs are done, running, failed or missing, and how long what is left may take.")
+    made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    made.add_argument("--json", action="store_true", help="every run as JSON instead")
+    options = made.parse_args(arguments)
+    found = standings(options.results)
+    counts, left = Counter(one.state for one in found), left_s(found)
+    if options.json:
+        print(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=2))
+        return 1 if counts["failed"] else 0
+    when = "" if not left else f"; about {_span(left)} left with {max(counts['running'], 1)} at work"
+    print(f"{len(found)} runs: {', '.join(f'{counts[state]} {state}' for state in STATES)}{when}")
+    for state in ("running", "failed", "missing"):
+        those = [one for one in found if one.state == state]
+        for one in those[:_SHOWN]:
+            print(f"{state:<8} {one.overrides}" + (f"\n         {one.detail}" if one.detail else ""))
+        if len(those) > _SHOWN:
+            print(f"{state:<8} and {len(those) - _SHOWN} more, which --json shows")
+    return 1 if counts["failed"] else 0
+
+
+def _span(seconds: float) -> str:
+    """Seconds as a person says them."""
+    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

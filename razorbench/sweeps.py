@@ -1,0 +1,69 @@
+"""A command's runs, and what becomes of them: done, found done, tried again, done by others; read from the store alone."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from razorbench.claim import holder
+from razorbench.errors import FileDamaged
+from razorbench.sequence import SequenceSpec
+from razorbench.spec import RunSpec
+from razorbench.store import RunFolder
+
+TRIES = 2
+"""Times that a command tries a run before it counts as failed."""
+_LOOK_S = 2.0
+"""Seconds between looks at runs that others do."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One run of a command: the overrides that name it, what it is, and where it lies."""
+
+    overrides: list[str]
+    spec: RunSpec | SequenceSpec
+    folder: RunFolder
+
+    @property
+    def done(self) -> bool:
+        """Whether it has a record, whole or not: what there is is never written over."""
+        return (self.folder.path / self.folder.file).exists()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another living worker does it now."""
+        found = holder(self.folder.path)
+        return found is not None and found.alive
+
+    def why_not(self) -> str | None:
+        """Return why it is not good, or None if it is."""
+        try:
+            if self.folder.record() is not None:
+                return None
+        except FileDamaged as error:
+            return str(error)
+        return self.folder.failure() or f"it left no record; the last line of its log: {self.folder.last_word()}"
+
+
+def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], say: Callable[[str], None]) -> list[Asked]:
+    """Have all runs done that are not; those that fail, or whose worker dies without a word, are tried once more.
+
+    Runs that other workers do are waited for, and taken over if these die. launch: does runs, given by their overrides, and
+    skips those that others do. Returns the runs that others have done.
+    """
+    tried: Counter[str] = Counter()
+    theirs: list[Asked] = []
+    while todo := [one for one in asked if not one.done and tried[str(one.folder.path)] < TRIES]:
+        launch([one.overrides for one in todo])
+        left = [one for one in todo if not one.done]
+        tried.update(str(one.folder.path) for one in left if not one.elsewhere)
+        waiting = [one for one in left if one.elsewhere]
+        if waiting:
+            say(f"waiting for other workers: {len(waiting)} of the runs are theirs")
+        while any(one.elsewhere and not one.done for one in waiting):
+            time.sleep(_LOOK_S)
+        theirs += [one for one in waiting if one.done]
+    return theirs
