@@ -2,18 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS ?= dev
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme tasks tuning ablations studies performance clean
+.PHONY: run test test-slow check golden readme tasks tuning ablations studies study performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
 
 test: $(VENV)/ready check  ## style, types, and the default suite
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow and not cluster"
 
-test-slow: $(VENV)/ready  ## what takes minutes
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/ready  ## what takes minutes, and, with EXTRAS=dev,slurm,ray and Debian's slurm-wlm and munge, sweeps on a real Slurm and a real Ray
+	$(BIN)/python -m pytest -m "slow or cluster"
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -47,6 +48,11 @@ studies: $(VENV)/ready  ## the pages of the controlled studies anew; five minute
 	  $(BIN)/razorbench study=$$study results=build && mkdir -p docs/studies/$$study && \
 	  cp build/studies/$$study/*.png docs/studies/$$study/ && cp build/studies/$$study/report.md docs/studies/$$study/README.md || exit 1; done
 
+HOURS ?= 2.5
+EXPERIMENT ?= razor_core
+study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), in order of value; again and again until it is done
+	$(BIN)/razorbench -m +experiment=$(EXPERIMENT) --hours $(HOURS) hydra/launcher=joblib results=build/study
+
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)
 	cp build/bench/bench.json docs/performance.json
@@ -59,5 +65,5 @@ clean:
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q torch==2.13.0
-	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[$(EXTRAS)]"
 	touch $@

@@ -104,7 +104,8 @@ def _pack(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
         name = str(len(tensors))
         # A copy, because safetensors refuses tensors that share memory.
         tensors[name] = node.detach().clone().contiguous() if isinstance(node, torch.Tensor) else torch.from_numpy(node.copy())
-        return ["tensor" if isinstance(node, torch.Tensor) else "array", name]
+        # Fused optimisers walk through memory, so a parameter's moments must lie there as it does itself.
+        return ["tensor", [name, torch.empty_like(node).stride()]] if isinstance(node, torch.Tensor) else ["array", name]
     if isinstance(node, Mapping):
         return ["mapping", [[key, _pack(value, tensors)] for key, value in node.items()]]
     if isinstance(node, list | tuple):
@@ -120,8 +121,11 @@ def _unpack(node: Any, tensor: Callable[[str], torch.Tensor]) -> Any:
     if not isinstance(node, list):
         return node
     kind, content = node
-    if kind in ("tensor", "array"):
-        return tensor(content) if kind == "tensor" else tensor(content).numpy()
+    if kind == "array":
+        return tensor(content).numpy()
+    if kind == "tensor":
+        stored, strides = tensor(content[0]), content[1]
+        return torch.empty_strided(stored.shape, strides, dtype=stored.dtype).copy_(stored)
     if kind == "mapping":
         return {key: _unpack(value, tensor) for key, value in content}
     values = [_unpack(value, tensor) for value in content]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from razorbench.errors import RazorbenchError, UsageError
-
-if TYPE_CHECKING:
-    from razorbench.sequence import SequenceSpec
-    from razorbench.spec import RunSpec
 
 HELP = """\
 RazorBench: how much do robot policies forget, and can it be predicted?
@@ -24,13 +20,15 @@ Adapt the shipped policy to a new task and measure what is left of its original 
   python -m razorbench task=pick_place method=ppo
   python -m razorbench task=pick_place method=sft demos=detour seed=1 budget=quick
   python -m razorbench -m task=core method=ppo,sft seed=0,1,2           (a sweep over a suite of tasks)
+  python -m razorbench -m +experiment=razor_core --hours 2.5            (the next portion of a reference study)
   python -m razorbench sequence=core6 method=ppo                        (one policy learns task after task)
   python -m razorbench study=parity                                     (a controlled study: parity on images, or projection)
 
 Keys:     task=NAME or sequence=NAME, method=NAME [base=mlp] [budget=quick|standard|long] [seed=0] [demos=STYLE]
           [results=results] [eval.snapshots=24], and every setting of these, as in method.learning_rate=3e-5
 Options:  -m, --multirun     run every combination of comma-separated values
-          --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
+          --hours H          stop in time; the same command goes on where it was (as after Ctrl-C, a kill or a power cut)
+  --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
 
 Other commands (each has --help):
   razorbench list        what there is: tasks, suites, sequences, skills, methods, bases, budgets
@@ -52,19 +50,25 @@ Exit codes: 0 good, 1 a run failed, 2 wrong use. `python -m razorbench` and `raz
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = _dispatch(arguments)
     except RazorbenchError as error:
         print(f"razorbench: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print("razorbench: interrupted; unfinished runs left no record and start anew next time", file=sys.stderr)
+        print("razorbench: stopped; give the same command again, and runs go on where they were", file=sys.stderr)
         code = 1
     except BrokenPipeError:
         # Whoever reads the output has seen enough; Python must not try to flush the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)
+
+
+def _terminated(*_: Any) -> NoReturn:
+    """What ends a job on a cluster ends it as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -102,37 +106,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _run(arguments: list[str]) -> int:
-    """Check every run of the command, hand over to Hydra, and read the outcome from the store."""
-    parser = _Parser(prog="razorbench", add_help=False, allow_abbrev=False)
-    parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("--config-dir", "-cd")
-    options, overrides = parser.parse_known_args(arguments)
-    for override in overrides:
-        if override.startswith("-") or "=" not in override.lstrip("~"):
-            raise UsageError(f"{override}: not understood; write key=value pairs, and see razorbench --help for the options")
-    if options.config_dir is not None and not Path(options.config_dir).is_dir():
-        raise UsageError(f"--config-dir {options.config_dir}: no such folder; give the one that holds task/ or method/")
+    from razorbench.running import run_all
 
-    from razorbench import config, show, status, sweeps
-    from razorbench.store import make_writable
-
-    logging.getLogger("razorbench").addHandler(logging.NullHandler())
-    with config.registry(options.config_dir) as registry:
-        asked = registry.asked(overrides, options.multirun)
-    for root in {one.folder.results for one in asked}:
-        make_writable(root, f"results={root}", "results=DIR")
-    before = [one for one in asked if one.done]
-    if before and not options.multirun:
-        before[0].folder.record()
-    if options.multirun:
-        status.ask(asked)
-    theirs = sweeps.finish(asked, lambda todo: config.launch(_job, todo, options.config_dir), show.console.print)
-    if not options.multirun and (not_ours := before + theirs):
-        _job(not_ours[0].spec, not_ours[0].folder.results, {})
-    failures = [(" ".join(one.overrides), reason) for one in asked if (reason := one.why_not()) is not None]
-    if options.multirun or failures:
-        show.outcome(failures, len(asked), len(before))
-    return 1 if failures else 0
+    return run_all(arguments, _Parser)
 
 
 def _study(arguments: list[str]) -> int:
@@ -161,23 +137,6 @@ def _study(arguments: list[str]) -> int:
     show.markdown(findings.text)
     print(f"report.md, tables and figures are in {folder}")
     return 0
-
-
-def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any]) -> None:
-    """Do one run of a command and show it."""
-    from razorbench import show
-    from razorbench.run import run
-    from razorbench.sequence import forward_transfer_auc, run_sequence
-    from razorbench.spec import RunSpec
-
-    if isinstance(spec, RunSpec):
-        with show.watching(spec.task.name, spec) as watch:
-            outcome = run(spec, results, plain, watch)
-        show.finished(outcome)
-    else:
-        with show.watching(spec.name, spec.first) as watch:
-            outcome = run_sequence(spec, results, plain, watch)
-        show.sequence_finished(outcome, forward_transfer_auc(spec, results))
 
 
 def _list(arguments: list[str]) -> int:

@@ -32,8 +32,10 @@ from razorbench.task import Task
 
 _GROUPS = ("task", "sequence", "method", "base", "budget", "eval")
 """Parts of a run's configuration that are composed apart."""
-_WORDS = ("seed", "demos", "log_std", "results")
+_WORDS = ("seed", "demos", "log_std", "results", "track")
 """Keys of a run that hold one plain value."""
+EVERY = "demos=every"
+"""Stands for one run with each of the task's demonstration styles."""
 Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any]], Any]
 """What a launcher does: a run, in a results folder, with its configuration as plain data."""
 
@@ -98,12 +100,26 @@ class Registry:
         """Return the runs of a command, each once, in order; raises UsageError or FileDamaged with one sentence."""
         parts = _Parts(self)
         found: dict[Path, Asked] = {}
-        for combination in combinations(self._suites(overrides, multirun), multirun):
-            plain, chosen = parts.of(combination)
-            spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).expanduser()
-            folder = spec.folder(results)
-            found.setdefault(folder.path, Asked(combination, spec, folder))
+        for sweep in self._experiment(overrides, multirun):
+            for combination in combinations(self._suites(sweep, multirun), multirun):
+                for each in parts.styles(combination) if multirun else [combination]:
+                    plain, chosen = parts.of(each)
+                    spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).expanduser()
+                    folder = spec.folder(results)
+                    found.setdefault(folder.path, Asked(each, spec, folder))
         return list(found.values())
+
+    def _experiment(self, overrides: list[str], multirun: bool) -> list[list[str]]:
+        """Return the sweeps of `+experiment=NAME` with the other overrides in them, which take the place of those of the same key; or the one sweep."""
+        named = [override for override in overrides if override.lstrip("+").startswith("experiment=")]
+        if not named:
+            return [overrides]
+        if len(named) > 1 or not multirun:
+            raise UsageError(f"{' '.join(named)}: one experiment is several runs and needs -m, as in `python -m razorbench -m {named[0]}`")
+        others = [override for override in overrides if override not in named]
+        theirs = {override.partition("=")[0] for override in others}
+        sweeps = self.item("experiment", named[0].partition("=")[2])["sweeps"]
+        return [[*(word for word in line.split() if word.partition("=")[0] not in theirs), *others] for line in sweeps]
 
     def _suites(self, overrides: list[str], multirun: bool) -> list[str]:
         """Put a suite's tasks in the place of its name in `task=`, so that launchers see plain task names; raises UsageError without -m."""
@@ -146,7 +162,7 @@ class Registry:
             key = typo.group(1)
             return (
                 f"{key}: no such key in the configuration; "
-                "the top-level keys are task, sequence, method, base, budget, seed, demos, log_std, results and eval (see `razorbench list --keys`)"
+                "the top-level keys are task, sequence, method, base, budget, seed, demos, log_std, results, track and eval (see `razorbench list --keys`)"
             )
         return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
 
@@ -180,6 +196,16 @@ class _Parts:
         self.builder = Builder()
         self._registry = registry
         self._composed: dict[tuple[str, ...], tuple[dict[str, Any], Mapping[str, Any]]] = {}
+
+    def styles(self, combination: list[str]) -> list[list[str]]:
+        """Put each of the task's demonstration styles in the place of `demos=every`."""
+        if EVERY not in combination:
+            return [combination]
+        plain, chosen = self.of([override for override in combination if override != EVERY])
+        spec = self.builder.spec(plain, chosen)
+        if not isinstance(spec, RunSpec):
+            raise UsageError(f"{EVERY} with a sequence: its tasks have different styles; name one, or leave demos out")
+        return [[f"demos={style}" if override == EVERY else override for override in combination] for style in spec.task.experts]
 
     def of(self, combination: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Return the plain configuration that overrides describe, and the name chosen in each group."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from razorbench.errors import UsageError
 
+_GRANTS = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -18,13 +19,15 @@ def usable(cgroup: Path = _CGROUP) -> float:
 
 
 def threads() -> int:
-    """Physics threads: RAZORBENCH_THREADS, or as many as keep every usable processor busy.
+    """Threads of a run: RAZORBENCH_THREADS, or as many as keep every usable processor busy, but no more than a scheduler grants.
 
-    Raises UsageError if RAZORBENCH_THREADS is anything but a positive whole number.
+    What a scheduler grants stands in OMP_NUM_THREADS (set by joblib and by Ray for each of their workers, so that these do
+    not fight) and in SLURM_CPUS_PER_TASK. Raises UsageError if RAZORBENCH_THREADS is anything but a positive whole number.
     """
     asked = os.environ.get("RAZORBENCH_THREADS", "")
     if not asked:
-        return max(math.ceil(usable()), 1)
+        granted = [int(word) for word in map(os.environ.get, _GRANTS) if word is not None and word.isdecimal() and int(word) > 0]
+        return min([max(math.ceil(usable()), 1), *granted])
     if not asked.isdecimal() or int(asked) < 1:
         raise UsageError(f"RAZORBENCH_THREADS is {asked!r}: it must be a positive whole number; unset it to use all processors")
     return int(asked)

@@ -102,7 +102,11 @@ def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
                 log.warning("takes over from %s", claim.taken_from)
             # Another worker may have finished it just before the claim.
             if folder.record() is None:
-                work(claim)
+                try:
+                    work(claim)
+                except KeyboardInterrupt:
+                    log.info("stopped; the same command goes on from the last checkpoint")
+                    raise
                 return True
     folder.tidy()
     return False
@@ -293,8 +297,8 @@ def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "base": spec.base.id,
         "seed": spec.seed,
-        # Where files lie is no part of a run, and may name a person's folders.
-        "config": {key: spec.demos if key == "demos" and spec.recorded else value for key, value in config.items() if key != "results"},
+        # Where files lie and who looks on is no part of a run, and may name a person's folders.
+        "config": {key: spec.demos if key == "demos" and spec.recorded else value for key, value in config.items() if key not in ("results", "track")},
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "git": provenance.git(),

@@ -180,6 +180,7 @@ def listing(registry: Registry) -> None:
         "budget": lambda budget: f"{budget['env_steps']:,} env steps, {budget['demo_episodes']:,} demonstrations, {budget['gradient_steps']:,} gradient steps",
         "suite": lambda suite: ", ".join(suite["tasks"]),
         "sequence": lambda sequence: ", ".join(sequence["tasks"]),
+        "experiment": lambda experiment: f"{len(experiment['sweeps'])} sweeps, as in conf/experiment",
     }
     titles = {
         "task": "new tasks",
@@ -189,6 +190,7 @@ def listing(registry: Registry) -> None:
         "method": "methods",
         "base": "base policies",
         "budget": "budgets",
+        "experiment": "reference studies",
         "study": "studies",
     }
     for group, title in titles.items():

@@ -42,6 +42,8 @@ class EvalSettings:
             value = getattr(self, name)
             if not low <= value <= (10_000 if name == "snapshots" else most):
                 raise UsageError(f"eval.{name} is {value}: it must lie between {low} and {most if name != 'snapshots' else 10_000}")
+        if self.skill_episodes > self.episodes:
+            raise UsageError(f"eval.skill_episodes is {self.skill_episodes}, eval.episodes {self.episodes}: it must be no more; set eval.skill_episodes too")
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,11 @@ class RunFolder:
         path = self.path / FAILED
         return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
+    def log_size(self) -> int:
+        """Return how many bytes the run has logged so far."""
+        path = self.path / LOG
+        return path.stat().st_size if path.exists() else 0
+
     def last_word(self) -> str:
         """Return the last line of the run's log, or that there is none."""
         path = self.path / LOG

@@ -6,9 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from razorbench.claim import holder
-from razorbench.errors import FileDamaged
+from razorbench.errors import FileDamaged, RazorbenchError
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
 from razorbench.store import RunFolder
@@ -52,15 +53,24 @@ def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], sa
     """Have all runs done that are not; those that fail, or whose worker dies without a word, are tried once more.
 
     Runs that other workers do are waited for, and taken over if these die. launch: does runs, given by their overrides, and
-    skips those that others do. Returns the runs that others have done.
+    skips those that others do; it may end early, if one of its workers is killed. Returns the runs that others have done.
     """
-    tried: Counter[str] = Counter()
+    tried: Counter[Path] = Counter()
     theirs: list[Asked] = []
-    while todo := [one for one in asked if not one.done and tried[str(one.folder.path)] < TRIES]:
-        launch([one.overrides for one in todo])
+    while todo := [one for one in asked if not one.done and tried[one.folder.path] < TRIES]:
+        before = {one.folder.path: one.folder.log_size() for one in todo}
+        try:
+            launch([one.overrides for one in todo])
+        except RazorbenchError:
+            raise
+        except Exception as error:
+            say(f"the launcher gave up, {type(error).__name__}: {' '.join(str(error).split())}"[:500])
         left = [one for one in todo if not one.done]
-        tried.update(str(one.folder.path) for one in left if not one.elsewhere)
         waiting = [one for one in left if one.elsewhere]
+        ours = [one for one in left if one not in waiting]
+        # Where a launcher ended early, those that it never came to have not been tried.
+        begun = [one for one in ours if one.folder.failure() or one.folder.log_size() > before[one.folder.path]]
+        tried.update(one.folder.path for one in begun or ([] if len(left) < len(todo) else ours))
         if waiting:
             say(f"waiting for other workers: {len(waiting)} of the runs are theirs")
         while any(one.elsewhere and not one.done for one in waiting):

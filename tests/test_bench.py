@@ -59,9 +59,14 @@ def test_a_containers_quota_is_kept(tmp_path, files, expected):
 
 
 def test_threads_follow_the_quota_and_the_variable(tmp_path, monkeypatch):
-    monkeypatch.delenv("RAZORBENCH_THREADS", raising=False)
+    for name in ("RAZORBENCH_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"):
+        monkeypatch.delenv(name, raising=False)
     for quota, threads in ((0.25, 1), (1.0, 1), (1.5, 2)):
         monkeypatch.setattr(cores, "usable", lambda quota=quota: quota)
+        assert cores.threads() == threads
+    monkeypatch.setattr(cores, "usable", lambda: 8.0)
+    for name, grant, threads in (("SLURM_CPUS_PER_TASK", "6", 6), ("OMP_NUM_THREADS", "4", 4), ("OMP_NUM_THREADS", "16", 6), ("OMP_NUM_THREADS", "4,2", 6)):
+        monkeypatch.setenv(name, grant)
         assert cores.threads() == threads
     monkeypatch.setenv("RAZORBENCH_THREADS", "3")
     assert cores.threads() == 3

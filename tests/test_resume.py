@@ -169,6 +169,7 @@ def test_state_files_hold_what_they_were_given(tmp_path):
         "nothing": None,
         "odd": [float("inf"), np.float32(0.5), np.int64(2), [], (), {}],
         "flags": np.array([True, False]),
+        "turned": torch.arange(6.0).reshape(2, 3).T,
     }
     write_state(state, tmp_path / "state")
     found = read_state(tmp_path / "state")
@@ -178,6 +179,8 @@ def test_state_files_hold_what_they_were_given(tmp_path):
     assert found["odd"] == [float("inf"), 0.5, 2, [], (), {}]
     assert found["nothing"] is None
     assert found["flags"].dtype == bool
+    assert found["turned"].stride() == state["turned"].stride()
+    assert torch.equal(found["turned"], state["turned"])
     wanted = generator.normal(size=5)
     other = np.random.default_rng(0)
     other.bit_generator.state = found["rng"]

@@ -1,0 +1,112 @@
+"""The command that does runs: one, a sweep of them, or the next portion of a study."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from razorbench import config, show, status, sweeps
+from razorbench.errors import UsageError
+from razorbench.run import Progress, run
+from razorbench.sequence import SequenceSpec, forward_transfer_auc, run_sequence
+from razorbench.spec import RunSpec
+from razorbench.store import make_writable
+from razorbench.tracking import tracking
+
+
+def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentParser]) -> int:
+    """Check every run of the command, have Hydra launch those that are left, and read the outcome from the store: 1 if one is not good."""
+    made = parser(prog="razorbench", add_help=False, allow_abbrev=False)
+    made.add_argument("-m", "--multirun", action="store_true")
+    made.add_argument("--config-dir", "-cd")
+    made.add_argument("--hours", type=float)
+    options, overrides = made.parse_known_args(arguments)
+    for override in overrides:
+        if override.startswith("-") or "=" not in override.lstrip("~"):
+            raise UsageError(f"{override}: not understood; write key=value pairs, and see razorbench --help for the options")
+    if options.hours is not None and not 0 < options.hours < 10_000:
+        raise UsageError(f"--hours {options.hours}: it must be a positive number of hours, as in --hours 2.5")
+    if options.config_dir is not None and not Path(options.config_dir).is_dir():
+        raise UsageError(f"--config-dir {options.config_dir}: no such folder; give the one that holds task/ or method/")
+
+    logging.getLogger("razorbench").addHandler(logging.NullHandler())
+    if any(override.startswith("hydra/sweeper=") for override in overrides):
+        return _search(overrides, options)
+    with config.registry(options.config_dir) as registry:
+        asked = registry.asked(overrides, options.multirun)
+    for root in {one.folder.results for one in asked}:
+        make_writable(root, f"results={root}", "results=DIR")
+    before = [one for one in asked if one.done]
+    if before and not options.multirun:
+        before[0].folder.record()
+    if options.multirun:
+        status.ask(asked)
+    try:
+        with _within(options.hours):
+            theirs = sweeps.finish(asked, lambda todo: config.launch(_job, todo, options.config_dir), show.console.print)
+    except KeyboardInterrupt as stop:
+        done = sum(one.done for one in asked)
+        print(f"{'time is up' if isinstance(stop, _TimeUp) else 'stopped'}: {done} of {len(asked)} runs are done; the same command goes on from here")
+        return 0 if isinstance(stop, _TimeUp) else 1
+    if not options.multirun and (not_ours := before + theirs):
+        _job(not_ours[0].spec, not_ours[0].folder.results, {})
+    failures = [(" ".join(one.overrides), reason) for one in asked if (reason := one.why_not()) is not None]
+    if options.multirun or failures:
+        show.outcome(failures, len(asked), len(before))
+    return 1 if failures else 0
+
+
+def _search(overrides: list[str], options: argparse.Namespace) -> int:
+    """Let a sweeper that chooses its runs by how others went, as Optuna's does, look for the best score."""
+    if not options.multirun or "eval.split=select" not in overrides:
+        raise UsageError("a sweeper that searches needs -m and eval.split=select: nothing may be chosen by how it does on TEST")
+    with _within(options.hours):
+        config.hand_over(_job, overrides, options.config_dir)
+    return 0
+
+
+def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any]) -> float | None:
+    """Do one run of a command, show it, and return its score, for sweepers that search."""
+    title, first = (spec.task.name, spec) if isinstance(spec, RunSpec) else (spec.name, spec.first)
+    folder = spec.folder(results).path
+    with show.watching(title, first) as shown, tracking(plain.get("track"), folder, f"{title} {first.method_name} {first.seed}", plain) as tracked:
+
+        def watch(progress: Progress) -> None:
+            shown(progress)
+            tracked(progress)
+
+        outcome = run(spec, results, plain, watch) if isinstance(spec, RunSpec) else run_sequence(spec, results, plain, watch)
+    if isinstance(spec, RunSpec):
+        show.finished(outcome)
+        score: float | None = outcome.record["score"]
+        return score
+    show.sequence_finished(outcome, forward_transfer_auc(spec, results))
+    return None
+
+
+class _TimeUp(KeyboardInterrupt):
+    """The hours that were given are over."""
+
+
+@contextmanager
+def _within(hours: float | None) -> Iterator[None]:
+    """Raise _TimeUp in the block after that many hours, if any: a run can be stopped at any moment."""
+
+    def over(*_: Any) -> NoReturn:
+        raise _TimeUp
+
+    if hours is None:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, 3600 * hours)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

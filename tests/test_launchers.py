@@ -1,0 +1,112 @@
+"""The same sweep through Hydra's launchers: joblib always; Slurm and Ray for real, where they are installed (`pytest -m cluster`)."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import TINY, TINY_METHOD
+from test_sweeps import kinds
+
+SWEEP = ["-m", "task=pick_place,stack", "method=sft", "seed=0,1", *TINY, *TINY_METHOD["sft"]]
+# Long enough to be killed in the middle.
+LONG = ["-m", "task=pick_place", "method=sft,lwf", *TINY, "eval.snapshots=12", "budget.demo_episodes=100", "budget.gradient_steps=400"]
+DAEMONS = ("slurmctld", "slurmd", "munged")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """The environment in which commands find a Slurm of one node."""
+    missing = [name for name in DAEMONS if shutil.which(name) is None]
+    if missing or find_spec("submitit") is None or os.geteuid() != 0:
+        pytest.skip("needs root, Debian's slurm-wlm and munge, and `pip install razorbench[slurm]`")
+    script, folder = Path(__file__).with_name("slurm.sh"), tmp_path_factory.mktemp("slurm")
+    subprocess.run([script, "start", folder], check=True)
+    yield {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+    subprocess.run([script, "stop", folder], check=True)
+
+
+@pytest.fixture
+def ray():
+    """The environment in which commands find a Ray of their own."""
+    if find_spec("ray") is None or find_spec("hydra_plugins.hydra_ray_launcher") is None:
+        pytest.skip("needs `pip install razorbench[ray]`")
+    return {**os.environ, "RAY_DEDUP_LOGS": "0"}
+
+
+def command(*words):
+    return [sys.executable, "-m", "razorbench", *words]
+
+
+def do(*words, env=None):
+    done = subprocess.run(command(*words), capture_output=True, text=True, check=False, env=env, timeout=300)
+    return done.returncode, done.stdout + done.stderr
+
+
+def processes(word):
+    """Processes of this machine with a word in their command line."""
+    found = subprocess.run(["pgrep", "-f", word], capture_output=True, text=True, check=False).stdout
+    return [int(line) for line in found.split() if int(line) != os.getpid()]
+
+
+def is_run_and_survives_kills(launcher, env, worker):
+    """A small sweep through a launcher gives what it gives without; and killed in the middle, master and workers, it goes on. worker: in its command line."""
+    code, said = do(*SWEEP, "results=here")
+    assert code == 0, said
+    code, said = do(*SWEEP, *launcher, "results=there", env=env)
+    assert code == 0, said
+    assert "4 of 4 runs are done." in said
+    assert kinds("there") == kinds("here")
+    code, said = do(*LONG, "results=whole")
+    assert code == 0, said
+    master = subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+    deadline = time.monotonic() + 120
+    while not list(Path("broken").rglob("loop*.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed = processes(worker)
+    for pid in [*killed, master.pid]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    master.communicate()
+    assert killed
+    assert len(list(Path("broken").rglob("record.json"))) < 2
+    code, said = do(*LONG, *launcher, "results=broken", env=env)
+    assert code == 0, said
+    assert kinds("broken") == kinds("whole")
+    assert any("continues after update" in path.read_text() for path in Path("broken").rglob("log.txt"))
+
+
+def test_joblib():
+    code, said = do(*SWEEP, "results=here")
+    assert code == 0, said
+    code, said = do(*SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "results=there")
+    assert code == 0, said
+    assert "4 of 4 runs are done." in said
+    assert kinds("there") == kinds("here")
+
+
+@pytest.mark.slow
+def test_joblib_survives_kills():
+    is_run_and_survives_kills(["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], None, "loky.backend.popen_loky_posix")
+
+
+@pytest.mark.cluster
+def test_slurm(slurm):
+    is_run_and_survives_kills(["hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=5"], slurm, "submitit.core._submit")
+
+
+@pytest.mark.cluster
+def test_ray(ray):
+    is_run_and_survives_kills(["hydra/launcher=ray"], ray, "ray::")
