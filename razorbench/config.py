@@ -29,11 +29,14 @@ from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
 from razorbench.sweeps import Asked
 from razorbench.task import Task
+from razorbench.tracking import check
 
 _GROUPS = ("task", "sequence", "method", "base", "budget", "eval")
 """Parts of a run's configuration that are composed apart."""
 _WORDS = ("seed", "demos", "log_std", "results", "track")
 """Keys of a run that hold one plain value."""
+_EXTRAS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "ray_aws": "ray", "optuna": "optuna"}
+"""What plugins of Hydra come with which extra of ours."""
 EVERY = "demos=every"
 """Stands for one run with each of the task's demonstration styles."""
 Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any]], Any]
@@ -102,8 +105,11 @@ class Registry:
         found: dict[Path, Asked] = {}
         for sweep in self._experiment(overrides, multirun):
             for combination in combinations(self._suites(sweep, multirun), multirun):
-                for each in parts.styles(combination) if multirun else [combination]:
+                if EVERY in combination and not multirun:
+                    raise UsageError(f"{EVERY}: every style is several runs and needs -m, as in `python -m razorbench -m {EVERY}`")
+                for each in parts.styles(combination):
                     plain, chosen = parts.of(each)
+                    check(plain["track"])
                     spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).expanduser()
                     folder = spec.folder(results)
                     found.setdefault(folder.path, Asked(each, spec, folder))
@@ -112,14 +118,15 @@ class Registry:
     def _experiment(self, overrides: list[str], multirun: bool) -> list[list[str]]:
         """Return the sweeps of `+experiment=NAME` with the other overrides in them, which take the place of those of the same key; or the one sweep."""
         named = [override for override in overrides if override.lstrip("+").startswith("experiment=")]
-        if not named:
+        # A user's experiment may also be Hydra's kind, settings for a run.
+        kinds = [self._compose(None, [f"+{override.lstrip('+')}"]).get("experiment") for override in named]
+        if not any(kinds):
             return [overrides]
         if len(named) > 1 or not multirun:
             raise UsageError(f"{' '.join(named)}: one experiment is several runs and needs -m, as in `python -m razorbench -m {named[0]}`")
         others = [override for override in overrides if override not in named]
         theirs = {override.partition("=")[0] for override in others}
-        sweeps = self.item("experiment", named[0].partition("=")[2])["sweeps"]
-        return [[*(word for word in line.split() if word.partition("=")[0] not in theirs), *others] for line in sweeps]
+        return [[*(word for word in line.split() if word.partition("=")[0] not in theirs), *others] for line in kinds[0].sweeps]
 
     def _suites(self, overrides: list[str], multirun: bool) -> list[str]:
         """Put a suite's tasks in the place of its name in `task=`, so that launchers see plain task names; raises UsageError without -m."""
@@ -153,10 +160,11 @@ class Registry:
 
     def _sentence(self, error: Exception) -> str:
         text = str(error)
-        unknown = re.search(r"Could not find '(\w+)/([^']*)'", text)
+        unknown = re.search(r"Could not find '([^']+)/([^'/]*)'", text)
         if unknown:
             group, name = unknown.groups()
-            return f"{group}={name}: no such {group}; there are {', '.join(self.names(group))}"
+            extra = f"; it comes with pip install 'razorbench[{_EXTRAS[name]}]'" if name in _EXTRAS else ""
+            return f"{group}={name}: no such {group}; there are {', '.join(self.names(group))}{extra}"
         typo = re.search(r"Could not override '([^']*)'", text) or re.search(r"Key '([^']*)' is not in struct", text)
         if typo:
             key = typo.group(1)

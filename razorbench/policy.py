@@ -21,6 +21,7 @@ from gymnasium.spaces import Box, MultiDiscrete
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from stable_baselines3.common.policies import ActorCriticPolicy
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from razorbench.divergence import Categorical, Distribution, Gaussian
@@ -135,11 +136,12 @@ def bin_centres(bins: FloatArray) -> FloatArray:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread: more would fight with the physics threads, and results would depend on their number."""
+    """Let torch and numpy's linear algebra use one thread: more would fight with the physics threads, and results would depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(threads)
 

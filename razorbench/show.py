@@ -180,7 +180,7 @@ def listing(registry: Registry) -> None:
         "budget": lambda budget: f"{budget['env_steps']:,} env steps, {budget['demo_episodes']:,} demonstrations, {budget['gradient_steps']:,} gradient steps",
         "suite": lambda suite: ", ".join(suite["tasks"]),
         "sequence": lambda sequence: ", ".join(sequence["tasks"]),
-        "experiment": lambda experiment: f"{len(experiment['sweeps'])} sweeps, as in conf/experiment",
+        "experiment": lambda experiment: experiment.get("about", f"{len(experiment['sweeps'])} sweeps"),
     }
     titles = {
         "task": "new tasks",
@@ -190,7 +190,7 @@ def listing(registry: Registry) -> None:
         "method": "methods",
         "base": "base policies",
         "budget": "budgets",
-        "experiment": "reference studies",
+        "experiment": "reference studies, for -m +experiment=NAME",
         "study": "studies",
     }
     for group, title in titles.items():

@@ -16,18 +16,23 @@ Write = Callable[[int, Mapping[str, float]], None]
 """(update, values by name): keeps them."""
 
 
-@contextmanager
-def tracking(names: object, folder: Path, title: str, config: Mapping[str, Any]) -> Iterator[Watcher]:
-    """Yield a watcher that writes a run's metrics to the trackers of these names: one, a list, or None.
-
-    folder: the run's, whose name is what a continued run is known by. Raises UsageError for a tracker that is unknown or not installed.
-    """
+def check(names: object) -> Sequence[str]:
+    """Return the trackers of these names: one, a list, or None; raises UsageError for one that is unknown."""
     asked: Sequence[object] = [] if names is None else list(names) if isinstance(names, list | tuple) else [names]
     for name in asked:
         if name not in TRACKERS:
             raise UsageError(f"track={name}: it must be one of {', '.join(TRACKERS)}, or a list of them")
+    return [str(name) for name in asked]
+
+
+@contextmanager
+def tracking(names: object, folder: Path, title: str, config: Mapping[str, Any]) -> Iterator[Watcher]:
+    """Yield a watcher that writes a run's metrics to the trackers of these names.
+
+    folder: the run's, whose name is what a continued run is known by. Raises UsageError for a tracker that is unknown or not installed.
+    """
     with ExitStack() as stack:
-        writers = [stack.enter_context(TRACKERS[str(name)](folder, title, config)) for name in asked]
+        writers = [stack.enter_context(TRACKERS[name](folder, title, config)) for name in check(names)]
 
         def watch(progress: Progress) -> None:
             values = {**progress.metrics, **{f"used/{cost}": float(amount) for cost, amount in asdict(progress.used).items()}}

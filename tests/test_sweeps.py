@@ -4,13 +4,14 @@ import errno
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from conftest import METHODS, TINY
 
 from razorbench import claim, config, store
 from razorbench.cli import main
@@ -32,11 +33,10 @@ def razorbench(capsys, *arguments):
 
 
 def kinds(results="results"):
-    """Records without times, by folder."""
-    folders = Path(results).rglob("record.json")
-    return {
-        str(path.parent.relative_to(results)): {k: v for k, v in json.loads(path.read_text()).items() if k not in ("wall_s", "measuring_s")} for path in folders
-    }
+    """Records by folder, without times and threads."""
+    apart = ("wall_s", "measuring_s", "threads")
+    folders = {path.parent.relative_to(results): json.loads(path.read_text()) for path in Path(results).rglob("record.json")}
+    return {str(folder): {key: value for key, value in record.items() if key not in apart} for folder, record in folders.items()}
 
 
 EQUAL = [
@@ -176,3 +176,151 @@ def test_eight_workers_with_random_kills_do_each_run_once():
     subprocess.run([*command, "results=alone"], check=True, capture_output=True)
     assert kinds("shared") == kinds("alone")
     assert len(read_records(Path("shared"))) == 12
+
+
+@pytest.mark.parametrize("name", ["razor_core", "razor_full", "scale", "sequences", "tokens"])
+def test_experiments_are_runs_that_exist(name):
+    with config.registry() as registry:
+        assert name in registry.names("experiment")
+        asked = registry.asked([f"+experiment={name}", "seed=0"], True)
+        again = registry.asked([f"+experiment={name}", "seed=0", "budget=quick"], True)
+    assert len(asked) == len(again) == len({one.folder.path for one in asked + again}) / 2
+    assert not [one for one in asked if "demos=every" in one.overrides]
+    if name == "razor_core":
+        arms = {(one.spec.task.name, one.spec.method_name, one.spec.base.id, one.spec.style) for one in asked}
+        assert {("pick_place", "sft", "mlp-s0", "direct"), ("pick_place", "sft", "mlp-s0", "detour")} <= arms
+        assert {arm[1] for arm in arms} == set(METHODS)
+
+
+def test_experiments_of_ones_own(capsys):
+    (mine := Path("mine/experiment")).mkdir(parents=True)
+    (mine / "two.yaml").write_text("sweeps:\n  - task=stack method=frozen seed=0,1\n  - task=pick_place method=frozen\n")
+    code, out, _ = razorbench(capsys, "-m", "+experiment=two", "--config-dir", "mine", "seed=3", *TINY)
+    assert code == 0
+    assert "2 of 2 runs are done" in out
+    code, _, err = razorbench(capsys, "+experiment=two", "--config-dir", "mine")
+    assert code == 2
+    assert "needs -m" in err
+
+
+def begin(*words):
+    return subprocess.Popen([sys.executable, "-m", "razorbench", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+LONG = ["task=stack", "method=sft", *TINY, "eval.snapshots=12", "budget.demo_episodes=60", "budget.gradient_steps=20000", "method.epochs=20000"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_cleanly_and_says_how_to_go_on(number):
+    program = begin(*LONG)
+    while not list(Path("results").rglob("loop0.safetensors")):
+        assert program.poll() is None
+        time.sleep(0.02)
+    program.send_signal(number)
+    said = program.communicate(timeout=30)[0]
+    assert program.returncode == 1
+    assert said.splitlines()[-1] == "stopped: 0 of 1 runs are done; the same command goes on from here"
+    assert "Traceback" not in said
+    folder = next(Path("results/stack/sft").iterdir())
+    assert not list(folder.glob("claim-*"))
+    assert "stopped; the same command goes on from the last checkpoint" in (folder / "log.txt").read_text().splitlines()[-1]
+
+
+def test_a_portion_of_a_sweep_ends_in_time():
+    program = begin("-m", *LONG, "--hours", "0.002")
+    said = program.communicate(timeout=60)[0]
+    assert program.returncode == 0, said
+    assert said.splitlines()[-1] == "time is up: 0 of 1 runs are done; the same command goes on from here"
+
+
+def status(capsys, *words):
+    return razorbench(capsys, "status", *words)
+
+
+def test_status_tells_done_running_failed_and_missing(capsys, monkeypatch):
+    assert razorbench(capsys, *FROZEN)[0] == 0
+    code, out, _ = status(capsys, "results")
+    assert (code, out) == (0, "2 runs: 2 done, 0 running, 0 failed, 0 missing\n")
+    monkeypatch.setattr(config, "launch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert razorbench(capsys, *FROZEN, "seed=0,1,2")[0] == 1
+    code, out, _ = status(capsys, "results")
+    assert code == 0
+    assert re.match(r"6 runs: 2 done, 0 running, 0 failed, 4 missing; about \d+ s left with 1 at work\n", out)
+    assert f"missing  task=stack method=frozen {' '.join(TINY)} seed=2" in out
+    with config.registry() as registry:
+        one, two, *_ = registry.asked([word for word in (*FROZEN, "seed=1") if word != "-m"], True)
+    with one.folder.claimed() as held:
+        held.progress = {"update": 3, "total": 9, "left_s": 40.0}
+        (one.folder.path / "claim-1").write_text(held._text())
+        two.folder.path.mkdir(parents=True)
+        two.folder.write_failure(ValueError("no"))
+        code, out, _ = status(capsys, "results")
+        assert code == 1
+        assert out.startswith("6 runs: 2 done, 1 running, 1 failed, 2 missing; about ")
+        assert "         update 3 of 9, by process " in out
+        assert "failed   task=stack method=frozen" in out
+        assert "unexpected ValueError: no" in out
+        code, out, _ = status(capsys, "results", "--json")
+        assert {each["state"] for each in json.loads(out)} == {"done", "running", "failed", "missing"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"), [(["nowhere"], "nowhere: no such folder"), (["."], "no run in it and none asked for"), ([], "required: results")]
+)
+def test_status_of_nothing(capsys, words, sentence):
+    code, _, err = status(capsys, *words)
+    assert code == 2
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+
+
+def test_what_a_sweep_left_damaged_is_named(capsys):
+    assert razorbench(capsys, *FROZEN)[0] == 0
+    next(Path("results/.sweeps").glob("*.json")).write_text("{")
+    code, _, err = status(capsys, "results")
+    assert code == 2
+    assert "delete it, and start its sweep again" in err
+    assert len(err.splitlines()) == 1
+
+
+WRONG = {
+    "hours that are none": (["-m", "task=stack", "method=frozen", "--hours", "0"], "--hours 0.0: it must be a positive number of hours"),
+    "hours in words": (["-m", "task=stack", "method=frozen", "--hours", "many"], "argument --hours: invalid float value: 'many'"),
+    "an experiment that is none": (["-m", "+experiment=razor"], "experiment=razor: no such experiment; there are razor_core"),
+    "a tracker that is none": (["task=stack", "method=frozen", "track=paper", *TINY], "track=paper: it must be one of tensorboard, wandb"),
+    "a search on TEST": (["-m", "hydra/sweeper=optuna", "task=stack", "method=sft"], "needs -m and eval.split=select"),
+    "params of Hydra's own sweeper": (["-m", "task=stack", "method=frozen", "+experiment=params", "--config-dir", "mine"], "would be passed over"),
+    "every style of a sequence": (["-m", "sequence=core6", "method=sft", "demos=every"], "demos=every with a sequence"),
+    "every style without -m": (["task=stack", "method=sft", "demos=every"], "every style is several runs and needs -m"),
+    "an unknown launcher": (
+        ["-m", "task=stack", "method=frozen", "hydra/launcher=cloud"],
+        "hydra/launcher=cloud: no such hydra/launcher; there are basic",
+    ),
+    "more skill episodes than episodes": (["task=stack", "method=sft", "eval.episodes=10"], "eval.skill_episodes is 25, eval.episodes 10"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_use_is_one_sentence(case, capsys):
+    words, sentence = WRONG[case]
+    (mine := Path("mine/experiment")).mkdir(parents=True)
+    (mine / "params.yaml").write_text("# @package _global_\nhydra:\n  sweeper:\n    params:\n      seed: 0,1\n")
+    code, out, err = razorbench(capsys, *words)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err + out
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_metrics_go_to_tensorboard_where_it_is(capsys):
+    pytest.importorskip("tensorboard")
+    assert razorbench(capsys, "task=stack", "method=sft", *TINY, "method.epochs=2", "track=tensorboard")[0] == 0
+    (event,) = Path("results").rglob("*tfevents*")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(event.parent))
+    found.Reload()
+    assert {"loss", "success on SELECT", "used/gradient_steps"} <= set(found.Tags()["scalars"])
+    assert [each.step for each in found.Scalars("loss")] == [1, 2]
+    record = json.loads(next(Path("results").rglob("record.json")).read_text())
+    assert "track" not in record["config"]
