@@ -14,7 +14,8 @@ test: $(VENV)/ready check  ## style, types, and the default suite
 	$(BIN)/python -m pytest -n auto -m "not slow and not cluster"
 
 test-slow: $(VENV)/ready  ## what takes minutes, and, with EXTRAS=dev,slurm,ray and Debian's slurm-wlm and munge, sweeps on a real Slurm and a real Ray
-	$(BIN)/python -m pytest -m "slow or cluster"
+	$(BIN)/python -m pytest -n auto -m "slow and not timed"
+	$(BIN)/python -m pytest -m "timed or cluster"
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from razorbench.errors import FileDamaged
 from razorbench.store import RunFolder
@@ -86,7 +86,8 @@ def write_state(state: Any, path: Path) -> None:
     """Write nested mappings, lists and tuples of tensors, arrays, numbers, words and None."""
     tensors: dict[str, torch.Tensor] = {}
     shape = _pack(state, tensors)
-    save_file(tensors, path, metadata={"state": json.dumps(shape)})
+    # Not by save_file, which tells of a full disk by an error of its own.
+    path.write_bytes(save(tensors, metadata={"state": json.dumps(shape)}))
 
 
 def read_state(path: Path) -> Any:

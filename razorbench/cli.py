@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -63,6 +64,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # Whoever reads the output has seen enough; Python must not try to flush the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(
+            f"razorbench: no space left on the disk{f' of {error.filename}' if error.filename else ''}: free some, and give the command again", file=sys.stderr
+        )
+        code = 1
     sys.exit(code)
 
 

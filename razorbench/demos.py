@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as tensors_to_bytes
 
 from razorbench import seeding
 from razorbench.errors import FileDamaged, UsageError
@@ -55,9 +55,8 @@ def save(demos: Demonstrations, task: Task, style: str, path: Path) -> None:
     """Write demonstrations of a task as safetensors."""
     tensors = {"episode": torch.from_numpy(demos.episode), "start": torch.from_numpy(demos.start)}
     tensors |= {"observations": demos.observations, "actions": demos.actions}
-    save_file(
-        {name: tensors[name].to(kind).contiguous() for name, kind in _TENSORS.items()}, path, {"task": task.id, "spec": task.fingerprint(), "style": style}
-    )
+    tensors = {name: tensors[name].to(kind).contiguous() for name, kind in _TENSORS.items()}
+    path.write_bytes(tensors_to_bytes(tensors, {"task": task.id, "spec": task.fingerprint(), "style": style}))
 
 
 def load(path: Path, task: Task) -> tuple[Demonstrations, str]:

@@ -33,6 +33,7 @@ class Journal:
         self._began, self._measuring = time.perf_counter(), 0.0
         self._earlier: Mapping[str, Any] = {"wall_s": 0.0, "measuring_s": 0.0}
         self._written = (0, 0)
+        self._first: tuple[float, float, int, int] | None = None
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
@@ -49,6 +50,21 @@ class Journal:
             "wall_s": round(self._earlier["wall_s"] + time.perf_counter() - self._began, 1),
             "measuring_s": round(self._earlier["measuring_s"] + self._measuring, 1),
         }
+
+    def left_s(self, update: int, total: int, snapshots: int) -> float | None:
+        """Return the seconds that the rest may take after an update, with that many snapshots to come; None as long as nobody can say.
+
+        Snapshots crowd at the beginning, so that the time per update alone would mislead.
+        """
+        now, points = time.perf_counter(), len(self.curve)
+        if self._first is None:
+            self._first = now, self._measuring, update, points
+        began, measured, first, earlier = self._first
+        if update == first:
+            return None
+        measuring = self._measuring - measured
+        per_update, per_snapshot = (now - began - measuring) / (update - first), measuring / max(points - earlier, 1)
+        return per_update * (total - update) + per_snapshot * snapshots
 
     def write(self) -> dict[str, Any]:
         """Write episodes and curve, and return what `resume` needs to go on from here."""

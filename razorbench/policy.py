@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, MultiDiscrete
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as tensors_to_bytes
 from stable_baselines3.common.policies import ActorCriticPolicy
 from threadpoolctl import threadpool_limits
 from torch import nn
@@ -148,7 +149,7 @@ def one_thread() -> Iterator[None]:
 
 def save(policy: ActorCriticPolicy, path: Path) -> None:
     """Write the parameters as safetensors."""
-    save_file({name: tensor.contiguous() for name, tensor in policy.state_dict().items()}, path)
+    path.write_bytes(tensors_to_bytes({name: tensor.contiguous() for name, tensor in policy.state_dict().items()}))
 
 
 def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:

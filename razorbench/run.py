@@ -60,21 +60,6 @@ class Progress:
 Watcher = Callable[[Progress], None]
 
 
-class Pace:
-    """Tells from how fast updates come how long the rest takes; a run that goes on after a kill does not begin at update 0."""
-
-    def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
-
-    def left(self, update: int, total: int) -> float | None:
-        """Return the seconds that are left after an update."""
-        now = time.perf_counter()
-        if self._first is None:
-            self._first = now, update
-        began, first = self._first
-        return None if update == first else (now - began) * (total - update) / (update - first)
-
-
 def no_watcher(progress: Progress) -> None:
     """Watch nothing."""
 
@@ -145,7 +130,6 @@ class _Run:
         with self.journal.measuring():
             self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
             self.drift = DriftRuler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
-        self.pace = Pace()
         self.schedule: set[int] = set()
         self.success: float | None = None
 
@@ -176,7 +160,8 @@ class _Run:
             with self.journal.measuring(), saying_where(f"measuring after update {update}"):
                 self._snapshot(policy, update, f"update{update}")
                 self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(policy, path))
-        self.watch(Progress(update, total, self.pace.left(update, total), self.handle.used, self.success, metrics))
+        left_s = self.journal.left_s(update, total, sum(each > update for each in self.schedule))
+        self.watch(Progress(update, total, left_s, self.handle.used, self.success, metrics))
 
     def _cells(self, mode: Any = "greedy", *, skill_episodes: int, select: bool) -> list[Cell]:
         """TEST episodes of the new task and of every skill, and SELECT episodes of the new task; in a run for tuning SELECT takes the place of TEST."""

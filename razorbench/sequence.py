@@ -23,7 +23,6 @@ from razorbench.method import saying_where
 from razorbench.metrics import forgetting_and_retention
 from razorbench.run import (
     Outcome,
-    Pace,
     Progress,
     Watcher,
     carry_out,
@@ -92,7 +91,6 @@ class _Sequence:
         self.journal = Journal(folder, threads)
         self.code = provenance.code(spec.first.method)
         self.stages = Checkpoints(folder, STATE, self.code, self.journal.write)
-        self.pace = Pace()
         self.used: list[dict[str, int]] = []
         self.divergence: list[dict[str, Any]] = []
 
@@ -142,7 +140,8 @@ class _Sequence:
                 with self.journal.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
                     success = self._snapshot(policy, stage, run, update, handle)
             done, whole = round(1000 * (stage - 1 + update / total)), 1000 * len(self.spec.runs)
-            self.watch(Progress(done, whole, self.pace.left(done, whole), handle.used, success, metrics))
+            snapshots = sum(each > update for each in schedule) + (len(self.spec.runs) - stage) * len(schedule)
+            self.watch(Progress(done, whole, self.journal.left_s(done, whole, snapshots), handle.used, success, metrics))
 
         rng = seeding.generator("run", run.task.id, run.method_name, run.seed)
         checkpoints = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)

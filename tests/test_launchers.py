@@ -1,5 +1,6 @@
 """The same sweep through Hydra's launchers: joblib always; Slurm and Ray for real, where they are installed (`pytest -m cluster`)."""
 
+import json
 import os
 import shutil
 import signal
@@ -98,8 +99,29 @@ def test_joblib():
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_joblib_survives_kills():
     is_run_and_survives_kills(["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], None, "loky.backend.popen_loky_posix")
+
+
+@pytest.mark.slow
+@pytest.mark.timed
+def test_a_worker_of_joblib_that_is_killed_is_made_up_for():
+    """As the kernel does when memory runs out: the launcher gives up, its master does not."""
+    code, said = do(*LONG, "results=whole")
+    assert code == 0, said
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    master = subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not list(Path("broken").rglob("loop*.safetensors")):
+        assert master.poll() is None
+        time.sleep(0.02)
+    held = json.loads(next(Path("broken").rglob("claim-1")).read_text())
+    os.kill(held["worker"]["pid"], signal.SIGKILL)
+    said = master.communicate(timeout=200)[0]
+    assert master.returncode == 0, said
+    assert "the launcher gave up, TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated" in said
+    assert "2 of 2 runs are done." in said
+    assert kinds("broken") == kinds("whole")
 
 
 @pytest.mark.cluster

@@ -296,6 +296,7 @@ def test_light_and_dark(opened, scheme, dark):
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_a_thousand_records_in_a_minute_and_two_gigabytes(tmp_path):
     """Twelve tasks, 21 methods, every predictor, 24 snapshots each."""
     code = (

@@ -1,5 +1,6 @@
 """Runs that are killed, between any two writes and at any moment, end with the record of a run that was not."""
 
+import importlib
 import random
 import signal
 import subprocess
@@ -14,7 +15,8 @@ from conftest import METHODS, TINY, TINY_METHOD, compose, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from razorbench import checkpoint, config, store
+from razorbench import checkpoint, config, provenance, store
+from razorbench.baselines.sft import SFT
 from razorbench.checkpoint import read_state, write_state
 from razorbench.errors import FileDamaged
 from razorbench.run import Outcome, run
@@ -210,3 +212,54 @@ def test_no_cut_of_a_state_is_taken_for_a_whole_one(tmp_path_factory, cut):
     path.write_bytes(whole[: max(0, len(whole) - 1 - cut)])
     with pytest.raises(FileDamaged, match="damaged or cut short"):
         read_state(path)
+
+
+def broken_run(tmp_path, power, writes, threads=1):
+    """A run of sft that the power failed in; returns how to do it again."""
+
+    def work(threads=threads):
+        spec, plain = compose("task=pick_place", "method=sft", f"results={tmp_path}", *TINY, *TINY_METHOD["sft"])
+        return run(spec, tmp_path, plain, threads=threads)
+
+    power(writes, False)
+    with pytest.raises(PowerCut):
+        work()
+    power(10**9, False)
+    return work
+
+
+def test_a_run_that_goes_on_elsewhere_says_so(tmp_path, power, always_due, monkeypatch):
+    work = broken_run(tmp_path, power, 12)
+    again = work(threads=2)
+    assert "continues after update" in (again.path / "log.txt").read_text()
+    assert [machine["threads"] for machine in again.record["resumed_elsewhere"]] == [1]
+    assert again.record["threads"] == 2
+
+
+def test_the_code_of_a_method_is_that_of_its_file_and_of_those_it_builds_on(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("from razorbench.baselines.sft import SFT\n\n\nclass Mine(SFT):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = importlib.import_module("mine").Mine()
+    before = provenance.code(mine)
+    assert before == provenance.code(mine)
+    assert before != provenance.code(SFT())
+    (tmp_path / "mine.py").write_text("from razorbench.baselines.sft import SFT\n\n\nclass Mine(SFT):\n    strength = 3\n")
+    assert before != provenance.code(mine)
+
+
+@pytest.mark.parametrize("damage", ["versions", "method", "state", "curve", "episodes"])
+def test_what_cannot_be_trusted_is_begun_anew(damage, tmp_path, power, always_due, monkeypatch):
+    work = broken_run(tmp_path, power, 14)
+    folder = next(tmp_path.glob("*/sft/seed0-*"))
+    if damage == "versions":
+        monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0.1"})
+    elif damage == "method":
+        monkeypatch.setattr(provenance, "code", lambda method, code=provenance.code: {**code(method), "method": "edited"})
+    else:
+        path = {"state": next(folder.glob("state/*")), "curve": folder / "curve.jsonl", "episodes": folder / "episodes.csv.gz"}[damage]
+        path.write_bytes(path.read_bytes()[:-30])
+    again = work()
+    log = (folder / "log.txt").read_text()
+    assert "the run begins anew" in log
+    assert again.record["resumed_elsewhere"] == []
+    assert again.record["new_task"]["final"]["greedy"]["episodes"] == 4

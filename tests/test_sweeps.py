@@ -151,6 +151,7 @@ def test_a_run_of_a_stranger_is_waited_for_and_taken_over(capsys, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_eight_workers_with_random_kills_do_each_run_once():
     command = [sys.executable, "-m", "razorbench", "-m", "task=pick_place,stack", "method=sft,lwf", "seed=0,1,2", *TINY, "eval.snapshots=6"]
     generator = random.Random(0)
