@@ -205,7 +205,13 @@ def test_experiments_of_ones_own(capsys):
 
 
 def begin(*words):
-    return subprocess.Popen([sys.executable, "-m", "razorbench", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    """Start the program as from a terminal: a shell starts what it puts into the background deaf to SIGINT, these tests themselves, say."""
+    command = [sys.executable, "-m", "razorbench", *words]
+    deaf = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    finally:
+        signal.signal(signal.SIGINT, deaf)
 
 
 LONG = ["task=stack", "method=sft", *TINY, "eval.snapshots=12", "budget.demo_episodes=60", "budget.gradient_steps=20000", "method.epochs=20000"]
