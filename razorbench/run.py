@@ -20,14 +20,14 @@ from razorbench import probe, provenance, seeding
 from razorbench.checkpoint import Checkpoints
 from razorbench.claim import Claim
 from razorbench.drift import DriftRuler
-from razorbench.episodes import Episodes, rate
+from razorbench.episodes import Episodes
 from razorbench.errors import Claimed
 from razorbench.evaluate import Cell, play_policy
 from razorbench.journal import Journal
 from razorbench.method import Used, saying_where
-from razorbench.metrics import Estimate, forgetting_and_retention, score
 from razorbench.spec import RunSpec
 from razorbench.store import PROTOCOL, SCHEMA, STATE, RunFolder, digest, read_curve, read_record
+from razorbench.summary import Subject
 from razorbench.task import Split
 
 log = logging.getLogger("razorbench")
@@ -127,6 +127,7 @@ class _Run:
         self.checkpoints = Checkpoints(folder, STATE, provenance.code(spec.method), self.journal.write)
         self.handle = spec.handle(threads, self._on_update, made, self.checkpoints, self.rng)
         self.split = Split(spec.eval.split)
+        self.subject = Subject(spec.task.id, [skill.name for skill in spec.base.skills], spec.method_name, spec.seed, spec.eval.split)
         with self.journal.measuring():
             self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
             self.drift = DriftRuler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
@@ -199,53 +200,28 @@ class _Run:
 
     def _snapshot(self, policy: ActorCriticPolicy, update: int, label: str) -> None:
         """Measure greedy success and divergences, and add a point to the curve."""
-        spec, n = self.spec, self.spec.eval.skill_episodes
+        n = self.spec.eval.skill_episodes
         if label != "base":
             self.journal.episodes += self._play(policy, label, self._cells(skill_episodes=n, select=True))
-        skills = [skill.name for skill in spec.base.skills]
-        before = {skill: self.journal.episodes.success("base", skill, self.split.value, first=n) for skill in skills}
-        after = {skill: self.journal.episodes.success(label, skill, self.split.value, first=n) for skill in skills}
-        forgot, kept = forgetting_and_retention(before, after, self._bootstrap(label))
+        summary = self.subject.snapshot(self.journal.episodes, label, n)
         # What is watched while a run goes on may sway a person's choices, so it is SELECT, never TEST.
-        self.success = float(self.journal.episodes.success(label, spec.task.name, "select").mean())
-        self.journal.curve.append(
-            {
-                "update": update,
-                **asdict(self.handle.used),
-                "new_task": {split: rate(self.journal.episodes.success(label, spec.task.name, split)) for split in (self.split.value, "select")},
-                "original": {skill: rate(after[skill]) for skill in skills},
-                "forgetting": estimate(forgot),
-                "retention": estimate(kept),
-                "divergence": self.ruler.measure(policy),
-                "drift": self.drift.measure(policy),
-            }
-        )
+        self.success = float(summary["new_task"]["select"]["rate"])
+        measured = {"divergence": self.ruler.measure(policy), "drift": self.drift.measure(policy)}
+        self.journal.curve.append({"update": update, **asdict(self.handle.used), **summary, **measured})
+        kept = summary["retention"]["value"]
         log.info(
             "update %d: new task (SELECT) %.2f, retention %s, forward KL %.3f",
             update,
             self.success,
-            "undefined" if kept is None else f"{kept.value:.2f}",
-            self.journal.curve[-1]["divergence"]["kl_forward"]["new"],
+            "undefined" if kept is None else f"{kept:.2f}",
+            measured["divergence"]["kl_forward"]["new"],
         )
 
     def _final(self, tuned: ActorCriticPolicy) -> dict[str, Any]:
         """Measure the final policy in full and compose the record."""
         spec = self.spec
         self.journal.episodes += self._play(tuned, "final", self._both_modes())
-        names = [spec.task.name, *(skill.name for skill in spec.base.skills)]
-        success = {
-            (who, name, mode): self.journal.episodes.success(who, name, self.split.value, mode)
-            for who in ("base", "final")
-            for name in names
-            for mode in ("greedy", "sampled")
-        }
-        before = {name: success["base", name, "greedy"] for name in names[1:]}
-        after = {name: success["final", name, "greedy"] for name in names[1:]}
-        forgot, kept = forgetting_and_retention(before, after, self._bootstrap("final"))
         states = probe.choose_states(probe.visited(tuned, [spec.task])[0].pairs()[0], "tuned", spec.task.id)
-        rates = {name: {who: {mode: rate(success[who, name, mode]) for mode in ("greedy", "sampled")} for who in ("base", "final")} for name in names}
-        retained = None if kept is None else kept.value
-        s, s0 = (float(success[who, spec.task.name, "greedy"].mean()) for who in ("final", "base"))
         return record_head(spec, self.config) | {
             "task": spec.task.id,
             "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.demos},
@@ -253,11 +229,7 @@ class _Run:
             "upstream": self._upstream(),
             "notes": self.handle.notes,
             "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
-            "new_task": rates.pop(spec.task.name) | {"select": rate(self.journal.episodes.success("final", spec.task.name, "select"))},
-            "original": rates,
-            "forgetting": estimate(forgot),
-            "retention": estimate(kept),
-            "score": score(s, s0, retained),
+            **self.subject.final(self.journal.episodes),
             "divergence": self.ruler.measure(tuned, states),
             "drift": self.drift.measure(tuned),
         }
@@ -270,9 +242,6 @@ class _Run:
         before = self.upstream.record
         total = {cost: amount + before["budget"][cost] for cost, amount in used.items()}
         return {"method": spec.upstream.method_name, "run": before["hashes"]["run"], **total}
-
-    def _bootstrap(self, label: str) -> np.random.Generator:
-        return seeding.generator("bootstrap", self.spec.task.id, self.spec.method_name, self.spec.seed, label)
 
 
 def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -297,13 +266,6 @@ def snapshot_schedule(total: int, count: int) -> set[int]:
         here, left = updates[-1], min(count, total) - len(updates)
         updates.append(max(here + 1, round(here * (total / here) ** (1 / left))))
     return {*updates, total}
-
-
-def estimate(found: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
-    """The record's form of an estimate, or of why there is `otherwise` none."""
-    if found is None:
-        return {"value": None, "ci95": None, "undefined": otherwise}
-    return {"value": found.value, "ci95": [found.low, found.high]}
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPar
         return 0 if isinstance(stop, _TimeUp) else 1
     if not options.multirun and (not_ours := before + theirs):
         _job(not_ours[0].spec, not_ours[0].folder.results, {})
-    failures = [(" ".join(one.overrides), reason) for one in asked if (reason := one.why_not()) is not None]
+    failures = [(one.name, reason) for one in asked if (reason := one.why_not()) is not None]
     if options.multirun or failures:
         show.outcome(failures, len(asked), len(before))
     return 1 if failures else 0

@@ -26,7 +26,6 @@ from razorbench.run import (
     Progress,
     Watcher,
     carry_out,
-    estimate,
     global_generators,
     log,
     no_watcher,
@@ -36,6 +35,7 @@ from razorbench.run import (
 )
 from razorbench.spec import RunSpec
 from razorbench.store import STATE, SequenceFolder, digest, read_curve
+from razorbench.summary import estimate
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
 

@@ -59,7 +59,7 @@ def watching(title: str, spec: RunSpec) -> Iterator[Watcher]:
             if now - last >= _EVERY_S:
                 last = now
                 left = "" if progress.left_s is None else f", about {progress.left_s:.0f} s left"
-                console.print(f"update {progress.update} of {progress.total}, {text(progress)}{left}")
+                console.print(f"{title}, {spec.method_name}, seed {spec.seed}: update {progress.update} of {progress.total}, {text(progress)}{left}")
 
         yield plain
         return

@@ -42,7 +42,7 @@ class Standing:
 def ask(asked: Sequence[Asked]) -> None:
     """Leave word of a sweep's runs in their results folders; once, however often the sweep is started."""
     for results in {one.folder.results for one in asked}:
-        runs = {str(one.folder.path.relative_to(results)): " ".join(one.overrides) for one in asked if one.folder.results == results}
+        runs = {str(one.folder.path.relative_to(results)): one.name for one in asked if one.folder.results == results}
         path = results / SWEEPS / f"{digest(runs)[:12]}.json"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,8 @@ def status(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPars
     if options.json:
         print(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=2))
         return 1 if counts["failed"] else 0
-    when = "" if not left else f"; about {_span(left)} left with {max(counts['running'], 1)} at work"
+    workers = max(counts["running"], 1)
+    when = "" if not left else f"; about {_span(left)} left with {workers} worker{'s' if workers > 1 else ''}"
     print(f"{len(found)} runs: {', '.join(f'{counts[state]} {state}' for state in STATES)}{when}")
     for state in ("running", "failed", "missing"):
         those = [one for one in found if one.state == state]

@@ -29,6 +29,11 @@ class Asked:
     folder: RunFolder
 
     @property
+    def name(self) -> str:
+        """The overrides that tell it from other runs in its results folder, for a person."""
+        return " ".join(override for override in self.overrides if not override.startswith(("hydra", "results=")))
+
+    @property
     def done(self) -> bool:
         """Whether it has a record, whole or not: what there is is never written over."""
         return (self.folder.path / self.folder.file).exists()

@@ -252,7 +252,7 @@ def test_status_tells_done_running_failed_and_missing(capsys, monkeypatch):
     assert razorbench(capsys, *FROZEN, "seed=0,1,2")[0] == 1
     code, out, _ = status(capsys, "results")
     assert code == 0
-    assert re.match(r"6 runs: 2 done, 0 running, 0 failed, 4 missing; about \d+ s left with 1 at work\n", out)
+    assert re.match(r"6 runs: 2 done, 0 running, 0 failed, 4 missing; about \d+ s left with 1 worker\n", out)
     assert f"missing  task=stack method=frozen {' '.join(TINY)} seed=2" in out
     with config.registry() as registry:
         one, two, *_ = registry.asked([word for word in (*FROZEN, "seed=1") if word != "-m"], True)
