@@ -1,0 +1,1 @@
+"""Submissions to the leaderboard: packed, and checked as hostile input."""
