@@ -41,6 +41,9 @@ Other commands (each has --help):
   razorbench compare     two methods over all tasks and seeds that both have: is one better?
   razorbench claims      what the runs say about the paper's claims: holds, does not hold, underpowered
   razorbench status      which runs of a sweep are done, running, failed or missing, and the time left
+  razorbench pack        a method's runs over a suite as a package for the leaderboard
+  razorbench validate    whether such a package is what it says
+  razorbench replay      whether its policies do what it says, and how they do on fresh starts
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
 
@@ -96,6 +99,9 @@ def _dispatch(arguments: list[str]) -> int:
         "compare": _compare,
         "claims": _claims,
         "status": _status,
+        "pack": _pack,
+        "validate": _validate,
+        "replay": _replay,
         "video": _video,
         "bench": _bench,
     }
@@ -264,6 +270,24 @@ def _status(arguments: list[str]) -> int:
     from razorbench.status import status
 
     return status(arguments, _Parser)
+
+
+def _pack(arguments: list[str]) -> int:
+    from razorbench.submission.command import pack
+
+    return pack(arguments, _Parser)
+
+
+def _validate(arguments: list[str]) -> int:
+    from razorbench.submission.command import validate
+
+    return validate(arguments, _Parser)
+
+
+def _replay(arguments: list[str]) -> int:
+    from razorbench.submission.command import replay
+
+    return replay(arguments, _Parser)
 
 
 def _video(arguments: list[str]) -> int:

@@ -8,10 +8,11 @@ from typing import Any
 
 from razorbench import seeding
 from razorbench.episodes import Episodes, rate
+from razorbench.evaluate import Mode
 from razorbench.metrics import Estimate, forgetting_and_retention, score
 from razorbench.types import BoolArray
 
-MODES = ("greedy", "sampled")
+MODES: tuple[Mode, ...] = ("greedy", "sampled")
 
 
 @dataclass(frozen=True)

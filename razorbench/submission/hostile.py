@@ -25,6 +25,8 @@ MOST_DEPTH = 6
 """Folders within folders."""
 MOST_NESTED = 24
 """Lists and mappings of JSON within one another."""
+MOST_FILE = 64_000_000
+"""Bytes of any file."""
 MOST_HEADER = 100_000
 """Bytes of a safetensors header."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

@@ -1,0 +1,145 @@
+"""The commands of the leaderboard: `razorbench pack`, `validate` and `replay`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from razorbench import base
+from razorbench.building import typed
+from razorbench.config import Registry, registry
+from razorbench.errors import UsageError
+from razorbench.method import Budget
+from razorbench.results import read_runs
+from razorbench.store import make_writable
+from razorbench.submission.known import Known
+from razorbench.submission.pack import pack as make
+from razorbench.submission.replay import entry
+from razorbench.submission.replay import replay as play
+from razorbench.submission.validate import validate as check
+
+Parser = Callable[..., argparse.ArgumentParser]
+_SHOWN = 40
+_SEEDS = 2**31
+
+
+def known(registered: Registry) -> Known:
+    """Return what a registry holds a submission against."""
+    suites = {name: registered.item("suite", name) for name in registered.names("suite")}
+    recipes = {name: registered.item("base", name) for name in registered.names("base")}
+    return Known(
+        suites={name: (found["tasks"], found["seeds"]) for name, found in suites.items() if "seeds" in found},
+        tasks={name: registered.item("task", name) for name in registered.names("task")},
+        budgets={name: typed(Budget, registered.item("budget", name), "budget") for name in registered.names("budget")},
+        methods={name: registered.item("method", name) for name in registered.names("method")},
+        bases=list(recipes),
+        load=lambda name, seed: base.load(recipes[name], seed),
+    )
+
+
+def pack(arguments: Sequence[str], parser: Parser) -> int:
+    """Make a package of a method's runs over a suite."""
+    made = parser(prog="razorbench pack", description="Pack all runs of a method over a suite, with its published seeds, for the leaderboard; and check them.")
+    made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    made.add_argument("--method", required=True, help="the arm: a method, or METHOD/2 for each task's second style of demonstrations")
+    made.add_argument("--out", type=Path, required=True, help="folder for the package, new or empty")
+    made.add_argument("--suite", default="core")
+    made.add_argument("--base", default="mlp")
+    made.add_argument("--budget", default="standard")
+    made.add_argument("--name", help="the entry's name on the board, by default the method's")
+    made.add_argument("--author", action="append", required=True, help="once for each author")
+    made.add_argument("--description", required=True, help="what the method does, in a few sentences")
+    made.add_argument("--licence", default="MIT", help="of the package")
+    made.add_argument("--code", help="https address of the method's code")
+    made.add_argument("--paper", help="https address of a paper")
+    made.add_argument("--config-dir", help="your own conf folder")
+    options = made.parse_args(arguments)
+    make_writable(options.out, f"--out {options.out}", "--out DIR")
+    about = {
+        **{"name": options.name or options.method, "authors": options.author, "description": options.description},
+        **{"licence": options.licence, "code": options.code, "paper": options.paper},
+    }
+    with registry(options.config_dir) as registered:
+        installed = known(registered)
+        if options.suite not in installed.suites:
+            raise UsageError(f"--suite {options.suite}: it must be one of {', '.join(installed.suites)}")
+        runs = read_runs(options.results, {name: tuple(task.experts) for name, task in installed.tasks.items()})
+        told = make(runs, options.method, options.suite, options.base, options.budget, about, installed, options.out)
+    score = told.scores["score"]
+    print(f"{options.out}: {told.name} on {told.suite}, score {'undefined' if score is None else f'{score.value:.3f}'}; valid")
+    return 0
+
+
+def validate(arguments: Sequence[str], parser: Parser) -> int:
+    """Check a package; 1 if it has faults."""
+    made = parser(
+        prog="razorbench validate", description="Check a package for the leaderboard, offline: all that follows from its rows and weights is computed anew."
+    )
+    made.add_argument("package", type=Path, help="folder with submission.json")
+    made.add_argument("--json", action="store_true", help="the faults as JSON instead")
+    made.add_argument("--config-dir", help="your own conf folder, which may hold tasks and suites of your own")
+    options = made.parse_args(arguments)
+    if not options.package.is_dir():
+        raise UsageError(f"{options.package}: no such folder; give the one that `razorbench pack` wrote")
+    with registry(options.config_dir) as registered:
+        told, runs, faults = check(options.package, known(registered))
+    if options.json:
+        print(json.dumps({"valid": not faults, "faults": [asdict(fault) for fault in faults]}, indent=2))
+    elif faults:
+        print("\n".join(map(str, faults[:_SHOWN])))
+        print(f"{options.package} is not valid: {len(faults)} fault{'s' if len(faults) > 1 else ''}" + (f", {_SHOWN} shown" if len(faults) > _SHOWN else ""))
+    else:
+        print(f"{options.package} is valid: {told.name if told else ''}, {len(runs)} runs; what it says follows from the rows and weights in it")
+    return 1 if faults else 0
+
+
+def replay(arguments: Sequence[str], parser: Parser) -> int:
+    """Play a package's policies again, and on fresh starts; 1 if they do not do what it says."""
+    made = parser(prog="razorbench replay", description="Play the policies of a package on published starts and on fresh ones.")
+    made.add_argument("package", type=Path, help="folder with submission.json")
+    made.add_argument("--episodes", type=int, default=100, help="published starts of each task, 100 at most")
+    made.add_argument("--fraction", type=float, default=1.0, help="share of the runs, drawn by the seed")
+    made.add_argument("--fresh-seed", type=int, help="seed of the fresh starts, below 2**31; by default drawn now, as whoever ranks an entry has to")
+    made.add_argument("--out", type=Path, help="file for the level, as the board keeps it")
+    made.add_argument("--who", default="", help="who replays, for the level")
+    made.add_argument("--config-dir", help="your own conf folder, which may hold tasks and suites of your own")
+    options = made.parse_args(arguments)
+    seed = secrets.randbelow(_SEEDS) if options.fresh_seed is None else options.fresh_seed
+    if not options.package.is_dir():
+        raise UsageError(f"{options.package}: no such folder; give the one that `razorbench pack` wrote")
+    if not 0 <= seed < _SEEDS or not 0 < options.fraction <= 1 or not 1 <= options.episodes <= 100:
+        raise UsageError("--fresh-seed must be 0 or more and below 2**31, --fraction above 0 and at most 1, --episodes 1 to 100")
+    with registry(options.config_dir) as registered:
+        installed = known(registered)
+    told, runs, faults = check(options.package, installed)
+    if faults or told is None:
+        raise UsageError(f"{options.package} is not valid, {len(faults)} faults; the first: {faults[0]}; see `razorbench validate {options.package}`")
+    found = play(
+        options.package,
+        told,
+        runs,
+        installed,
+        fresh_seed=seed,
+        episodes=options.episodes,
+        fraction=options.fraction,
+        faults=faults,
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    if faults:
+        print("\n".join(map(str, faults[:_SHOWN])))
+        print(f"{options.package}: its policies do not do what it says, {len(faults)} fault{'s' if len(faults) > 1 else ''}")
+        return 1
+    level = entry(options.package, found, seed, options.who, len(runs))
+    exact = sum(one.exact for one in found)
+    print(f"{options.package}: {len(found)} of {len(runs)} policies do what it says, {exact} of them to the row; fresh seed {seed}")
+    print(f"score on fresh starts         {level['fresh']['score_text']}")
+    if options.out is not None:
+        make_writable(options.out.parent, f"--out {options.out}", "--out FILE")
+        options.out.write_text(json.dumps(level, indent=2) + "\n", encoding="utf-8")
+        print(f"level `{level['level']}`: {options.out}")
+    return 0

@@ -1,0 +1,62 @@
+"""The hash of a submitted run, computed anew from what it says and what is registered; nothing that it names is imported or called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from razorbench.base import Base
+from razorbench.building import typed
+from razorbench.errors import RazorbenchError, UsageError
+from razorbench.method import Budget, Method
+from razorbench.spec import EvalSettings, RunSpec
+from razorbench.store import digest
+from razorbench.task import Task
+
+
+def run_hash(record: Mapping[str, Any], task: Task, base: Base, budget: Budget, settings: EvalSettings, registered: Method) -> str:
+    """Return the hash of a run of a registered method with the hyper-parameters that the record's configuration names.
+
+    Raises UsageError with a sentence if these are none of the method's.
+    """
+    config, name, demos = record["config"], str(record["method"]["name"]), str(record["method"]["demos"])
+    first = next(iter(task.experts))
+    from_file = demos.startswith("sha256:")
+    method = _method(config.get("method"), registered, "config.method")
+    spec = RunSpec(
+        task=task,
+        method_name=name,
+        method=method,
+        base=base,
+        seed=int(record["seed"]),
+        budget=budget,
+        style=first if from_file else demos,
+        eval=settings,
+        recorded=cast(Any, (None, demos.removeprefix("sha256:"))) if from_file else None,
+    )
+    if (upstream := getattr(method, "upstream", None)) is not None:
+        before = str((record["upstream"] or {}).get("method"))
+        spec = replace(spec, upstream=replace(spec, method=upstream, method_name=before, style=first, recorded=None))
+    try:
+        return digest(spec.identity())
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"config.method holds what is no plain value ({error})") from error
+
+
+def _method(node: Any, registered: Method, where: str) -> Method:
+    """The method with a node's hyper-parameters; its class is the registered one, whatever the node names."""
+    cls = type(registered)
+    target = f"{cls.__module__}.{cls.__qualname__}"
+    if not isinstance(node, Mapping) or node.get("_target_") != target:
+        raise UsageError(f"{where} is not of {target}")
+    values = {key: value for key, value in node.items() if key not in ("_target_", "upstream")}
+    if (upstream := getattr(registered, "upstream", None)) is not None:
+        values["upstream"] = _method(node.get("upstream"), upstream, f"{where}.upstream")
+    try:
+        made: Method = typed(cls, {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}, where)
+    except RazorbenchError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{where} is refused by {target} ({type(error).__name__})") from error
+    return made

@@ -1,0 +1,54 @@
+"""What the installed benchmark holds a submission against: its suites, tasks, bases, budgets and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from razorbench.base import Base
+from razorbench.method import Budget, Method
+from razorbench.spec import EvalSettings
+from razorbench.task import Task
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is registered. suites: tasks and seeds by name; load: a base's policy by its name and a run's seed; settings: how much is measured."""
+
+    suites: Mapping[str, tuple[Sequence[str], Sequence[int]]]
+    tasks: Mapping[str, Task]
+    budgets: Mapping[str, Budget]
+    methods: Mapping[str, Method]
+    bases: Sequence[str]
+    load: Callable[[str, int], Base]
+    settings: EvalSettings = field(default_factory=EvalSettings)
+    _loaded: dict[tuple[str, int], Base] = field(default_factory=dict)
+
+    def base(self, name: str, seed: int) -> Base:
+        """Return the base that a run seed starts from."""
+        if (name, seed) not in self._loaded:
+            self._loaded[name, seed] = self.load(name, seed)
+        return self._loaded[name, seed]
+
+
+def differences(found: Any, wanted: Any, path: str, near: Callable[[float, float], bool]) -> list[tuple[str, Any, Any]]:
+    """Return where two pieces of plain data differ: path, found, wanted. near: whether two numbers count as equal."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        keys = [*wanted, *(key for key in found if key not in wanted)]
+        missing = object()
+        pairs = [(f"{path}.{key}", found.get(key, missing), wanted.get(key, missing)) for key in keys]
+        return [each for where, a, b in pairs for each in ([(where, *_said(a, b, missing))] if missing in (a, b) else differences(a, b, where, near))]
+    if isinstance(wanted, list | tuple) and isinstance(found, list) and len(found) == len(wanted):
+        return [each for k, (a, b) in enumerate(zip(found, wanted, strict=True)) for each in differences(a, b, f"{path}[{k}]", near)]
+    if _number(found) and _number(wanted):
+        return [] if near(float(found), float(wanted)) else [(path, found, wanted)]
+    return [] if type(found) is type(wanted) and found == wanted else [(path, found, wanted)]
+
+
+def _said(found: Any, wanted: Any, missing: object) -> tuple[Any, Any]:
+    return ("missing", "something") if found is missing else ("there", "nothing")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

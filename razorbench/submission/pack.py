@@ -1,0 +1,54 @@
+"""A package for the leaderboard: every run of a suite by one method, with what is needed to check them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from razorbench.errors import UsageError
+from razorbench.results import Run, distinct, one_kind
+from razorbench.submission import hostile
+from razorbench.submission.known import Known
+from razorbench.submission.schema import FILE, RUN_FILES, SCHEMA, SUMS, Submission, run_folder
+from razorbench.submission.validate import scores, track, validate
+
+
+def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, about: dict[str, Any], known: Known, out: Path) -> Submission:
+    """Write a package of an arm's runs over a suite and its seeds, and check it as everyone else will.
+
+    about: name, authors, description, licence, code and paper. Raises UsageError if runs are missing, doubled or of several
+    kinds, if the folder is not empty, or if what was packed is not valid.
+    """
+    tasks, seeds = known.suites[suite]
+    mine = [
+        run for run in runs if (run.arm, run.base, run.record["budget"]["name"]) == (arm, base, budget) and run.task in tasks and run.record["seed"] in seeds
+    ]
+    there = {(run.task, run.record["seed"]): run for run in distinct(one_kind(mine))}
+    missing = [(task, seed) for task in tasks for seed in seeds if (task, seed) not in there]
+    if missing:
+        which, numbers = (",".join(map(str, dict.fromkeys(column))) for column in zip(*missing, strict=True))
+        extra = f" base={base}" * (base != "mlp") + f" budget={budget}" * (budget != "standard")
+        command = f"python -m razorbench -m task={which} method={arm.partition('/')[0]} seed={numbers}{extra}"
+        raise UsageError(f"{len(missing)} of {len(tasks) * len(seeds)} runs of {arm} on {suite} are missing: do them with `{command}`, then pack again")
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"--out {out}: the folder is not empty; give a new one")
+    for (task, seed), run in there.items():
+        (folder := out / run_folder(task, seed)).mkdir(parents=True)
+        for file in RUN_FILES:
+            if not (run.folder / file).exists():
+                raise UsageError(f"{run.folder / file} is missing: do the run again, or give the results folder with whole runs")
+            shutil.copyfile(run.folder / file, folder / file)
+    ordered = [there[task, seed] for task in tasks for seed in seeds]
+    told = Submission.model_validate(
+        {"schema": SCHEMA, **about, "suite": suite, "method": ordered[0].method, "track": track(ordered), "scores": scores(ordered, tasks)}
+    )
+    (out / FILE).write_text(told.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    lines = [f"{hostile.sha256(path.read_bytes())}  {path.relative_to(out).as_posix()}\n" for path in files]
+    (out / SUMS).write_text("".join(lines), encoding="utf-8")
+    _, _, faults = validate(out, known)
+    if faults:
+        raise UsageError(f"the package in {out} is not valid, {len(faults)} faults; the first: {faults[0]}")
+    return told

@@ -1,0 +1,68 @@
+"""What `submission.json` holds, as pydantic models; nothing else may stand in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+FILE = "submission.json"
+SUMS = "SHA256SUMS"
+RUN_FILES = ("record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors")
+MEASURES = ("score", "success", "retention", "forward_kl")
+"""Numbers of a submission, over its suite's tasks; names as in `razorbench compare`."""
+
+Line = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Address = Annotated[str, Field(max_length=300, pattern=r"^https://[^\s\x00-\x1f\x7f<>\"']+$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Track(_Strict):
+    """What a method was given, by its records: entries of one track alone are ranked together."""
+
+    base: Name
+    budget: Name
+    old_task_data: bool
+    demonstrations: bool
+    environment_steps: bool
+    expert_queries: bool
+
+
+class Estimate(_Strict):
+    """A mean over tasks of the mean over seeds, and its 95% Student interval over tasks."""
+
+    value: float
+    ci95: tuple[float, float]
+
+
+class Submission(_Strict):
+    """A method on a suite: who, what, and what its runs come to."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: Line
+    authors: Annotated[list[Line], Field(min_length=1, max_length=50)]
+    description: Annotated[str, Field(min_length=1, max_length=2000)]
+    licence: Line
+    code: Address | None
+    paper: Address | None
+    suite: Name
+    method: Name
+    track: Track
+    scores: dict[Name, Estimate | None]
+    """By measure; null where it is undefined."""
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of submission.json, as the docs have it."""
+    return json.dumps(Submission.model_json_schema(), indent=2) + "\n"
+
+
+def run_folder(task: str, seed: int) -> str:
+    """Return where a run lies in a package."""
+    return f"runs/{task}/seed{seed}"

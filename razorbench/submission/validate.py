@@ -1,0 +1,133 @@
+"""Is a submission what it says? Everything that follows from its rows and weights is computed anew; all faults are listed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from razorbench.compare import MEASURES as NUMBERS
+from razorbench.compare import numbers
+from razorbench.metrics import Estimate
+from razorbench.results import Run
+from razorbench.submission import hostile, schema
+from razorbench.submission.check_run import check_run
+from razorbench.submission.hostile import Faults
+from razorbench.submission.known import Known, differences
+from razorbench.submission.schema import FILE, RUN_FILES, SUMS, Submission, Track, run_folder
+from razorbench.suite import suite
+
+MOST_BYTES = 2_000_000
+"""Of submission.json and of SHA256SUMS."""
+_SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_./-]+)")
+
+
+def validate(root: Path, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+    """Return a package's submission and runs, as far as they can be read, and all that is wrong with it."""
+    faults = Faults()
+    sizes = hostile.listing(root, faults)
+    submission = _submission(root, faults)
+    if submission is None:
+        return None, [], faults
+    before = len(faults)
+    for field, found, allowed in (
+        ("suite", submission.suite, known.suites),
+        ("track.base", submission.track.base, known.bases),
+        ("track.budget", submission.track.budget, known.budgets),
+    ):
+        if found not in allowed:
+            faults.add(FILE, field, found, f"one of {', '.join(sorted(allowed))}")
+    if len(faults) > before:
+        return submission, [], faults
+    tasks, seeds = known.suites[submission.suite]
+    wanted = [f"{run_folder(task, seed)}/{file}" for task in tasks for seed in seeds for file in RUN_FILES]
+    for name in sorted(set(sizes) - {FILE, SUMS, *wanted}):
+        faults.add(name, "presence", "there", "nothing: it belongs to no run of the suite and its published seeds")
+    _sums(root, [FILE, *wanted], faults)
+    runs = [run for task in tasks for seed in seeds if (run := check_run(root, task, seed, submission, known, faults)) is not None]
+    if len(runs) == len(tasks) * len(seeds):
+        _totals(submission, runs, tasks, faults)
+    return submission, runs, faults
+
+
+def track(runs: Sequence[Run]) -> Track:
+    """Return what the runs' method was given, upstream included."""
+
+    def used(*costs: str) -> bool:
+        return any(run.record["budget"][cost] or (run.record["upstream"] or {}).get(cost) for run in runs for cost in costs)
+
+    record = runs[0].record
+    return Track(
+        base=runs[0].base,
+        budget=record["budget"]["name"],
+        old_task_data=any(run.record["budget"]["old_task_data"] for run in runs),
+        demonstrations=used("demo_episodes"),
+        environment_steps=used("env_steps"),
+        expert_queries=used("expert_queries"),
+    )
+
+
+def scores(runs: Sequence[Run], tasks: Sequence[str]) -> dict[str, schema.Estimate | None]:
+    """Return the runs' numbers over a suite's tasks."""
+    found = {}
+    for name in schema.MEASURES:
+        value = suite(numbers(runs, runs[0].arm, NUMBERS[name]), tasks).value
+        found[name] = schema.Estimate(value=value.value, ci95=(value.low, value.high)) if isinstance(value, Estimate) else None
+    return found
+
+
+def _submission(root: Path, faults: Faults) -> Submission | None:
+    data = hostile.read(root, FILE, MOST_BYTES, faults)
+    text = None if data is None else hostile.text(FILE, data, faults)
+    if text is None or hostile.parsed(FILE, text, faults) is None:
+        return None
+    try:
+        return Submission.model_validate_json(text)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            faults.add(FILE, ".".join(map(str, each["loc"])) or "content", each["input"], each["msg"])
+        return None
+
+
+def _sums(root: Path, wanted: Sequence[str], faults: Faults) -> None:
+    data = hostile.read(root, SUMS, MOST_BYTES, faults)
+    text = None if data is None else hostile.text(SUMS, data, faults)
+    if text is None:
+        return
+    told: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _SUM.fullmatch(line)
+        if match is None or match[2] in told or match[2] not in wanted:
+            faults.add(SUMS, f"line {number}", line, "the SHA-256 of a file of the package, two spaces, its path; each file once")
+            continue
+        told[match[2]] = match[1]
+    for name in wanted:
+        if name not in told:
+            faults.add(SUMS, name, "missing", "its SHA-256")
+        elif (content := hostile.read(root, name, hostile.MOST_FILE, Faults())) is not None and hostile.sha256(content) != told[name]:
+            faults.add(name, "SHA-256", hostile.sha256(content), told[name])
+
+
+def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], faults: Faults) -> None:
+    """Compare what the submission says of all runs together with what they say."""
+    arms = sorted({run.arm for run in runs})
+    if len(arms) > 1:
+        faults.add(FILE, "demonstration styles of its runs", ", ".join(arms), "one arm: each task's first style, or each task's second")
+        return
+    totals: Mapping[str, Any] = {
+        "track": track(runs).model_dump(),
+        "scores": {name: None if value is None else value.model_dump() for name, value in scores(runs, tasks).items()},
+    }
+    told = submission.model_dump(include={"track", "scores"})
+    for path, found, expected in differences(_plain(told), totals, "submission", lambda a, b: abs(a - b) <= 1e-9 * max(1.0, abs(b))):
+        faults.add(FILE, path.removeprefix("submission."), found, expected)
+
+
+def _plain(node: Any) -> Any:
+    """Tuples as lists, as in JSON."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    return [_plain(value) for value in node] if isinstance(node, list | tuple) else node
