@@ -108,7 +108,7 @@ def test_what_is_no_decent_json_is_a_fault(content):
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda node: st.lists(node) | st.dictionaries(st.text(), node),
     max_leaves=20,
 )

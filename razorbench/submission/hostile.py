@@ -31,7 +31,7 @@ MOST_HEADER = 100_000
 """Bytes of a safetensors header."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_SHOWN = 80
+_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Faults(list[Fault]):
 
     def add(self, file: str, field: str, found: object, expected: object) -> None:
         """Add one; what a stranger wrote is shown short and in quotes."""
-        self.append(Fault(file, field, _short(found), _short(expected) if not isinstance(expected, str) else expected))
+        self.append(Fault(_short(file), _short(field), _short(found), expected if isinstance(expected, str) and expected.isprintable() else _short(expected)))
 
 
 def listing(root: Path, faults: Faults) -> dict[str, int]:
@@ -138,7 +138,7 @@ def gunzip(name: str, data: bytes, most: int, faults: Faults) -> bytes | None:
 
 
 def parsed(name: str, content: str, faults: Faults) -> Any:
-    """Return JSON without NaN, infinities, doubled keys or deep nesting; None if it is none."""
+    """Return JSON without NaN, infinities, numbers beyond 64 bits, doubled keys or deep nesting; None if it is none."""
 
     def refuse(word: str) -> float:
         raise ValueError(f"{word} is no number of JSON")
@@ -146,6 +146,10 @@ def parsed(name: str, content: str, faults: Faults) -> Any:
     def finite(word: str) -> float:
         value = float(word)
         return value if math.isfinite(value) else refuse(word)
+
+    def whole(word: str) -> int:
+        value = int(word)
+        return value if abs(value) < 2**63 else int(refuse(f"{word[:20]}..."))
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(items)
@@ -157,7 +161,7 @@ def parsed(name: str, content: str, faults: Faults) -> Any:
         faults.add(name, "nesting", f"more than {MOST_NESTED} levels", f"at most {MOST_NESTED}")
         return None
     try:
-        return json.loads(content, parse_constant=refuse, parse_float=finite, object_pairs_hook=pairs)
+        return json.loads(content, parse_constant=refuse, parse_float=finite, parse_int=whole, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:
         faults.add(name, "JSON", str(error), "JSON")
         return None
