@@ -44,6 +44,7 @@ Other commands (each has --help):
   razorbench pack        a method's runs over a suite as a package for the leaderboard
   razorbench validate    whether such a package is what it says
   razorbench replay      whether its policies do what it says, and how they do on fresh starts
+  razorbench leaderboard the board as a static site, from packages and their levels
   razorbench video       films of base and tuned policy, from a run's folder; or a gallery of all tasks
   razorbench bench       speed on this machine, against the raw rate of the physics
 
@@ -102,6 +103,7 @@ def _dispatch(arguments: list[str]) -> int:
         "pack": _pack,
         "validate": _validate,
         "replay": _replay,
+        "leaderboard": _leaderboard,
         "video": _video,
         "bench": _bench,
     }
@@ -288,6 +290,12 @@ def _replay(arguments: list[str]) -> int:
     from razorbench.submission.command import replay
 
     return replay(arguments, _Parser)
+
+
+def _leaderboard(arguments: list[str]) -> int:
+    from razorbench.submission.command import leaderboard
+
+    return leaderboard(arguments, _Parser)
 
 
 def _video(arguments: list[str]) -> int:

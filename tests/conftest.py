@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,20 @@ def known_platform() -> None:
     with np.load(_CONF.parent / "envs" / "golden.npz", allow_pickle=False) as file:
         if str(file["platform"]) != golden.platform():
             pytest.skip("another processor or MuJoCo than that of the golden trajectories")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real Chromium without a window, closed after the tests of a file."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here: pip install playwright")
+    quiet = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=found, args=list(quiet))
+        yield started
+        started.close()
 
 
 @pytest.hookimpl(optionalhook=True)

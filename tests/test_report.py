@@ -4,7 +4,6 @@ import csv
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -204,19 +203,6 @@ def test_wrong_use(arguments, sentence, tmp_path, monkeypatch, capsys):
         cli.main(arguments)
     assert done.value.code == 2
     assert sentence in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here: pip install playwright")
-    quiet = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found, args=list(quiet))
-        yield started
-        started.close()
 
 
 @pytest.fixture

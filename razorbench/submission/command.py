@@ -1,4 +1,4 @@
-"""The commands of the leaderboard: `razorbench pack`, `validate` and `replay`."""
+"""The commands of the leaderboard: `razorbench pack`, `validate`, `replay` and `leaderboard`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from razorbench.errors import UsageError
 from razorbench.method import Budget
 from razorbench.results import read_runs
 from razorbench.store import make_writable
+from razorbench.submission import board
 from razorbench.submission.known import Known
 from razorbench.submission.pack import pack as make
 from razorbench.submission.replay import entry
 from razorbench.submission.replay import replay as play
+from razorbench.submission.site import site
 from razorbench.submission.validate import validate as check
 
 Parser = Callable[..., argparse.ArgumentParser]
@@ -96,6 +98,30 @@ def validate(arguments: Sequence[str], parser: Parser) -> int:
     else:
         print(f"{options.package} is valid: {told.name if told else ''}, {len(runs)} runs; what it says follows from the rows and weights in it")
     return 1 if faults else 0
+
+
+def leaderboard(arguments: Sequence[str], parser: Parser) -> int:
+    """Draw the board from packages and levels; 1 if a package is not valid."""
+    made = parser(prog="razorbench leaderboard", description="Draw the board as a static site, from packages and from the levels that replays have written.")
+    made.add_argument("packages", type=Path, nargs="+", help="folders with submission.json")
+    made.add_argument("--levels", type=Path, help="folder of the files that `razorbench replay --out` wrote")
+    made.add_argument("--out", type=Path, required=True, help="folder for index.html, leaderboard.json, entries/ and tables/")
+    made.add_argument("--config-dir", help="your own conf folder, which may hold tasks and suites of your own")
+    options = made.parse_args(arguments)
+    for folder in (*options.packages, *([options.levels] if options.levels else [])):
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder")
+    make_writable(options.out, f"--out {options.out}", "--out DIR")
+    levels = board.read_levels(options.levels) if options.levels else {}
+    with registry(options.config_dir) as registered:
+        installed = known(registered)
+    entries = [board.entry(package, installed, levels) for package in options.packages]
+    page = site(board.boards(entries), options.out)
+    bad = [each for each in entries if each.level == board.SELF_REPORTED]
+    for each in bad:
+        print(f"{each.folder}: {each.why}")
+    print(f"{len(entries)} entries, {sum(each.fresh is not None for each in entries)} of them ranked: {page}")
+    return 1 if bad else 0
 
 
 def replay(arguments: Sequence[str], parser: Parser) -> int:

@@ -58,6 +58,37 @@ class Submission(_Strict):
     """By measure; null where it is undefined."""
 
 
+class FreshRun(_Strict):
+    """A run's score and success rates on fresh starts, by task, base and final."""
+
+    task: Name
+    seed: int
+    score: float | None
+    success: dict[Name, dict[Literal["base", "final"], float]]
+
+
+class Fresh(_Strict):
+    """What a package's policies did on fresh starts."""
+
+    score: Estimate | None
+    score_text: str
+    runs: list[FreshRun]
+
+
+class Level(_Strict):
+    """What the board knows of a package: the level that it has reached, by whom, when, with what, on which seed."""
+
+    level: Literal["validated", "replayed"]
+    package: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    who: Annotated[str, Field(max_length=120)]
+    when: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    versions: dict[str, str]
+    machine: dict[str, str | int | None]
+    fresh_seed: int
+    exact: int
+    fresh: Fresh
+
+
 def json_schema() -> str:
     """Return the JSON Schema of submission.json, as the docs have it."""
     return json.dumps(Submission.model_json_schema(), indent=2) + "\n"

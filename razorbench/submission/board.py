@@ -1,0 +1,140 @@
+"""The board: packages with the levels that they have reached, ranked within their track by scores on fresh starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from razorbench.compare import Numbers, paired, units
+from razorbench.errors import UsageError
+from razorbench.metrics import Estimate
+from razorbench.results import Run
+from razorbench.submission import hostile
+from razorbench.submission.hostile import Faults
+from razorbench.submission.known import Known
+from razorbench.submission.replay import digest
+from razorbench.submission.schema import Level, Submission, Track
+from razorbench.submission.validate import validate
+
+SELF_REPORTED, VALIDATED, REPLAYED = "self-reported", "validated", "replayed"
+_MOST_LEVEL = 4_000_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A package on the board. told: what it says of itself; fresh: its score on fresh starts by task and seed, if all of it was replayed.
+
+    rank: within its board; why: it has none.
+    """
+
+    folder: str
+    digest: str
+    told: Submission
+    level: str
+    runs: Sequence[Run]
+    fresh: Numbers | None = None
+    rank: int | None = None
+    why: str = ""
+
+    @property
+    def fresh_score(self) -> Estimate | None:
+        """The mean over tasks on fresh starts."""
+        return None if self.fresh is None else units(self.fresh).difference
+
+
+@dataclass(frozen=True)
+class Board:
+    """Entries of one suite and one track, best first; those without a rank stand at the end."""
+
+    suite: str
+    track: Track
+    entries: Sequence[Entry]
+
+
+def read_levels(folder: Path) -> dict[str, Level]:
+    """Return the board's levels by package digest; of several for one package the last by date. Raises UsageError for a file that is none."""
+    found: dict[str, Level] = {}
+    for path in sorted(folder.glob("*.json")):
+        data = hostile.read(folder, path.name, _MOST_LEVEL, faults := Faults())
+        try:
+            level = Level.model_validate_json(data or b"")
+        except ValidationError as error:
+            first = faults[0] if faults else error.errors(include_url=False)[0]["msg"]
+            raise UsageError(f"level {path} is none that `razorbench replay --out` writes ({first}): remove it, or replay the package again") from error
+        if level.package not in found or found[level.package].when <= level.when:
+            found[level.package] = level
+    return found
+
+
+def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
+    """Return a package's entry; raises UsageError if it does not even say what it is."""
+    told, runs, faults = validate(root, known)
+    if told is None:
+        raise UsageError(f"{root} is no package: {faults[0]}")
+    name = digest(root)
+    level = levels.get(name)
+    if faults:
+        return Entry(root.name, name, told, SELF_REPORTED, (), why=f"not valid, {len(faults)} fault{'s' if len(faults) > 1 else ''}; the first: {faults[0]}")
+    if level is None or level.level != REPLAYED:
+        return Entry(root.name, name, told, VALIDATED, runs, why="not replayed yet")
+    scores = {(each.task, each.seed): each.score for each in level.fresh.runs}
+    wanted = {(run.task, int(run.record["seed"])) for run in runs}
+    fresh = {key: (score, 0.0) for key, score in scores.items() if score is not None}
+    if set(fresh) != wanted:
+        return Entry(root.name, name, told, REPLAYED, runs, why="its score on fresh starts is undefined for some task and seed")
+    return Entry(root.name, name, told, REPLAYED, runs, fresh)
+
+
+def boards(entries: Sequence[Entry]) -> list[Board]:
+    """Return a board for each suite and track, ranked."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for each in entries:
+        groups.setdefault((each.told.suite, each.told.track.model_dump_json()), []).append(each)
+    return [Board(suite, group[0].told.track, ranked(group)) for (suite, _), group in sorted(groups.items())]
+
+
+def ranked(entries: Sequence[Entry]) -> list[Entry]:
+    """Return entries of one board in order of rank.
+
+    Who is not told apart from the best of a rank shares it: the 95% Student interval of their difference, paired by task and seed, holds 0.
+    """
+
+    def mean(each: Entry) -> float:
+        return each.fresh_score.value if each.fresh_score is not None else float("-inf")
+
+    placed: list[Entry] = []
+    for position, each in enumerate(sorted((each for each in entries if each.fresh is not None), key=lambda each: (-mean(each), each.told.name)), 1):
+        rank = position
+        if placed and placed[-1].rank is not None:
+            first = next(other for other in placed if other.rank == placed[-1].rank)
+            assert first.fresh is not None and each.fresh is not None
+            difference = paired(first.fresh, each.fresh).difference
+            if difference is None or difference.low <= 0.0 <= difference.high:
+                rank = placed[-1].rank
+        placed.append(replace(each, rank=rank))
+    return placed + sorted((each for each in entries if each.fresh is None), key=lambda each: each.told.name)
+
+
+def as_json(found: Sequence[Board]) -> dict[str, Any]:
+    """Return `leaderboard.json`."""
+
+    def one(each: Entry) -> dict[str, Any]:
+        fresh = each.fresh_score
+        return {
+            "rank": each.rank,
+            "unranked": each.why or None,
+            "level": each.level,
+            "package": each.digest,
+            "folder": each.folder,
+            "fresh_score": None if fresh is None else {"value": fresh.value, "ci95": [fresh.low, fresh.high]},
+            **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
+        }
+
+    return {
+        "schema": 1,
+        "boards": [{"suite": board.suite, "track": board.track.model_dump(), "entries": [one(each) for each in board.entries]} for board in found],
+    }
