@@ -95,6 +95,9 @@ def test_what_cannot_be_packed(results, known, tmp_path):
     (tmp_path / "full" / "file").write_text("")
     with pytest.raises(UsageError, match="the folder is not empty"):
         packed(results, known, tmp_path / "full")
+    with pytest.raises(UsageError, match="code is 'ftp://there': string should match pattern"):
+        packed(results, known, tmp_path / "address", code="ftp://there")
+    assert not (tmp_path / "address").exists()
 
 
 def edit(package, file, change):

@@ -17,7 +17,7 @@ from razorbench.submission import hostile
 from razorbench.submission.hostile import Faults
 from razorbench.submission.known import Known
 from razorbench.submission.replay import digest
-from razorbench.submission.schema import Level, Submission, Track
+from razorbench.submission.schema import FILE, Level, Submission, Track
 from razorbench.submission.validate import validate
 
 SELF_REPORTED, VALIDATED, REPLAYED = "self-reported", "validated", "replayed"
@@ -74,7 +74,7 @@ def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
     """Return a package's entry; raises UsageError if it does not even say what it is."""
     told, runs, faults = validate(root, known)
     if told is None:
-        raise UsageError(f"{root} is no package: {faults[0]}")
+        raise UsageError(f"{root} is no package: {next(fault for fault in faults if fault.file == FILE)}")
     name = digest(root)
     level = levels.get(name)
     if faults:

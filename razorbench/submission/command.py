@@ -144,7 +144,7 @@ def replay(arguments: Sequence[str], parser: Parser) -> int:
         installed = known(registered)
     told, runs, faults = check(options.package, installed)
     if faults or told is None:
-        raise UsageError(f"{options.package} is not valid, {len(faults)} faults; the first: {faults[0]}; see `razorbench validate {options.package}`")
+        raise UsageError(f"{options.package} is not valid; the first fault: {faults[0]}; see `razorbench validate {options.package}`")
     found = play(
         options.package,
         told,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from razorbench.errors import UsageError
 from razorbench.results import Run, distinct, one_kind
 from razorbench.submission import hostile
@@ -28,27 +30,31 @@ def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, abou
     there = {(run.task, run.record["seed"]): run for run in distinct(one_kind(mine))}
     missing = [(task, seed) for task in tasks for seed in seeds if (task, seed) not in there]
     if missing:
-        which, numbers = (",".join(map(str, dict.fromkeys(column))) for column in zip(*missing, strict=True))
+        which, numbers = ",".join(dict.fromkeys(task for task, _ in missing)), ",".join(map(str, sorted({seed for _, seed in missing})))
         extra = f" base={base}" * (base != "mlp") + f" budget={budget}" * (budget != "standard")
         command = f"python -m razorbench -m task={which} method={arm.partition('/')[0]} seed={numbers}{extra}"
         raise UsageError(f"{len(missing)} of {len(tasks) * len(seeds)} runs of {arm} on {suite} are missing: do them with `{command}`, then pack again")
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"--out {out}: the folder is not empty; give a new one")
+    ordered = [there[task, seed] for task in tasks for seed in seeds]
+    try:
+        told = Submission.model_validate(
+            {"schema": SCHEMA, **about, "suite": suite, "method": ordered[0].method, "track": track(ordered), "scores": scores(ordered, tasks)}
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg'].lower()}; see docs/submission.schema.json") from error
     for (task, seed), run in there.items():
         (folder := out / run_folder(task, seed)).mkdir(parents=True)
         for file in RUN_FILES:
             if not (run.folder / file).exists():
                 raise UsageError(f"{run.folder / file} is missing: do the run again, or give the results folder with whole runs")
             shutil.copyfile(run.folder / file, folder / file)
-    ordered = [there[task, seed] for task in tasks for seed in seeds]
-    told = Submission.model_validate(
-        {"schema": SCHEMA, **about, "suite": suite, "method": ordered[0].method, "track": track(ordered), "scores": scores(ordered, tasks)}
-    )
     (out / FILE).write_text(told.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
     files = sorted(path for path in out.rglob("*") if path.is_file())
     lines = [f"{hostile.sha256(path.read_bytes())}  {path.relative_to(out).as_posix()}\n" for path in files]
     (out / SUMS).write_text("".join(lines), encoding="utf-8")
     _, _, faults = validate(out, known)
     if faults:
-        raise UsageError(f"the package in {out} is not valid, {len(faults)} faults; the first: {faults[0]}")
+        raise UsageError(f"the package in {out} is not valid; the first fault: {faults[0]}")
     return told
