@@ -77,7 +77,7 @@ def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], sa
         begun = [one for one in ours if one.folder.failure() or one.folder.log_size() > before[one.folder.path]]
         tried.update(one.folder.path for one in begun or ([] if len(left) < len(todo) else ours))
         if waiting:
-            say(f"waiting for other workers: {len(waiting)} of the runs are theirs")
+            say(f"waiting for other workers: {len(waiting)} of the runs are theirs; the first is done by {holder(waiting[0].folder.path)}")
         while any(one.elsewhere and not one.done for one in waiting):
             time.sleep(_LOOK_S)
         theirs += [one for one in waiting if one.done]

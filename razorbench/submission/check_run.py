@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
 from razorbench.base import Base
@@ -18,7 +18,7 @@ from razorbench.episodes import COLUMNS, Episodes, Row
 from razorbench.errors import UsageError
 from razorbench.method import Used
 from razorbench.probe import Ruler
-from razorbench.results import Run
+from razorbench.results import Run, lookup
 from razorbench.run import snapshot_schedule
 from razorbench.spec import EvalSettings
 from razorbench.store import PROTOCOL, REQUIRED, SCHEMA
@@ -41,6 +41,7 @@ class _Expected:
     """What a run of a submission has to be."""
 
     task: Task
+    seed: int
     base: Base
     submission: Submission
     known: Known
@@ -53,24 +54,24 @@ class _Expected:
     @property
     def subject(self) -> Subject:
         """Whose episodes they are."""
-        return Subject(self.task.id, [skill.name for skill in self.base.skills], self.submission.method, 0, self.settings.split)
+        return Subject(self.task.id, [skill.name for skill in self.base.skills], self.submission.method, self.seed, self.settings.split)
 
 
 def check_run(root: Path, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Check a run of a task with a seed; return it if its record and curve can be read at all."""
     folder = run_folder(name, seed)
     task, base, before = known.tasks[name], known.base(submission.track.base, seed), len(faults)
-    expected = _Expected(task, base, submission, known)
+    expected = _Expected(task, seed, base, submission, known)
     record = _json(root, f"{folder}/record.json", faults)
     curve = _curve(root, f"{folder}/curve.jsonl", faults)
     if record is None or curve is None:
         return None
-    _head(record, seed, expected, f"{folder}/record.json", faults)
+    _head(record, expected, f"{folder}/record.json", faults)
     _points(curve, record, expected, f"{folder}/curve.jsonl", faults)
     if len(faults) > before:
         return None
     episodes = _episodes(root, f"{folder}/episodes.csv.gz", [point["update"] for point in curve[1:]], expected, faults)
-    summary = None if episodes is None else _summary(episodes, record, curve, seed, expected, folder, faults)
+    summary = None if episodes is None else _summary(episodes, record, curve, expected, folder, faults)
     measured = _measured(root, f"{folder}/policy.safetensors", record, expected, folder, faults)
     if summary is None or measured is None:
         return None
@@ -101,7 +102,7 @@ def _curve(root: Path, name: str, faults: Faults) -> list[dict[str, Any]] | None
     return points
 
 
-def _head(record: Mapping[str, Any], seed: int, expected: _Expected, file: str, faults: Faults) -> None:
+def _head(record: Mapping[str, Any], expected: _Expected, file: str, faults: Faults) -> None:
     """What the record says of how the run was made."""
     task, base, submission = expected.task, expected.base, expected.submission
     before = len(faults)
@@ -117,31 +118,35 @@ def _head(record: Mapping[str, Any], seed: int, expected: _Expected, file: str, 
         "protocol": PROTOCOL,
         "task": task.id,
         "base": base.id,
-        "seed": seed,
+        "seed": expected.seed,
         "budget.name": caps.name,
         "budget.caps": asdict(caps),
         "method.name": submission.method,
         "hashes.task_spec": task.fingerprint(),
         "hashes.base_policy": base.sha256,
         "hashes.probe": base.probe_sha256,
-        "config.seed": seed,
+        "config.seed": expected.seed,
         "config.eval": asdict(expected.settings),
         "config.log_std": "trained",
     }
     if method is not None:
         wanted |= {"method.version": method.version, "method.family": method.family, "budget.old_task_data": method.old_task_data}
     for path, value in wanted.items():
-        for where, found, other in differences(_at(record, path), value, path, lambda a, b: a == b):
+        for where, found, other in differences(lookup(record, path), value, path, lambda a, b: a == b):
             faults.add(file, where, found, other)
     for path, kind in (("method.demos", str), ("method.family", str), ("method.version", int), ("budget.old_task_data", bool), ("wall_s", float)):
-        if type(_at(record, path)) not in ((int, float) if kind is float else (kind,)):
-            faults.add(file, path, _at(record, path), f"a {kind.__name__}")
-    if isinstance(_at(record, "method.demos"), str) and record["method"]["demos"] not in task.experts and not record["method"]["demos"].startswith("sha256:"):
+        if type(lookup(record, path)) not in ((int, float) if kind is float else (kind,)):
+            faults.add(file, path, lookup(record, path), f"a {kind.__name__}")
+    if (
+        isinstance(lookup(record, "method.demos"), str)
+        and record["method"]["demos"] not in task.experts
+        and not record["method"]["demos"].startswith("sha256:")
+    ):
         faults.add(file, "method.demos", record["method"]["demos"], f"one of {', '.join(task.experts)}, or sha256: and a file's digest")
     for cost in COSTS:
-        _cost(_at(record, f"budget.{cost}"), getattr(caps, cost), f"budget.{cost}", file, faults)
+        _cost(lookup(record, f"budget.{cost}"), getattr(caps, cost), f"budget.{cost}", file, faults)
         if record["upstream"] is not None:
-            _cost(_at(record, f"upstream.{cost}"), None, f"upstream.{cost}", file, faults)
+            _cost(lookup(record, f"upstream.{cost}"), None, f"upstream.{cost}", file, faults)
     if not isinstance(record["versions"], dict) or not all(isinstance(value, str) for value in record["versions"].values()):
         faults.add(file, "versions", record["versions"], "versions by package")
     if method is not None and len(faults) == before:
@@ -150,8 +155,8 @@ def _head(record: Mapping[str, Any], seed: int, expected: _Expected, file: str, 
         except UsageError as error:
             faults.add(file, "config.method", record["config"].get("method"), f"hyper-parameters of {submission.method}: {error}")
         else:
-            if _at(record, "hashes.run") != computed:
-                faults.add(file, "hashes.run", _at(record, "hashes.run"), computed)
+            if lookup(record, "hashes.run") != computed:
+                faults.add(file, "hashes.run", lookup(record, "hashes.run"), computed)
 
 
 def _cost(found: Any, cap: int | None, path: str, file: str, faults: Faults) -> None:
@@ -176,7 +181,7 @@ def _points(curve: Sequence[Mapping[str, Any]], record: Mapping[str, Any], expec
         faults.add(file, "update", updates, f"{[0, *schedule]}")
     if len(faults) == start:
         for cost in COSTS:
-            if (found := _at(record, f"budget.{cost}")) is not None and isinstance(found, int) and found < curve[-1][cost]:
+            if (found := lookup(record, f"budget.{cost}")) is not None and isinstance(found, int) and found < curve[-1][cost]:
                 faults.add(file, cost, curve[-1][cost], f"no more than the record's {found}")
 
 
@@ -218,10 +223,8 @@ def _episodes(root: Path, name: str, updates: Sequence[int], expected: _Expected
 def _cells(updates: Sequence[int], expected: _Expected) -> dict[tuple[str, str, str, str, int], int]:
     """Every episode that a run plays, with its horizon."""
     settings, task, skills = expected.settings, expected.task, expected.base.skills
-    played = []
-    for label, of_skill, modes in (("base", settings.episodes, MODES), *((f"update{update}", settings.skill_episodes, MODES[:1]) for update in updates)):
-        played.append((label, of_skill, modes))
-    played.append(("final", settings.episodes, MODES))
+    snapshots = [(f"update{update}", settings.skill_episodes, MODES[:1]) for update in updates]
+    played = [("base", settings.episodes, MODES), *snapshots, ("final", settings.episodes, MODES)]
     found: dict[tuple[str, str, str, str, int], int] = {}
     for label, of_skill, modes in played:
         for mode in modes:
@@ -232,10 +235,10 @@ def _cells(updates: Sequence[int], expected: _Expected) -> dict[tuple[str, str, 
 
 
 def _summary(
-    episodes: Episodes, record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], seed: int, expected: _Expected, folder: str, faults: Faults
+    episodes: Episodes, record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], expected: _Expected, folder: str, faults: Faults
 ) -> dict[str, Any]:
     """Compare rates, forgetting, retention and score with those computed anew, and return the record's part of these."""
-    subject = Subject(**{**vars(expected.subject), "seed": seed})
+    subject = expected.subject
     final = subject.final(episodes)
     for path, value in final.items():
         _compare(record.get(path), value, path, f"{folder}/record.json", faults)
@@ -249,21 +252,15 @@ def _summary(
 def _measured(root: Path, name: str, record: Mapping[str, Any], expected: _Expected, folder: str, faults: Faults) -> dict[str, Any] | None:
     """Compare divergences and drift with those of the policy in the package, and return these, if it is one of the base's shape."""
     base = expected.base.policy
-    data = hostile.read(root, name, hostile.MOST_FILE, faults)
-    found = None if data is None else hostile.tensors(name, data, base.state_dict(), faults)
-    if found is None:
+    tuned = read_policy(root, name, base, faults)
+    if tuned is None:
         return None
-    if "log_std" in found and not bool(((found["log_std"] >= policies.LOG_STD_RANGE[0]) & (found["log_std"] <= policies.LOG_STD_RANGE[1])).all()):
-        faults.add(name, "log_std", found["log_std"].tolist(), f"values in {list(policies.LOG_STD_RANGE)}")
-        return None
-    tuned = policies.clone(base).eval()
-    tuned.load_state_dict(found)
     probes, task, skills = expected.base.probes, expected.task, expected.base.skills
-    with policies.one_thread(), torch.inference_mode(False):
+    with policies.one_thread():
         measured = {"divergence": Ruler(base, probes, task, skills).measure(tuned), "drift": DriftRuler(base, probes, task, skills).measure(tuned)}
     for name, values in measured["divergence"].items():
         # On states that the policy itself visits: these need its physics, and are checked by replay.
-        told = _at(record, f"divergence.{name}.{VISITED}")
+        told = lookup(record, f"divergence.{name}.{VISITED}")
         if not isinstance(told, float) or told < 0:
             faults.add(f"{folder}/record.json", f"divergence.{name}.{VISITED}", told, "a number, 0 or more")
             return None
@@ -273,14 +270,23 @@ def _measured(root: Path, name: str, record: Mapping[str, Any], expected: _Expec
     return measured
 
 
+def read_policy(root: Path, name: str, base: ActorCriticPolicy, faults: Faults) -> ActorCriticPolicy | None:
+    """Return the policy in a file, if it is one of the base's shape with a log-std that methods keep to."""
+    data = hostile.read(root, name, hostile.MOST_FILE, faults)
+    found = None if data is None else hostile.tensors(name, data, base.state_dict(), faults)
+    if found is None:
+        return None
+    low, high = policies.LOG_STD_RANGE
+    if "log_std" in found and not bool(((found["log_std"] >= low) & (found["log_std"] <= high)).all()):
+        faults.add(name, "log_std", found["log_std"].tolist(), f"values in {[low, high]}")
+        return None
+    tuned = policies.clone(base).eval()
+    tuned.load_state_dict(found)
+    return tuned
+
+
 def _compare(found: Any, wanted: Any, path: str, file: str, faults: Faults, loosely: bool = False) -> None:
     """Add what differs; loosely: sums in another order, on another processor, still agree."""
     relative, absolute = (1e-3, 1e-4) if loosely else (1e-9, 1e-9)
     for where, one, other in differences(found, wanted, path, lambda a, b: abs(a - b) <= absolute + relative * abs(b)):
         faults.add(file, where, one, other)
-
-
-def _at(record: Any, path: str) -> Any:
-    for key in path.split("."):
-        record = record.get(key) if isinstance(record, Mapping) else None
-    return record

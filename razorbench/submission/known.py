@@ -38,7 +38,7 @@ def differences(found: Any, wanted: Any, path: str, near: Callable[[float, float
         keys = [*wanted, *(key for key in found if key not in wanted)]
         missing = object()
         pairs = [(f"{path}.{key}", found.get(key, missing), wanted.get(key, missing)) for key in keys]
-        return [each for where, a, b in pairs for each in ([(where, *_said(a, b, missing))] if missing in (a, b) else differences(a, b, where, near))]
+        return [each for where, a, b in pairs for each in ([(where, *_said(a, missing))] if missing in (a, b) else differences(a, b, where, near))]
     if isinstance(wanted, list | tuple) and isinstance(found, list) and len(found) == len(wanted):
         return [each for k, (a, b) in enumerate(zip(found, wanted, strict=True)) for each in differences(a, b, f"{path}[{k}]", near)]
     if _number(found) and _number(wanted):
@@ -46,7 +46,7 @@ def differences(found: Any, wanted: Any, path: str, near: Callable[[float, float
     return [] if type(found) is type(wanted) and found == wanted else [(path, found, wanted)]
 
 
-def _said(found: Any, wanted: Any, missing: object) -> tuple[Any, Any]:
+def _said(found: Any, missing: object) -> tuple[Any, Any]:
     return ("missing", "something") if found is missing else ("there", "nothing")
 
 

@@ -26,7 +26,7 @@ from razorbench.metrics import Estimate, retention, score
 from razorbench.results import Run
 from razorbench.spec import EvalSettings
 from razorbench.submission import hostile
-from razorbench.submission.check_run import VISITED
+from razorbench.submission.check_run import VISITED, read_policy
 from razorbench.submission.hostile import Faults
 from razorbench.submission.known import Known
 from razorbench.submission.schema import SUMS, Submission
@@ -84,7 +84,9 @@ def replay(
         task, seed = known.tasks[run.task], int(run.record["seed"])
         base = known.base(submission.track.base, seed)
         say(f"{number} of {len(chosen)}: {run.task}, seed {seed}")
-        tuned = _policy(root, run, base)
+        tuned = read_policy(root, f"{run.folder.as_posix()}/policy.safetensors", base.policy, faults)
+        if tuned is None:
+            continue  # changed since it was found valid
         exact = _same_place(run)
         with policies.one_thread():
             _published(root, run, task, base, tuned, known.settings, episodes, exact, faults)
@@ -118,15 +120,6 @@ def entry(root: Path, found: Sequence[Replayed], fresh_seed: int, who: str, runs
             "runs": [{"task": one.task, "seed": one.seed, "score": one.score, "success": one.fresh} for one in found],
         },
     }
-
-
-def _policy(root: Path, run: Run, base: Base) -> ActorCriticPolicy:
-    name = f"{run.folder.as_posix()}/policy.safetensors"
-    tensors = hostile.tensors(name, hostile.read(root, name, hostile.MOST_FILE, Faults()) or b"", base.policy.state_dict(), Faults())
-    assert tensors is not None, "the package was valid a moment ago"
-    tuned = policies.clone(base.policy).eval()
-    tuned.load_state_dict(tensors)
-    return tuned
 
 
 def _same_place(run: Run) -> bool:
