@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import json
 import os
 import signal
@@ -52,6 +53,14 @@ Exit codes: 0 good, 1 a run failed, 2 wrong use. `python -m razorbench` and `raz
 """
 
 
+_ELSEWHERE = {
+    **dict.fromkeys(("report", "compare", "claims"), "analysis"),
+    "status": "status",
+    **dict.fromkeys(("pack", "validate", "replay", "leaderboard"), "submission.command"),
+}
+"""Commands that are functions of the same name in a module of their own, imported when asked for."""
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -96,23 +105,18 @@ def _dispatch(arguments: list[str]) -> int:
         "check": _check,
         "demos": _demos,
         "tune": _tune,
-        "report": _report,
-        "compare": _compare,
-        "claims": _claims,
-        "status": _status,
-        "pack": _pack,
-        "validate": _validate,
-        "replay": _replay,
-        "leaderboard": _leaderboard,
         "video": _video,
         "bench": _bench,
     }
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
+    if arguments[0] in _ELSEWHERE:
+        command = getattr(importlib.import_module(f"razorbench.{_ELSEWHERE[arguments[0]]}"), arguments[0])
+        return int(command(arguments[1:], _Parser))
     if any(argument.startswith("study=") for argument in arguments):
         return _study(arguments)
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
-        raise UsageError(f"{arguments[0]}: no such command; there are {', '.join(commands)}, or give task=NAME method=NAME")
+        raise UsageError(f"{arguments[0]}: no such command; there are {', '.join([*commands, *_ELSEWHERE])}, or give task=NAME method=NAME")
     return _run(arguments)
 
 
@@ -248,54 +252,6 @@ def _tune(arguments: list[str]) -> int:
     for method in methods:
         show.ranked(method, tuning.ranking(study, method, records))
     return 0
-
-
-def _report(arguments: list[str]) -> int:
-    from razorbench.analysis import report
-
-    return report(arguments, _Parser)
-
-
-def _compare(arguments: list[str]) -> int:
-    from razorbench.analysis import compare
-
-    return compare(arguments, _Parser)
-
-
-def _claims(arguments: list[str]) -> int:
-    from razorbench.analysis import claims
-
-    return claims(arguments, _Parser)
-
-
-def _status(arguments: list[str]) -> int:
-    from razorbench.status import status
-
-    return status(arguments, _Parser)
-
-
-def _pack(arguments: list[str]) -> int:
-    from razorbench.submission.command import pack
-
-    return pack(arguments, _Parser)
-
-
-def _validate(arguments: list[str]) -> int:
-    from razorbench.submission.command import validate
-
-    return validate(arguments, _Parser)
-
-
-def _replay(arguments: list[str]) -> int:
-    from razorbench.submission.command import replay
-
-    return replay(arguments, _Parser)
-
-
-def _leaderboard(arguments: list[str]) -> int:
-    from razorbench.submission.command import leaderboard
-
-    return leaderboard(arguments, _Parser)
 
 
 def _video(arguments: list[str]) -> int:

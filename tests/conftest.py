@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from razorbench import config, cores, golden
+from razorbench import cli, config, cores, golden
 from razorbench.base import Base, load
 from razorbench.spec import RunSpec
 from razorbench.task import Task
@@ -65,6 +65,14 @@ def compose(*overrides: str) -> tuple[RunSpec, dict]:
     with config.registry() as registry:
         composed = registry.compose(list(overrides))
         return config.spec(composed, composed.hydra.runtime.choices), config.plain_config(composed)
+
+
+def razorbench(capsys, *arguments):
+    """Run the program in this process: its exit code, output and errors."""
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    out, err = capsys.readouterr()
+    return exit_.value.code, out, err
 
 
 @pytest.fixture(scope="session")

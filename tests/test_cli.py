@@ -7,18 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, TINY_METHOD
-
-from razorbench.cli import main
+from conftest import TINY, TINY_METHOD, razorbench
 
 RUN = ["task=pick_place", "method=sft", *TINY, *TINY_METHOD["sft"]]
-
-
-def razorbench(capsys, *arguments):
-    with pytest.raises(SystemExit) as exit_:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return exit_.value.code, out, err
 
 
 @pytest.fixture(autouse=True)

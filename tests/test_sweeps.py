@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import METHODS, TINY
+from conftest import METHODS, TINY, razorbench
 
 from razorbench import claim, config, store
-from razorbench.cli import main
 from razorbench.store import read_records
 
 FROZEN = ["-m", "task=pick_place,stack", "method=frozen", *TINY]
@@ -23,13 +22,6 @@ FROZEN = ["-m", "task=pick_place,stack", "method=frozen", *TINY]
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def razorbench(capsys, *arguments):
-    with pytest.raises(SystemExit) as exit_:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return exit_.value.code, out, err
 
 
 def kinds(results="results"):
