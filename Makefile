@@ -28,12 +28,12 @@ golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of phy
 	$(BIN)/python -m razorbench.golden envs/golden.npz
 
 readme: $(VENV)/ready  ## figures of README and of the pages of methods and of base policies anew, from the shipped cards and the committed records
-	$(BIN)/python -m razorbench.readme README.md docs/methods.md docs/bases.md baselines/results
+	$(BIN)/python -m razorbench.readme README.md docs/methods.md docs/bases.md baselines/first_runs
 
 tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, first runs
 	$(BIN)/razorbench video --gallery --out build/gallery --format gif
 	cp build/gallery/contact_sheet.png docs/gallery.png
-	$(BIN)/python -m razorbench.envs.styles docs/tasks.md baselines/results
+	$(BIN)/python -m razorbench.envs.styles docs/tasks.md baselines/first_runs
 
 tuning: $(VENV)/ready  ## the search for every method's defaults anew, its records, and its table; hours
 	$(BIN)/razorbench tune --results build/tuning
@@ -52,7 +52,9 @@ studies: $(VENV)/ready  ## the pages of the controlled studies anew; five minute
 HOURS ?= 2.5
 EXPERIMENT ?= razor_core
 study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), in order of value; again and again until it is done
+	$(BIN)/python -m razorbench.reference restore baselines/results build/study
 	$(BIN)/razorbench -m +experiment=$(EXPERIMENT) --hours $(HOURS) hydra/launcher=joblib results=build/study
+	$(BIN)/python -m razorbench.reference keep build/study baselines/results
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

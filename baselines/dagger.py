@@ -19,6 +19,7 @@ from razorbench.baselines.supervised import Descent, Minibatches, descend
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
 from razorbench.policy import clone, log_likelihood
+from razorbench.types import BoolArray
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,8 @@ class DAgger(Descent):
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Learn from relabelled TRAIN episodes; one update is one round."""
-        policy = clone(base)
+        policy, reference = clone(base), clone(base).requires_grad_(False)
         optimizer = task.optimizer(policy, self.learning_rate)
-        nothing = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
         nothing = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
         memory: dict[str, Any] = {"observations": nothing[0], "labels": nothing[1], "length": None}
         for iteration in task.updates(self.iterations, policy=policy, optimizer=optimizer, memory=memory):
@@ -47,13 +47,25 @@ class DAgger(Descent):
             played = task.rollouts(policy, task.fresh_starts(episodes, rng), rng, relabel=True)
             memory["length"] = len(played.actions) / episodes
             assert played.labels is not None
-            memory["observations"] = observations = torch.cat([memory["observations"], played.observations])
-            memory["labels"] = labels = torch.cat([memory["labels"], played.labels])
+            rows = torch.from_numpy(np.flatnonzero(self.worth(played.success)[played.episode]))
+            memory["observations"] = observations = torch.cat([memory["observations"], played.observations[rows]])
+            memory["labels"] = labels = torch.cat([memory["labels"], played.labels[rows]])
             batches = Minibatches(len(labels), self.batch_size, rng)
             loss = 0.0
             steps = self.epochs * max(1, len(labels) // self.batch_size)
-            for _ in range(min(steps, task.left("gradient_steps") // remaining)):
+            for _ in range(min(steps, task.left("gradient_steps") // remaining) if len(labels) else 0):
                 index = next(batches)
-                loss = descend(optimizer, -log_likelihood(policy, observations[index], labels[index]).mean(), self.max_grad_norm)
+                kept = self.kept(reference, policy, task, observations[index], rng)
+                loss = descend(optimizer, (kept - log_likelihood(policy, observations[index], labels[index])).mean(), self.max_grad_norm)
             task.update(policy, iteration, self.iterations, loss=loss, success=float(played.success.mean()))
         return policy
+
+    def worth(self, success: BoolArray) -> BoolArray:
+        """Return which episodes' states are learnt from, (E,): all. success: (E,)."""
+        return np.ones_like(success)
+
+    def kept(
+        self, base: ActorCriticPolicy, policy: ActorCriticPolicy, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator
+    ) -> torch.Tensor | float:
+        """Return what the loss has beside the imitation, (B,): nothing."""
+        return 0.0

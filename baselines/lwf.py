@@ -7,6 +7,7 @@ task's images; here the instruction takes the place of the head. Needs no old-ta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,9 @@ from razorbench.baselines.supervised import Supervised
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
 from razorbench.policy import clone, kl, log_likelihood
+
+Elsewhere = Callable[[torch.Tensor], torch.Tensor]
+"""Demonstrated observations (B, O) to as many others, (B, O)."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,15 @@ class LwF(Supervised):
         """Fit the demonstrations; one update is one gradient step."""
         demos = task.demonstrations(budget.demo_episodes, rng)
         policy, reference = clone(base), clone(base).requires_grad_(False)
+        elsewhere = self.elsewhere(reference, task, budget, rng)
 
         def loss(i: torch.Tensor) -> torch.Tensor:
             observations = demos.observations[i]
-            kept = kl(reference, policy, self.elsewhere(task, observations, rng))
+            kept = kl(reference, policy, elsewhere(observations))
             return (self.weight * kept - log_likelihood(policy, observations, demos.actions[i])).mean()
 
         return self.fit(policy, task, len(demos.actions), loss, rng)
 
-    def elsewhere(self, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """Return where the base's behaviour is to be kept: the same states, asked for original skills."""
-        return task.reinstructed(observations, rng)
+    def elsewhere(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> Elsewhere:
+        """Return where the base's behaviour is to be kept, given a batch of demonstrated states: at the same ones, asked for original skills."""
+        return lambda observations: task.reinstructed(observations, rng)

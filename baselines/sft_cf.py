@@ -14,10 +14,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.lwf import LwF
+from razorbench.baselines.lwf import Elsewhere, LwF
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
+from razorbench.method import Budget
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,13 @@ class SFTCF(LwF):
         if isinstance(self.instructions, str):
             raise UsageError(f"method.instructions is {self.instructions!r}: it must be a list of names, such as [reach,push]")
 
-    def elsewhere(self, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    def elsewhere(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> Elsewhere:
         """Return perturbed states, asked for original skills."""
-        if self.states == "shuffled":
-            observations = torch.from_numpy(rng.permuted(observations.numpy(), axis=0))
-        noise = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
-        return task.reinstructed(observations + self.noise * noise, rng, self.instructions)
+
+        def perturbed(observations: torch.Tensor) -> torch.Tensor:
+            if self.states == "shuffled":
+                observations = torch.from_numpy(rng.permuted(observations.numpy(), axis=0))
+            noise = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
+            return task.reinstructed(observations + self.noise * noise, rng, self.instructions)
+
+        return perturbed

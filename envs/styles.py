@@ -1,6 +1,6 @@
 """How far apart demonstration styles are in behaviour; writes what is measured on the page docs/tasks.md.
 
-`python -m razorbench.envs.styles docs/tasks.md baselines/results` does it. Distance: both styles play the same starts without noise; at 50
+`python -m razorbench.envs.styles docs/tasks.md baselines/first_runs` does it. Distance: both styles play the same starts without noise; at 50
 points of progress, equally far along each one's way, the tool's two places are compared; the mean over points and starts.
 """
 

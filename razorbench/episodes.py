@@ -15,6 +15,7 @@ import numpy as np
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played
 from razorbench.metrics import wilson
+from razorbench.store import content
 from razorbench.types import BoolArray
 
 COLUMNS = ("policy", "task", "split", "mode", "start", "success", "length")
@@ -57,15 +58,15 @@ class Episodes:
 
     @classmethod
     def read(cls, path: Path) -> Episodes:
-        """Read what `write` wrote; raises FileDamaged if it is anything else."""
+        """Read what `write` wrote, or the same packed with xz; raises FileDamaged if it is anything else."""
         try:
-            lines = csv.reader(io.StringIO(gzip.decompress(path.read_bytes()).decode()))
+            lines = csv.reader(io.StringIO(content(path, "delete its folder and run again").decode()))
             if tuple(next(lines)) != COLUMNS:
                 raise ValueError("other columns")
             return cls(tuple((p, t, sp, m, int(st), bool(int(ok)), int(n)) for p, t, sp, m, st, ok, n in lines))
-        except (OSError, EOFError, ValueError, StopIteration) as error:
+        except (ValueError, StopIteration) as error:
             raise FileDamaged(
-                f"episodes {path} cannot be read ({error}): expected gzipped CSV with columns {', '.join(COLUMNS)}; delete its folder and run again"
+                f"episodes {path} cannot be read ({error}): expected CSV with columns {', '.join(COLUMNS)}; delete its folder and run again"
             ) from error
 
 

@@ -106,15 +106,28 @@ class TaskHandle:
         shares = np.array_split(self.fresh_starts(episodes, rng), len(tasks))
         return demos.successes([Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)], style, self.threads)
 
-    def rollouts(self, tuned: ActorCriticPolicy, start: IntArray, rng: np.random.Generator, *, relabel: bool = False, upstream: bool = False) -> Rollouts:
+    def rollouts(
+        self,
+        tuned: ActorCriticPolicy,
+        start: IntArray,
+        rng: np.random.Generator,
+        *,
+        relabel: bool = False,
+        upstream: bool = False,
+        elsewhere: bool = False,
+    ) -> Rollouts:
         """Play a policy's sampled episodes from TRAIN starts (E,), each with noise of its own.
 
-        relabel: ask the expert, with the demonstrations' noise, for its action in every state. upstream: count as the cost of making data.
+        relabel: ask the expert, with the demonstrations' noise, for its action in every state. upstream: count as the cost of making data. elsewhere: in
+        each episode, ask for a random original skill other than the one that the task itself uses; so the observations say as well.
         """
+        asked = rng.choice(other_slots(self.task, self.skills), len(start)) if elsewhere else None
         stream = np.full(len(start), rng.integers(2**63), dtype=np.uint64)
         labels = np.zeros((self.task.horizon, len(start), self.task.world.action_size), dtype=np.float32) if relabel else None
 
         def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+            if asked is not None:
+                observation = self._asking(observation, asked[live])
             counter = live.astype(np.uint64) * np.uint64(4096) + decision.astype(np.uint64)
             if labels is not None:
                 labels[decision, live] = engine.expert(ids, self.style)
@@ -124,6 +137,8 @@ class TaskHandle:
         decisions = int(played.length.sum())
         self.charge("env_steps", decisions, upstream=upstream)
         observations, actions, episode = played.pairs()
+        if asked is not None:
+            observations = self._asking(observations, asked[episode])
         found = Rollouts(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start, played.success)
         if labels is None:
             return found
@@ -140,10 +155,14 @@ class TaskHandle:
         known = {task.name: task.slot for task in (self.task, *self.skills)}
         if unknown := set(asked) - set(known):
             raise UsageError(f"instructions name {', '.join(sorted(unknown))}: they can be {', '.join(known)}")
-        columns, slots = self.task.world.instruction, [known[name] for name in asked] or other_slots(self.task, self.skills)
-        copy = observations.clone()
+        slots = [known[name] for name in asked] or other_slots(self.task, self.skills)
+        return torch.from_numpy(self._asking(observations.numpy(), rng.choice(slots, len(observations))))
+
+    def _asking(self, observations: FloatArray, slots: IntArray) -> FloatArray:
+        """A copy of observations (N, O) with the instructions in slots (N,)."""
+        columns, copy = self.task.world.instruction, observations.copy()
         copy[:, columns] = 0.0
-        copy[torch.arange(len(copy)), columns.start + torch.from_numpy(rng.choice(slots, len(copy)))] = 1.0
+        copy[np.arange(len(copy)), columns.start + slots] = 1.0
         return copy
 
     def optimizer(self, tuned: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:

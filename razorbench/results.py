@@ -14,7 +14,7 @@ import numpy as np
 
 from razorbench.errors import UsageError
 from razorbench.law import Points
-from razorbench.store import read_curve, read_record
+from razorbench.store import CURVE, PACKED_CURVE, read_curve, read_record
 from razorbench.types import FloatArray, IntArray
 
 STATES = {"new": "new task", "new_instructed": "counterfactual instruction", "random": "random states", "original": "old tasks"}
@@ -110,7 +110,7 @@ def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
     runs = []
     for path in paths:
         record = read_record(path)
-        curve = read_curve(path.parent) if (path.parent / "curve.jsonl").exists() else ()
+        curve = read_curve(path.parent) if any((path.parent / name).exists() for name in (CURVE, PACKED_CURVE)) else ()
         runs.append(Run(record, curve, styles.get(str(record["task"]).rpartition("-v")[0], ()), path.parent))
     return runs
 

@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import tempfile
@@ -24,7 +25,10 @@ _UNFINISHED = ".unfinished"
 """Folder of files that are being written."""
 STATE = "state"
 """Folder of what a killed run goes on from."""
-CURVE, EPISODES, LOG, FAILED = "curve.jsonl", "episodes.csv.gz", "log.txt", "failed.txt"
+RECORD, CURVE, EPISODES, POLICY, LOG, FAILED = "record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors", "log.txt", "failed.txt"
+PACKED_CURVE, PACKED_EPISODES = "curve.jsonl.xz", "episodes.csv.xz"
+"""As `compact` keeps them."""
+_AGAIN = "delete its folder and run again"
 SCHEMA = 1
 PROTOCOL = 6
 """Raised by any change of measure, split or harness that could move a result."""
@@ -63,20 +67,20 @@ def write_atomically(final: Path, write: Callable[[Path], object], beside: Path 
         temporary.unlink(missing_ok=True)
 
 
-def content(path: Path) -> bytes:
-    """Return a file's bytes, unpacked if its name ends in .gz; raises FileDamaged if it cannot be read."""
+def content(path: Path, remedy: str = "restore it, or rebuild the base with `razorbench pretrain`") -> bytes:
+    """Return a file's bytes, unpacked if its name ends in .gz or .xz; raises FileDamaged if it cannot be read."""
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
-    except (OSError, EOFError, zlib.error) as error:
+        return gzip.decompress(data) if path.suffix == ".gz" else lzma.decompress(data) if path.suffix == ".xz" else data
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         why = "the file was changed or cut short" if path.exists() else "there is no such file"
-        raise FileDamaged(f"{path} cannot be read ({error}): {why}; restore it, or rebuild the base with `razorbench pretrain`") from error
+        raise FileDamaged(f"{path} cannot be read ({error}): {why}; {remedy}") from error
 
 
 class RunFolder:
     """One run's folder, `<results>/<task>/<method>/seed<k>-<hash>/`."""
 
-    file = "record.json"
+    file = RECORD
     required: Sequence[str] = REQUIRED
 
     def __init__(self, results: Path, task: str, method: str, seed: int, run_hash: str) -> None:
@@ -172,7 +176,7 @@ def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; delete its folder and run again") from error
+        raise FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
         raise FileDamaged(f"record {path} has schema {found!r}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
@@ -188,12 +192,12 @@ def read_records(results: Path) -> list[dict[str, Any]]:
 
 
 def read_curve(folder: Path) -> list[dict[str, Any]]:
-    """Read a run's snapshots; raises FileDamaged if the file is missing or damaged."""
-    path = folder / CURVE
+    """Read a run's snapshots, as the run left them or packed; raises FileDamaged if the file is missing or damaged."""
+    path = folder / PACKED_CURVE if (folder / PACKED_CURVE).exists() else folder / CURVE
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; delete its folder and run again") from error
+        return [json.loads(line) for line in content(path, _AGAIN).decode().splitlines()]
+    except ValueError as error:
+        raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
 
 
 def _sync(path: Path) -> None:

@@ -1,16 +1,25 @@
 """The board: levels, ranks with ties, what is off, and the site."""
 
+# Fixtures of another module are given as arguments of the same name.
+# ruff: noqa: F811
+
+import csv
 import json
+import shutil
 import time
 from dataclasses import replace
 
 import pytest
-from test_submission import ABOUT, RECORD, edit, known, packed, results, seal, setting, whole  # noqa: F401
+from packages import ABOUT, POLICY, RECORD, packed
+from synthetic import write_run
+from test_submission import edit, known, results, seal, setting, whole  # noqa: F401
 
 from razorbench.errors import UsageError
+from razorbench.results import read_runs
 from razorbench.submission import board, replay
 from razorbench.submission.board import Entry, boards, ranked, read_levels
-from razorbench.submission.schema import Submission
+from razorbench.submission.replay import digest
+from razorbench.submission.schema import Level, Submission
 from razorbench.submission.site import site
 from razorbench.submission.validate import validate
 
@@ -45,12 +54,12 @@ def test_tracks_are_never_ranked_together():
     assert tracks == [("core", "one", 1), ("core", "other", 1), ("full", "third", 1)]
 
 
-def test_packages_levels_and_the_site(whole, known, tmp_path, results):  # noqa: F811
+def test_packages_levels_and_the_site(whole, known, tmp_path, results):
     packed(results, known, twin := tmp_path / "twin", name="<b>Twin</b>")
     submission, runs, faults = validate(whole, known)
-    found = replay.replay(whole, submission, runs, known, fresh_seed=1, episodes=10, fraction=1.0, faults=faults, say=print)
+    found = replay.replay(whole, submission, runs, known, fresh_seed=1, episodes=10, faults=faults, say=print)
     (levels := tmp_path / "levels").mkdir()
-    (levels / "one.json").write_text(json.dumps(replay.entry(whole, found, 1, "me", 1)))
+    (levels / "one.json").write_text(json.dumps(replay.entry(whole, found, 1, "me", True, None)))
     packed(results, known, lying := tmp_path / "lying", name="Lying")
     edit(lying, RECORD, setting("score", 1.0))
     seal(lying)
@@ -77,13 +86,76 @@ def test_a_level_that_is_none(tmp_path):
         read_levels(tmp_path)
 
 
+def with_runs(made, folder, slope):
+    """An entry with made-up runs of two tasks and three seeds; the steeper, the more is forgotten."""
+    for task in ("alpha", "beta"):
+        for seed in range(3):
+            write_run(folder / made.told.name, task, "sft", seed, speed=0.15, harm=slope)
+    runs = read_runs(folder / made.told.name, {})
+    scores = {"success": {"value": 0.9, "ci95": (0.8, 1.0)}, "retention": {"value": 1 - slope, "ci95": (0.9 - slope, 1.1 - slope)}}
+    return replace(made, runs=runs, told=told(made.told.name, scores=scores))
+
+
+def test_pictures_show_every_valid_entry_and_none_that_is_not(tmp_path):
+    entries = [with_runs(entry(name, [0.5] * 6), tmp_path, slope) for name, slope in (("gentle", 0.05), ("rough", 0.3))]
+    entries.append(replace(entry("lying"), level=board.SELF_REPORTED))
+    site(boards(entries), out := tmp_path / "site")
+    with open(out / "figures" / "learning-core.csv") as file:
+        assert [(row["entry"], row["success"]) for row in csv.DictReader(file)] == [("gentle", "0.9"), ("rough", "0.9")]
+    with open(out / "figures" / "law-core.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["entry"] for row in rows} == {"gentle", "rough"}
+    assert len(rows) == 12
+    html = (out / "index.html").read_text()
+    assert "saturating fit A (1 - exp(-B K)); its R2 is" in html
+
+
+def test_retention_at_matched_success_is_shown_of_what_was_retrained_alone(tmp_path):
+    one = with_runs(entry("one", [0.5] * 6), tmp_path, 0.1)
+    assert one.at(0.5) is None
+    again = replace(one, level=board.RETRAINED)
+    assert 0 < again.at(0.5).value <= 1
+    shown = board.as_json(boards([one, again]))["boards"][0]["entries"]
+    assert [each["retention_at"]["0.5"] is None for each in shown] == [True, False]
+
+
+def test_what_is_different_between_two_boards():
+    one, two, new = entry("one", [0.9] * 6), entry("two"), entry("new", [0.95] * 6)
+    before, after = board.as_json(boards([one, two])), board.as_json(boards([one, new]))
+    assert board.changes(before, after) == ["new on core: new, replayed, rank 1", "one on core: replayed, rank 1; now replayed, rank 2", "two on core: gone"]
+    assert board.changes(after, after) == []
+
+
+def test_a_level_vouches_for_a_package_without_its_policies(whole, known, tmp_path):
+    submission, runs, faults = validate(whole, known)
+    found = replay.replay(whole, submission, runs, known, fresh_seed=1, episodes=1, faults=faults, say=print)
+    levels = {digest(whole): Level.model_validate(replay.entry(whole, found, 1, "me", True, 1))}
+    light = shutil.copytree(whole, tmp_path / "light")
+    (light / POLICY).unlink()
+    assert board.entry(light, known, {}).why.startswith(f"not valid, 1 fault; the first: {POLICY}")
+    kept = board.entry(light, known, levels)
+    assert (kept.level, kept.why, len(kept.runs)) == ("retrained", "", 1)
+    other = board.entry(light, replace(known, settings=replace(known.settings, episodes=11)), levels)
+    assert other.why == f"of another protocol: {RECORD}: config.eval.episodes is 10, expected 11"
+    assert (other.level, other.runs, other.fresh) == ("retrained", (), None)
+    edit(light, RECORD, setting("score", 1.0))
+    changed = board.entry(light, known, levels)
+    assert (changed.level, changed.runs) == ("self-reported", ())
+    assert changed.why.startswith(f"not valid, 1 fault; the first: {RECORD}: SHA-256 is")
+
+
 def test_two_hundred_entries_are_drawn_in_their_time(tmp_path):
-    entries = [replace(entry(f"entry {k}", [0.5 + k / 1000] * 6), digest=f"{k:064d}"[::-1]) for k in range(200)]
+    """As `leaderboard` does with packages that were replayed: read, ranked, drawn."""
+    made = with_runs(entry("one", [0.5] * 6), tmp_path, 0.2)
+    runs = [replace(run, record={**run.record, "seed": seed}) for run in made.runs for seed in range(3)]
+    entries = [
+        replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): (k / 1000, 0.0), ("b", 0): (0.5, 0.0)}) for k in range(200)
+    ]
     began = time.perf_counter()
-    site(boards(entries), tmp_path)
+    site(boards(entries), out := tmp_path / "site")
     assert time.perf_counter() - began < 60
-    assert len(list((tmp_path / "entries").iterdir())) == 200
-    assert len(json.loads((tmp_path / "leaderboard.json").read_text())["boards"][0]["entries"]) == 200
+    assert len(list((out / "entries").iterdir())) == 200
+    assert len(json.loads((out / "leaderboard.json").read_text())["boards"][0]["entries"]) == 200
 
 
 def test_the_site_in_a_real_browser(browser, tmp_path):

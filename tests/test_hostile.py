@@ -1,7 +1,7 @@
 """Reading what a stranger sent: whatever it is, it ends in faults or in exactly what is allowed, and never in anything else."""
 
-import gzip
 import json
+import lzma
 import os
 import socket
 import zlib
@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from razorbench.compact import xz
 from razorbench.submission import hostile
-from razorbench.submission.hostile import Faults, gunzip, listing, parsed, read, tensors
+from razorbench.submission.hostile import Faults, listing, parsed, read, tensors, unpacked
 
 LIKE = {"a": torch.arange(6.0).reshape(2, 3), "log_std": torch.zeros(4), "scalar": torch.tensor(1.5)}
 
@@ -71,14 +72,14 @@ def test_only_small_regular_files_are_read(tmp_path):
 
 
 def test_a_bomb_is_not_unpacked():
-    bomb = gzip.compress(bytes(50_000_000))
+    bomb = xz(bytes(50_000_000))
     faults = Faults()
-    assert gunzip("x", bomb, 1000, faults) is None
+    assert unpacked("x", bomb, 1000, faults) is None
     assert faults[0].field == "unpacked size"
-    assert gunzip("x", gzip.compress(b"fine"), 4, Faults()) == b"fine"
-    for data in (b"", b"no", gzip.compress(b"one") + gzip.compress(b"two"), gzip.compress(b"one") + b"x", gzip.compress(b"one")[:-3], zlib.compress(b"x")):
+    assert unpacked("x", xz(b"fine"), 4, Faults()) == b"fine"
+    for data in (b"", b"no", xz(b"one") + xz(b"two"), xz(b"one") + b"x", xz(b"one")[:-3], zlib.compress(b"x"), lzma.compress(b"x", preset=9)):
         faults = Faults()
-        assert gunzip("x", data, 100, faults) is None
+        assert unpacked("x", data, 100, faults) is None
         assert faults[0].field == "compression"
 
 

@@ -26,6 +26,7 @@ from razorbench.baselines.sft import SFT
 from razorbench.baselines.sft_cf import SFTCF
 from razorbench.baselines.sft_kl import SFTKL
 from razorbench.baselines.sft_oracle import SFTOracle
+from razorbench.baselines.sft_rehearse import SFTRehearse
 from razorbench.baselines.sft_rl import SFTRL
 from razorbench.baselines.simpo import SimPO, mean_likelihoods, simpo_loss
 from razorbench.baselines.supervised import Minibatches
@@ -77,10 +78,10 @@ class Toy(TaskHandle):
         self.charge("demo_episodes", episodes)
         return self._pairs(OLD, -0.4, episodes, rng)
 
-    def rollouts(self, tuned, start, rng, *, relabel=False, upstream=False):
+    def rollouts(self, tuned, start, rng, *, relabel=False, upstream=False, elsewhere=False):
         n = len(start)
         self.charge("env_steps", n, upstream=upstream)
-        states = NEW.repeat(n, 1)
+        states = (OLD if elsewhere else NEW).repeat(n, 1)
         actions = torch.from_numpy(policies.distribution(tuned, states.numpy()).sample(rng.random((n, 1))).astype(np.float32))
         success = (actions[:, 0] - self.wanted).abs().numpy() < self.reach
         if relabel:
@@ -147,37 +148,12 @@ def test_sft_kl_balances_demonstrations_and_base():
     assert torch.equal(tuned.log_std, base.log_std)
 
 
-@pytest.mark.parametrize("method", [LwF(**FIT, weight=3.0), SFTCF(**FIT, weight=3.0, noise=0.05)])
+@pytest.mark.parametrize("method", [LwF(**FIT, weight=3.0), SFTCF(**FIT, weight=3.0, noise=0.05), SFTRehearse(**FIT, weight=3.0)])
 def test_guards_on_other_instructions_keep_them_and_learn_the_new(method):
     base = toy_base()
     guarded, plain = adapted(method, base, toy(log_std_trains=False)), adapted(SFT(**FIT), base, toy(log_std_trains=False))
     assert abs(answers(guarded)[1] - answers(base)[1]) < 0.02 < abs(answers(plain)[1] - answers(base)[1])
     assert answers(guarded)[0] == pytest.approx(0.5, abs=0.05)
-
-
-def test_counterfactual_states_and_instructions_are_those_asked_for():
-    world = SimpleNamespace(instruction=slice(2, 6))
-    task, *skills = (SimpleNamespace(name=name, slot=slot, world=world) for name, slot in (("new", 1), ("a", 0), ("b", 1), ("c", 3)))
-    handle, rng = TaskHandle(task, BUDGET, "direct", tuple(skills)), np.random.default_rng(0)
-    states = torch.cat([torch.arange(400.0).reshape(200, 2), torch.eye(4)[torch.full((200,), 1)]], dim=1)
-
-    def asked(**settings):
-        found = SFTCF(noise=0.0, **settings).elsewhere(handle, states, rng)
-        assert torch.equal(found[:, 2:].sum(1), torch.ones(200))
-        return found[:, :2], set(found[:, 2:].argmax(1).tolist())
-
-    same, slots = asked()
-    assert torch.equal(same, states[:, :2]) and slots == {0, 3}
-    assert asked(instructions=["c"])[1] == {3}
-    assert asked(instructions=["new", "a"])[1] == {0, 1}
-    shuffled, _ = asked(states="shuffled")
-    assert torch.equal(shuffled.sort(0).values, states[:, :2]) and (shuffled[:, 1] - shuffled[:, 0] != 1).sum() > 150
-    with pytest.raises(UsageError, match="instructions name push"):
-        asked(instructions=["push"])
-    with pytest.raises(UsageError, match="must be a list of names"):
-        SFTCF(instructions="push")
-    with pytest.raises(UsageError, match="must be demonstrations or shuffled"):
-        SFTCF(states="old")
 
 
 @pytest.mark.parametrize("method", [Replay(**FIT, old_share=0.5), Joint(**FIT)])

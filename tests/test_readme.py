@@ -17,7 +17,7 @@ def test_figures_are_those_of_the_cards_and_the_records():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     with config.registry() as registry:
         cards, skills = readme.shipped(registry), registry.item("base", "mlp").skills
-    records = read_records(ROOT / "baselines" / "results")
+    records = read_records(ROOT / "baselines" / "first_runs")
     assert readme.render(text, cards["mlp"], skills, records) == text, "run `make readme`"
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert readme.methods_page(page, records) == page, "run `make readme`"
@@ -32,7 +32,7 @@ def test_the_page_of_tasks_has_the_sheets_and_runs_of_today():
         pytest.skip("there is no checkout here")
     text = page.read_text(encoding="utf-8")
     new = [task(name) for name in TASKS]
-    for name, content in (("sheets", styles.sheets(new)), ("runs", styles.runs(read_records(ROOT / "baselines" / "results")))):
+    for name, content in (("sheets", styles.sheets(new)), ("runs", styles.runs(read_records(ROOT / "baselines" / "first_runs")))):
         assert readme.section(text, name, content) == text, "run `make tasks`"
     assert all(f"| `{the.name}` | `{style}` |" in text for the in new for style in the.experts)
 

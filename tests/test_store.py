@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from razorbench.compact import compact
 from razorbench.episodes import Episodes
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.store import REQUIRED, SCHEMA, RunFolder, digest, read_curve, read_record
@@ -106,3 +107,19 @@ def test_damaged_episodes_are_refused(tmp_path, cut):
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(FileDamaged):
         Episodes.read(path)
+
+
+def test_a_compact_run_is_read_as_the_run(tmp_path):
+    (whole := tmp_path / "whole" / "seed0").mkdir(parents=True)
+    rows = tuple(("base", "lift", "test", "greedy", start, True, 7) for start in range(100))
+    Episodes(rows).write(whole / "episodes.csv.gz")
+    (whole / "curve.jsonl").write_text('{"update": 0}\n{"update": 3}\n')
+    (whole / "record.json").write_text("{}")
+    for made, source in ((tmp_path / "one", whole), (tmp_path / "two", tmp_path / "one")):
+        compact(source, made, policy=False)
+        assert sorted(path.name for path in made.iterdir()) == ["curve.jsonl.xz", "episodes.csv.xz", "record.json"]
+        assert read_curve(made) == read_curve(whole)
+        assert Episodes.read(made / "episodes.csv.xz").rows == rows
+    (whole / "curve.jsonl").unlink()
+    with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read .*there is no such file; do the run again"):
+        compact(whole, tmp_path / "three", policy=False)

@@ -1,57 +1,32 @@
 """Packages for the leaderboard: made, found valid, and, however they are changed, found out."""
 
-import gzip
 import hashlib
 import json
+import lzma
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import compose
+from packages import CURVE, EPISODES, POLICY, RECORD, RUN, packed, small_known, small_runs
 from safetensors.torch import load_file, save_file
 
-from razorbench import config
 from razorbench.cli import main
+from razorbench.compact import xz
 from razorbench.errors import UsageError
-from razorbench.results import read_runs
-from razorbench.run import run
-from razorbench.spec import EvalSettings
-from razorbench.submission import command, replay
-from razorbench.submission.pack import pack
+from razorbench.submission import command
 from razorbench.submission.schema import json_schema
 from razorbench.submission.validate import validate
-
-ABOUT = {"name": "SFT, once more", "authors": ["A. Nonymous"], "description": "Maximum likelihood.", "licence": "MIT", "code": None, "paper": None}
-RUN = "runs/stack/seed0"
-SETTINGS = {"snapshots": 8, "episodes": 10, "skill_episodes": 4}
 
 
 @pytest.fixture(scope="module")
 def known():
-    with config.registry() as registry:
-        found = command.known(registry)
-    suites = {**found.suites, "one": (["stack"], [0]), "two": (["stack"], [0, 1])}
-    return replace(found, suites=suites, settings=EvalSettings(**SETTINGS))
+    return small_known()
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Runs of the size that the checks are told to expect."""
-    folder = tmp_path_factory.mktemp("results")
-    for overrides in (["method=sft", "seed=0"], ["method=frozen", "seed=0"], ["method=frozen", "seed=1"]):
-        run(*replaced(folder, "task=stack", "budget=quick", *(f"eval.{key}={value}" for key, value in SETTINGS.items()), *overrides))
-    return folder
-
-
-def replaced(folder, *overrides):
-    spec, plain = compose(*overrides)
-    return spec, folder, plain
-
-
-def packed(results, known, out, arm="sft", suite="one", **about):
-    runs = read_runs(results, {name: tuple(task.experts) for name, task in known.tasks.items()})
-    return pack(runs, arm, suite, "mlp", "quick", {**ABOUT, **about}, known, out)
+    return small_runs(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +77,12 @@ def test_what_cannot_be_packed(results, known, tmp_path):
 
 def edit(package, file, change):
     path = package / file
-    if path.suffix == ".jsonl":
-        points = [json.loads(line) for line in path.read_text().splitlines()]
+    if path.name == "curve.jsonl.xz":
+        points = [json.loads(line) for line in lzma.decompress(path.read_bytes()).splitlines()]
         change(points)
-        path.write_text("".join(json.dumps(point) + "\n" for point in points))
-    elif path.suffix == ".gz":
-        path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()).decode()).encode()))
+        path.write_bytes(xz("".join(json.dumps(point) + "\n" for point in points).encode()))
+    elif path.suffix == ".xz":
+        path.write_bytes(xz(change(lzma.decompress(path.read_bytes()).decode()).encode()))
     elif path.suffix == ".safetensors":
         tensors = load_file(path)
         save_file(change(tensors) or tensors, path)
@@ -142,7 +117,6 @@ def endless(text):
     return text.replace(first, f"{first.rpartition(',')[0]},900")
 
 
-RECORD, CURVE, EPISODES, POLICY = (f"{RUN}/{file}" for file in ("record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors"))
 LIES = {
     "a better rate": (RECORD, setting("new_task.final.greedy.rate", 1.0), f"{RECORD}: new_task.final.greedy.rate is 1.0, expected 0."),
     "a better retention": (RECORD, setting("retention.value", 1.0), f"{RECORD}: retention.value is 1.0, expected"),
@@ -253,69 +227,6 @@ def test_the_command(package, capsys):
     code, said = validated(package / "nowhere")
     assert code == 2
     assert "no such folder" in said.err
-
-
-def replayed(package, known, **settings):
-    told, runs, found = validate(package, known)
-    assert not found
-    choice = {"fresh_seed": 5, "episodes": 100, "fraction": 1.0, **settings}
-    return replay.replay(package, told, runs, known, faults=found, say=lambda _: None, **choice), [str(fault) for fault in found]
-
-
-def swapped(text):
-    """Two starts of the new task trade their outcomes: every rate stays, and so does all that follows from rates."""
-    lines = text.splitlines()
-    mine = [k for k, line in enumerate(lines) if line.startswith("final,stack,test,greedy,")]
-    one, other = (next(k for k in mine if lines[k].split(",")[5] == solved) for solved in "01")
-    ends = [",".join(lines[k].split(",")[5:]) for k in (one, other)]
-    for k, end in ((one, ends[1]), (other, ends[0])):
-        lines[k] = ",".join([*lines[k].split(",")[:5], end])
-    return "\n".join(lines) + "\n"
-
-
-def test_a_replay_repeats_the_rows_and_plays_fresh_starts(whole, known):
-    (found,), wrong = replayed(whole, known)
-    assert (found.task, found.seed, found.exact, wrong) == ("stack", 0, True, [])
-    assert set(found.fresh) == {"stack", *(skill.name for skill in known.base("mlp", 0).skills)}
-    assert found.score is not None
-    (again,), _ = replayed(whole, known, episodes=1)
-    (other,), _ = replayed(whole, known, fresh_seed=6, episodes=1)
-    assert again == found
-    assert other.fresh != found.fresh
-    level = replay.entry(whole, [found], 5, "me", 1)
-    assert level["level"] == "replayed"
-    assert level["package"] == hashlib.sha256((whole / "SHA256SUMS").read_bytes()).hexdigest()
-    assert replay.entry(whole, [found], 5, "me", 2)["level"] == "validated"
-
-
-def test_fresh_starts_are_nobodys():
-    starts = [replay.fresh_starts(seed, 100) for seed in (0, 1, 2**31 - 1)]
-    assert min(each.min() for each in starts) >= 2**20
-    assert len({int(start) for each in starts for start in each}) == 300
-    assert max(int(each.max()) for each in starts) * 4096 < 2**64
-
-
-def test_a_replay_finds_what_follows_from_nothing(package, known, monkeypatch):
-    edit(package, EPISODES, swapped)
-    seal(package)
-    assert faults(package, known) == []
-    _, wrong = replayed(package, known)
-    assert len(wrong) == 1
-    assert wrong[0].startswith(f"{EPISODES}: final,stack,test,greedy,")
-    # On another platform single rows may differ.
-    monkeypatch.setattr(replay, "_same_place", lambda run: False)
-    assert replayed(package, known)[1] == []
-
-
-def test_a_replay_finds_another_divergence_and_other_rates(package, known, monkeypatch):
-    edit(package, RECORD, setting("divergence.kl_forward.new_tuned_states", 0.001))
-    seal(package)
-    monkeypatch.setattr(replay, "_same_place", lambda run: False)
-    _, wrong = replayed(package, known)
-    assert len(wrong) == 1
-    assert "divergence.kl_forward.new_tuned_states is 0.001, expected" in wrong[0]
-    monkeypatch.setattr(replay, "ERRORS", -0.01)
-    assert any("success on stack, greedy is" in fault and "as replayed" in fault for fault in replayed(package, known)[1])
 
 
 def test_the_published_schema_is_the_present_one():

@@ -1,15 +1,17 @@
 """Two thousand changes of a valid package: each is found out or harmless, and none crashes, hangs or writes anything."""
 
-import gzip
 import json
+import lzma
 import random
 import shutil
 import time
 from pathlib import Path
 
 import pytest
-from test_submission import CURVE, EPISODES, POLICY, RECORD, known, packed, results, seal, whole  # noqa: F401
+from packages import CURVE, EPISODES, POLICY, RECORD
+from test_submission import known, results, seal, whole  # noqa: F401
 
+from razorbench.compact import xz
 from razorbench.submission.validate import validate
 
 pytestmark = pytest.mark.slow
@@ -92,13 +94,15 @@ def mutate(package, generator):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_bytes(generator.randbytes(10))
         return f"{name} was added"
-    if what < 8 and path.suffix in (".json", ".jsonl"):
-        node = [json.loads(line) for line in path.read_text().splitlines()] if path.suffix == ".jsonl" else json.loads(path.read_text())
-        node = changed(node, generator)
-        path.write_text("".join(json.dumps(each) + "\n" for each in node) if path.suffix == ".jsonl" else json.dumps(node))
+    if what < 8 and path.suffix == ".json":
+        path.write_text(json.dumps(changed(json.loads(path.read_text()), generator)))
         return f"{file}: its content"
-    if what < 8 and path.suffix == ".gz":
-        path.write_bytes(gzip.compress(lines_changed(gzip.decompress(path.read_bytes()).decode(), generator).encode()))
+    if what < 8 and path.name == "curve.jsonl.xz":
+        points = changed([json.loads(line) for line in lzma.decompress(path.read_bytes()).splitlines()], generator)
+        path.write_bytes(xz("".join(json.dumps(each) + "\n" for each in points).encode()))
+        return f"{file}: its content"
+    if what < 8 and path.suffix == ".xz":
+        path.write_bytes(xz(lines_changed(lzma.decompress(path.read_bytes()).decode(), generator).encode()))
         return f"{file}: its lines"
     path.write_bytes(bytes_changed(path.read_bytes(), generator))
     return f"{file}: its bytes"

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from razorbench.compare import Numbers, paired, units
+from razorbench.compare import MEASURES, Numbers, numbers, paired, units
 from razorbench.errors import UsageError
+from razorbench.matched import LEVELS
 from razorbench.metrics import Estimate
 from razorbench.results import Run
 from razorbench.submission import hostile
@@ -18,9 +19,10 @@ from razorbench.submission.hostile import Faults
 from razorbench.submission.known import Known
 from razorbench.submission.replay import digest
 from razorbench.submission.schema import FILE, Level, Submission, Track
-from razorbench.submission.validate import validate
+from razorbench.submission.validate import off_protocol, validate, vouched
+from razorbench.suite import suite
 
-SELF_REPORTED, VALIDATED, REPLAYED = "self-reported", "validated", "replayed"
+SELF_REPORTED, VALIDATED, REPLAYED, RETRAINED = "self-reported", "validated", "replayed", "retrained"
 _MOST_LEVEL = 4_000_000
 
 
@@ -44,6 +46,13 @@ class Entry:
     def fresh_score(self) -> Estimate | None:
         """The mean over tasks on fresh starts."""
         return None if self.fresh is None else units(self.fresh).difference
+
+    def at(self, level: float) -> Estimate | None:
+        """Retention at a success on the new task: of what others have retrained alone, as curves are only declared before."""
+        if self.level != RETRAINED:
+            return None
+        value = suite(numbers(self.runs, self.runs[0].arm, MEASURES[f"retention@{level:g}"]), sorted({run.task for run in self.runs})).value
+        return value if isinstance(value, Estimate) else None
 
 
 @dataclass(frozen=True)
@@ -71,22 +80,26 @@ def read_levels(folder: Path) -> dict[str, Level]:
 
 
 def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
-    """Return a package's entry; raises UsageError if it does not even say what it is."""
-    told, runs, faults = validate(root, known)
-    if told is None:
-        raise UsageError(f"{root} is no package: {next(fault for fault in faults if fault.file == FILE)}")
+    """Return a package's entry; one whose digest has a level was validated then. Raises UsageError if it does not even say what it is."""
     name = digest(root)
     level = levels.get(name)
+    told, runs, faults = validate(root, known) if level is None else vouched(root, known)
+    if told is None:
+        raise UsageError(f"{root} is no package: {next(fault for fault in faults if fault.file == FILE)}")
     if faults:
         return Entry(root.name, name, told, SELF_REPORTED, (), why=f"not valid, {len(faults)} fault{'s' if len(faults) > 1 else ''}; the first: {faults[0]}")
-    if level is None or level.level != REPLAYED:
+    if level is None:
         return Entry(root.name, name, told, VALIDATED, runs, why="not replayed yet")
+    if (fault := off_protocol(told, runs, known)) is not None:
+        return Entry(root.name, name, told, level.level, (), why=f"of another protocol: {fault}")
+    if level.level == VALIDATED:
+        return Entry(root.name, name, told, VALIDATED, runs, why="only a share of its runs was replayed")
     scores = {(each.task, each.seed): each.score for each in level.fresh.runs}
     wanted = {(run.task, int(run.record["seed"])) for run in runs}
     fresh = {key: (score, 0.0) for key, score in scores.items() if score is not None}
     if set(fresh) != wanted:
-        return Entry(root.name, name, told, REPLAYED, runs, why="its score on fresh starts is undefined for some task and seed")
-    return Entry(root.name, name, told, REPLAYED, runs, fresh)
+        return Entry(root.name, name, told, level.level, runs, why="its score on fresh starts is undefined for some task and seed")
+    return Entry(root.name, name, told, level.level, runs, fresh)
 
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
@@ -123,14 +136,14 @@ def as_json(found: Sequence[Board]) -> dict[str, Any]:
     """Return `leaderboard.json`."""
 
     def one(each: Entry) -> dict[str, Any]:
-        fresh = each.fresh_score
         return {
             "rank": each.rank,
             "unranked": each.why or None,
             "level": each.level,
             "package": each.digest,
             "folder": each.folder,
-            "fresh_score": None if fresh is None else {"value": fresh.value, "ci95": [fresh.low, fresh.high]},
+            "fresh_score": _plain(each.fresh_score),
+            "retention_at": {f"{level:g}": _plain(each.at(level)) for level in LEVELS},
             **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
         }
 
@@ -138,3 +151,30 @@ def as_json(found: Sequence[Board]) -> dict[str, Any]:
         "schema": 1,
         "boards": [{"suite": board.suite, "track": board.track.model_dump(), "entries": [one(each) for each in board.entries]} for board in found],
     }
+
+
+def _plain(found: Estimate | None) -> dict[str, Any] | None:
+    return None if found is None else {"value": found.value, "ci95": [found.low, found.high]}
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two boards, of `as_json`, a sentence for each entry."""
+
+    def flat(shown: Mapping[str, Any]) -> dict[str, tuple[str, str, Any]]:
+        return {each["package"]: (f"{each['name']} on {one['suite']}", each["level"], each["rank"]) for one in shown["boards"] for each in one["entries"]}
+
+    was, now, found = flat(before), flat(after), []
+    for package in [*now, *(gone for gone in was if gone not in now)]:
+        if package not in was:
+            name, level, rank = now[package]
+            found.append(f"{name}: new, {level}, {_rank(rank)}")
+        elif package not in now:
+            found.append(f"{was[package][0]}: gone")
+        elif was[package] != now[package]:
+            (name, *old), (_, *new) = was[package], now[package]
+            found.append(f"{name}: {old[0]}, {_rank(old[1])}; now {new[0]}, {_rank(new[1])}")
+    return found
+
+
+def _rank(rank: int | None) -> str:
+    return "without a rank" if rank is None else f"rank {rank}"

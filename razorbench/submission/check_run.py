@@ -21,10 +21,10 @@ from razorbench.probe import Ruler
 from razorbench.results import Run, lookup
 from razorbench.run import snapshot_schedule
 from razorbench.spec import EvalSettings
-from razorbench.store import PROTOCOL, REQUIRED, SCHEMA
+from razorbench.store import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, REQUIRED, SCHEMA
 from razorbench.submission import hostile
 from razorbench.submission.hostile import Faults
-from razorbench.submission.identity import run_hash
+from razorbench.submission.identity import FROM_FILE, run_hash, run_spec
 from razorbench.submission.known import Known, differences
 from razorbench.submission.schema import Submission, run_folder
 from razorbench.summary import MODES, Subject
@@ -37,7 +37,7 @@ _MOST_POINTS = 200
 
 
 @dataclass(frozen=True)
-class _Expected:
+class Expected:
     """What a run of a submission has to be."""
 
     task: Task
@@ -45,6 +45,11 @@ class _Expected:
     base: Base
     submission: Submission
     known: Known
+
+    @classmethod
+    def of(cls, task: str, seed: int, submission: Submission, known: Known) -> Expected:
+        """What a submission's run of a task with a seed has to be."""
+        return cls(known.tasks[task], seed, known.base(submission.track.base, seed), submission, known)
 
     @property
     def settings(self) -> EvalSettings:
@@ -59,24 +64,50 @@ class _Expected:
 
 def check_run(root: Path, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Check a run of a task with a seed; return it if its record and curve can be read at all."""
-    folder = run_folder(name, seed)
-    task, base, before = known.tasks[name], known.base(submission.track.base, seed), len(faults)
-    expected = _Expected(task, seed, base, submission, known)
+    folder, expected, before = run_folder(name, seed), Expected.of(name, seed, submission, known), len(faults)
     record = _json(root, f"{folder}/record.json", faults)
-    curve = _curve(root, f"{folder}/curve.jsonl", faults)
+    curve = _curve(root, f"{folder}/{PACKED_CURVE}", faults)
     if record is None or curve is None:
         return None
     _head(record, expected, f"{folder}/record.json", faults)
-    _points(curve, record, expected, f"{folder}/curve.jsonl", faults)
+    _points(curve, record, expected, f"{folder}/{PACKED_CURVE}", faults)
     if len(faults) > before:
         return None
-    episodes = _episodes(root, f"{folder}/episodes.csv.gz", [point["update"] for point in curve[1:]], expected, faults)
+    episodes = _episodes(root, f"{folder}/{PACKED_EPISODES}", [point["update"] for point in curve[1:]], expected, faults)
     summary = None if episodes is None else _summary(episodes, record, curve, expected, folder, faults)
     measured = _measured(root, f"{folder}/policy.safetensors", record, expected, folder, faults)
     if summary is None or measured is None:
         return None
     # What was computed is what counts from here on, whatever was told.
-    return Run({**record, **summary, **measured}, curve, tuple(task.experts), Path(folder))
+    return Run({**record, **summary, **measured}, curve, tuple(expected.task.experts), Path(folder))
+
+
+def told_run(root: Path, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
+    """Return a run as a package tells it, that was found good before; None if it cannot be read."""
+    folder = run_folder(name, seed)
+    record, curve = _json(root, f"{folder}/record.json", faults), _curve(root, f"{folder}/{PACKED_CURVE}", faults)
+    return None if record is None or curve is None else Run(record, curve, tuple(known.tasks[name].experts), Path(folder))
+
+
+def check_protocol(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
+    """Hold against the registry what a run was of: protocol, task, base, budget, and how much was measured."""
+    task, base, caps = expected.task, expected.base, expected.known.budgets[expected.submission.track.budget]
+    _hold(
+        record,
+        {
+            "schema": SCHEMA,
+            "protocol": PROTOCOL,
+            "task": task.id,
+            "base": base.id,
+            "budget.caps": asdict(caps),
+            "hashes.task_spec": task.fingerprint(),
+            "hashes.base_policy": base.sha256,
+            "hashes.probe": base.probe_sha256,
+            "config.eval": asdict(expected.settings),
+        },
+        file,
+        faults,
+    )
 
 
 def _json(root: Path, name: str, faults: Faults) -> dict[str, Any] | None:
@@ -89,9 +120,14 @@ def _json(root: Path, name: str, faults: Faults) -> dict[str, Any] | None:
     return found
 
 
-def _curve(root: Path, name: str, faults: Faults) -> list[dict[str, Any]] | None:
+def _unpacked(root: Path, name: str, faults: Faults) -> str | None:
     data = hostile.read(root, name, _MOST_TEXT, faults)
-    text = None if data is None else hostile.text(name, data, faults)
+    content = None if data is None else hostile.unpacked(name, data, _MOST_TEXT, faults)
+    return None if content is None else hostile.text(name, content, faults)
+
+
+def _curve(root: Path, name: str, faults: Faults) -> list[dict[str, Any]] | None:
+    text = _unpacked(root, name, faults)
     lines = None if text is None else hostile.lines(name, text, _MOST_POINTS, faults)
     if lines is None:
         return None
@@ -102,45 +138,34 @@ def _curve(root: Path, name: str, faults: Faults) -> list[dict[str, Any]] | None
     return points
 
 
-def _head(record: Mapping[str, Any], expected: _Expected, file: str, faults: Faults) -> None:
+def _head(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
     """What the record says of how the run was made."""
-    task, base, submission = expected.task, expected.base, expected.submission
-    before = len(faults)
+    task, base, submission, before = expected.task, expected.base, expected.submission, len(faults)
     missing = [key for key in (*REQUIRED, "notes", "drift", "threads", "resumed_elsewhere", "measuring_s") if key not in record]
     for key in missing:
         faults.add(file, key, "missing", "there")
     if missing:
         return
+    check_protocol(record, expected, file, faults)
     caps = expected.known.budgets[submission.track.budget]
     method = expected.known.methods.get(submission.method)
     wanted: dict[str, Any] = {
-        "schema": SCHEMA,
-        "protocol": PROTOCOL,
-        "task": task.id,
-        "base": base.id,
         "seed": expected.seed,
         "budget.name": caps.name,
-        "budget.caps": asdict(caps),
         "method.name": submission.method,
-        "hashes.task_spec": task.fingerprint(),
-        "hashes.base_policy": base.sha256,
-        "hashes.probe": base.probe_sha256,
         "config.seed": expected.seed,
-        "config.eval": asdict(expected.settings),
         "config.log_std": "trained",
     }
     if method is not None:
         wanted |= {"method.version": method.version, "method.family": method.family, "budget.old_task_data": method.old_task_data}
-    for path, value in wanted.items():
-        for where, found, other in differences(lookup(record, path), value, path, lambda a, b: a == b):
-            faults.add(file, where, found, other)
+    _hold(record, wanted, file, faults)
     for path, kind in (("method.demos", str), ("method.family", str), ("method.version", int), ("budget.old_task_data", bool), ("wall_s", float)):
         if type(lookup(record, path)) not in ((int, float) if kind is float else (kind,)):
             faults.add(file, path, lookup(record, path), f"a {kind.__name__}")
     if (
         isinstance(lookup(record, "method.demos"), str)
         and record["method"]["demos"] not in task.experts
-        and not record["method"]["demos"].startswith("sha256:")
+        and not record["method"]["demos"].startswith(FROM_FILE)
     ):
         faults.add(file, "method.demos", record["method"]["demos"], f"one of {', '.join(task.experts)}, or sha256: and a file's digest")
     for cost in COSTS:
@@ -151,7 +176,7 @@ def _head(record: Mapping[str, Any], expected: _Expected, file: str, faults: Fau
         faults.add(file, "versions", record["versions"], "versions by package")
     if method is not None and len(faults) == before:
         try:
-            computed = run_hash(record, task, base, caps, expected.settings, method)
+            computed = run_hash(run_spec(record, task, base, caps, expected.settings, method))
         except UsageError as error:
             faults.add(file, "config.method", record["config"].get("method"), f"hyper-parameters of {submission.method}: {error}")
         else:
@@ -159,12 +184,18 @@ def _head(record: Mapping[str, Any], expected: _Expected, file: str, faults: Fau
                 faults.add(file, "hashes.run", lookup(record, "hashes.run"), computed)
 
 
+def _hold(record: Mapping[str, Any], wanted: Mapping[str, Any], file: str, faults: Faults) -> None:
+    for path, value in wanted.items():
+        for where, found, other in differences(lookup(record, path), value, path, lambda a, b: a == b):
+            faults.add(file, where, found, other)
+
+
 def _cost(found: Any, cap: int | None, path: str, file: str, faults: Faults) -> None:
     if not isinstance(found, int) or isinstance(found, bool) or found < 0 or (cap is not None and found > cap):
         faults.add(file, path, found, "a whole number, 0 or more" + ("" if cap is None else f", at most {cap}"))
 
 
-def _points(curve: Sequence[Mapping[str, Any]], record: Mapping[str, Any], expected: _Expected, file: str, faults: Faults) -> None:
+def _points(curve: Sequence[Mapping[str, Any]], record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
     """The snapshots' numbers: when they were taken, and what had been used by then."""
     before: Mapping[str, Any] = {"update": -1, **dict.fromkeys(COSTS, 0)}
     start = len(faults)
@@ -185,11 +216,9 @@ def _points(curve: Sequence[Mapping[str, Any]], record: Mapping[str, Any], expec
                 faults.add(file, cost, curve[-1][cost], f"no more than the record's {found}")
 
 
-def _episodes(root: Path, name: str, updates: Sequence[int], expected: _Expected, faults: Faults) -> Episodes | None:
+def _episodes(root: Path, name: str, updates: Sequence[int], expected: Expected, faults: Faults) -> Episodes | None:
     """The table of episodes: exactly the rows that the run had to play, each once."""
-    data = hostile.read(root, name, _MOST_TEXT, faults)
-    unpacked = None if data is None else hostile.gunzip(name, data, _MOST_TEXT, faults)
-    text = None if unpacked is None else hostile.text(name, unpacked, faults)
+    text = _unpacked(root, name, faults)
     wanted = _cells(updates, expected)
     lines = None if text is None else hostile.lines(name, text, len(wanted) + 1, faults)
     if lines is None:
@@ -220,7 +249,7 @@ def _episodes(root: Path, name: str, updates: Sequence[int], expected: _Expected
     return Episodes(tuple(rows))
 
 
-def _cells(updates: Sequence[int], expected: _Expected) -> dict[tuple[str, str, str, str, int], int]:
+def _cells(updates: Sequence[int], expected: Expected) -> dict[tuple[str, str, str, str, int], int]:
     """Every episode that a run plays, with its horizon."""
     settings, task, skills = expected.settings, expected.task, expected.base.skills
     snapshots = [(f"update{update}", settings.skill_episodes, MODES[:1]) for update in updates]
@@ -235,7 +264,7 @@ def _cells(updates: Sequence[int], expected: _Expected) -> dict[tuple[str, str, 
 
 
 def _summary(
-    episodes: Episodes, record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], expected: _Expected, folder: str, faults: Faults
+    episodes: Episodes, record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], expected: Expected, folder: str, faults: Faults
 ) -> dict[str, Any]:
     """Compare rates, forgetting, retention and score with those computed anew, and return the record's part of these."""
     subject = expected.subject
@@ -245,11 +274,11 @@ def _summary(
     for number, point in enumerate(curve, 1):
         label = "base" if point["update"] == 0 else f"update{point['update']}"
         for path, value in subject.snapshot(episodes, label, expected.settings.skill_episodes).items():
-            _compare(point.get(path), value, path, f"{folder}/curve.jsonl, line {number}", faults)
+            _compare(point.get(path), value, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
     return final
 
 
-def _measured(root: Path, name: str, record: Mapping[str, Any], expected: _Expected, folder: str, faults: Faults) -> dict[str, Any] | None:
+def _measured(root: Path, name: str, record: Mapping[str, Any], expected: Expected, folder: str, faults: Faults) -> dict[str, Any] | None:
     """Compare divergences and drift with those of the policy in the package, and return these, if it is one of the base's shape."""
     base = expected.base.policy
     tuned = read_policy(root, name, base, faults)

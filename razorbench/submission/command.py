@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from razorbench import base
 from razorbench.building import typed
@@ -20,8 +21,9 @@ from razorbench.store import make_writable
 from razorbench.submission import board
 from razorbench.submission.known import Known
 from razorbench.submission.pack import pack as make
-from razorbench.submission.replay import entry
+from razorbench.submission.replay import entry, share
 from razorbench.submission.replay import replay as play
+from razorbench.submission.retrain import retrain
 from razorbench.submission.site import site
 from razorbench.submission.validate import validate as check
 
@@ -105,7 +107,8 @@ def leaderboard(arguments: Sequence[str], parser: Parser) -> int:
     made = parser(prog="razorbench leaderboard", description="Draw the board as a static site, from packages and from the levels that replays have written.")
     made.add_argument("packages", type=Path, nargs="+", help="folders with submission.json")
     made.add_argument("--levels", type=Path, help="folder of the files that `razorbench replay --out` wrote")
-    made.add_argument("--out", type=Path, required=True, help="folder for index.html, leaderboard.json, entries/ and tables/")
+    made.add_argument("--out", type=Path, required=True, help="folder for index.html, leaderboard.json, entries/, tables/ and figures/")
+    made.add_argument("--since", type=Path, help="an earlier leaderboard.json, to say what is different now")
     made.add_argument("--config-dir", help="your own conf folder, which may hold tasks and suites of your own")
     options = made.parse_args(arguments)
     for folder in (*options.packages, *([options.levels] if options.levels else [])):
@@ -116,12 +119,25 @@ def leaderboard(arguments: Sequence[str], parser: Parser) -> int:
     with registry(options.config_dir) as registered:
         installed = known(registered)
     entries = [board.entry(package, installed, levels) for package in options.packages]
-    page = site(board.boards(entries), options.out)
+    before = None if options.since is None else _earlier(options.since)
+    found = board.boards(entries)
+    page = site(found, options.out)
     bad = [each for each in entries if each.level == board.SELF_REPORTED]
     for each in bad:
         print(f"{each.folder}: {each.why}")
+    if before is not None:
+        print("\n".join(f"- {line}" for line in board.changes(before, board.as_json(found))) or "- nothing is different")
     print(f"{len(entries)} entries, {sum(each.fresh is not None for each in entries)} of them ranked: {page}")
     return 1 if bad else 0
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        board.changes(found, found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"--since {path}: it is no leaderboard.json of `razorbench leaderboard` ({error}); give one, or leave it out") from error
+    return found
 
 
 def replay(arguments: Sequence[str], parser: Parser) -> int:
@@ -130,6 +146,12 @@ def replay(arguments: Sequence[str], parser: Parser) -> int:
     made.add_argument("package", type=Path, help="folder with submission.json")
     made.add_argument("--episodes", type=int, default=100, help="published starts of each task, 100 at most")
     made.add_argument("--fraction", type=float, default=1.0, help="share of the runs, drawn by the seed")
+    made.add_argument(
+        "--retrain",
+        type=Path,
+        metavar="RESULTS",
+        help="train them again as well, in this folder, new or of a stopped retraining; takes as long as the runs did",
+    )
     made.add_argument("--fresh-seed", type=int, help="seed of the fresh starts, below 2**31; by default drawn now, as whoever ranks an entry has to")
     made.add_argument("--out", type=Path, help="file for the level, as the board keeps it")
     made.add_argument("--who", default="", help="who replays, for the level")
@@ -145,24 +167,21 @@ def replay(arguments: Sequence[str], parser: Parser) -> int:
     told, runs, faults = check(options.package, installed)
     if faults or told is None:
         raise UsageError(f"{options.package} is not valid; the first fault: {faults[0]}; see `razorbench validate {options.package}`")
-    found = play(
-        options.package,
-        told,
-        runs,
-        installed,
-        fresh_seed=seed,
-        episodes=options.episodes,
-        fraction=options.fraction,
-        faults=faults,
-        say=lambda text: print(text, file=sys.stderr),
-    )
+    chosen, say = share(runs, options.fraction, seed), lambda text: print(text, file=sys.stderr)
+    found = play(options.package, told, chosen, installed, fresh_seed=seed, episodes=options.episodes, faults=faults, say=say)
+    again = None
+    if options.retrain is not None and not faults:
+        make_writable(options.retrain, f"--retrain {options.retrain}", "--retrain RESULTS")
+        again = retrain(told, chosen, installed, options.retrain, faults, say)
     if faults:
         print("\n".join(map(str, faults[:_SHOWN])))
         print(f"{options.package}: its policies do not do what it says, {len(faults)} fault{'s' if len(faults) > 1 else ''}")
         return 1
-    level = entry(options.package, found, seed, options.who, len(runs))
+    level = entry(options.package, found, seed, options.who, len(chosen) == len(runs), again)
     exact = sum(one.exact for one in found)
     print(f"{options.package}: {len(found)} of {len(runs)} policies do what it says, {exact} of them to the row; fresh seed {seed}")
+    if again is not None:
+        print(f"trained again                 {len(chosen)} runs agree, {again} of them to the bit")
     print(f"score on fresh starts         {level['fresh']['score_text']}")
     if options.out is not None:
         make_writable(options.out.parent, f"--out {options.out}", "--out FILE")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import math
 import os
 import re
 import stat
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ MOST_FILE = 64_000_000
 """Bytes of any file."""
 MOST_HEADER = 100_000
 """Bytes of a safetensors header."""
+_MOST_MEMORY = 16_000_000
+"""Bytes, for unpacking: ours need two million."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SHOWN = 120
@@ -120,19 +122,19 @@ def text(name: str, data: bytes, faults: Faults) -> str | None:
         return None
 
 
-def gunzip(name: str, data: bytes, most: int, faults: Faults) -> bytes | None:
-    """Return the content of one gzip member, of which there may be `most` bytes."""
-    unpack = zlib.decompressobj(31)
+def unpacked(name: str, data: bytes, most: int, faults: Faults) -> bytes | None:
+    """Return the content of one xz stream, of which there may be `most` bytes."""
+    unpack = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
     try:
         content = unpack.decompress(data, most + 1)
-    except zlib.error as error:
-        faults.add(name, "compression", str(error), "gzip")
+    except (lzma.LZMAError, EOFError) as error:
+        faults.add(name, "compression", str(error), f"xz that {_MOST_MEMORY} bytes of memory can unpack")
         return None
     if len(content) > most:
         faults.add(name, "unpacked size", f"more than {most} bytes", f"at most {most} bytes")
         return None
     if not unpack.eof or unpack.unused_data:
-        faults.add(name, "compression", "cut short, or followed by more", "one whole gzip member")
+        faults.add(name, "compression", "cut short, or followed by more", "one whole xz stream")
         return None
     return content
 

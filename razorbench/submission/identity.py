@@ -1,4 +1,4 @@
-"""The hash of a submitted run, computed anew from what it says and what is registered; nothing that it names is imported or called."""
+"""The run that a submitted record describes, made anew from what it says and what is registered; nothing that it names is imported or called."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from razorbench.spec import EvalSettings, RunSpec
 from razorbench.store import digest
 from razorbench.task import Task
 
+FROM_FILE = "sha256:"
+"""Begins what a record says of demonstrations that came from a file."""
 
-def run_hash(record: Mapping[str, Any], task: Task, base: Base, budget: Budget, settings: EvalSettings, registered: Method) -> str:
-    """Return the hash of a run of a registered method with the hyper-parameters that the record's configuration names.
 
-    Raises UsageError with a sentence if these are none of the method's.
+def run_spec(record: Mapping[str, Any], task: Task, base: Base, budget: Budget, settings: EvalSettings, registered: Method) -> RunSpec:
+    """Return the run of a registered method with the hyper-parameters that the record's configuration names.
+
+    Of demonstrations from a file it has the digest alone. Raises UsageError with a sentence if the hyper-parameters are none of the method's.
     """
     config, name, demos = record["config"], str(record["method"]["name"]), str(record["method"]["demos"])
     first = next(iter(task.experts))
-    from_file = demos.startswith("sha256:")
+    from_file = demos.startswith(FROM_FILE)
     method = _method(config.get("method"), registered, "config.method")
     spec = RunSpec(
         task=task,
@@ -33,11 +36,16 @@ def run_hash(record: Mapping[str, Any], task: Task, base: Base, budget: Budget, 
         budget=budget,
         style=first if from_file else demos,
         eval=settings,
-        recorded=cast(Any, (None, demos.removeprefix("sha256:"))) if from_file else None,
+        recorded=cast(Any, (None, demos.removeprefix(FROM_FILE))) if from_file else None,
     )
     if (upstream := getattr(method, "upstream", None)) is not None:
         before = str((record["upstream"] or {}).get("method"))
         spec = replace(spec, upstream=replace(spec, method=upstream, method_name=before, style=first, recorded=None))
+    return spec
+
+
+def run_hash(spec: RunSpec) -> str:
+    """Return the hash of a run that a record describes; raises UsageError if its hyper-parameters are no plain values."""
     try:
         return digest(spec.identity())
     except (TypeError, ValueError) as error:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from razorbench.compact import compact
 from razorbench.errors import UsageError
 from razorbench.results import Run, distinct, one_kind
 from razorbench.submission import hostile
 from razorbench.submission.known import Known
-from razorbench.submission.schema import FILE, RUN_FILES, SCHEMA, SUMS, Submission, run_folder
+from razorbench.submission.schema import FILE, SCHEMA, SUMS, Submission, run_folder
 from razorbench.submission.validate import scores, track, validate
 
 
@@ -45,11 +45,7 @@ def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, abou
         first = error.errors(include_url=False)[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg'].lower()}; see docs/submission.schema.json") from error
     for (task, seed), run in there.items():
-        (folder := out / run_folder(task, seed)).mkdir(parents=True)
-        for file in RUN_FILES:
-            if not (run.folder / file).exists():
-                raise UsageError(f"{run.folder / file} is missing: do the run again, or give the results folder with whole runs")
-            shutil.copyfile(run.folder / file, folder / file)
+        compact(run.folder, out / run_folder(task, seed), policy=True)
     (out / FILE).write_text(told.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
     files = sorted(path for path in out.rglob("*") if path.is_file())
     lines = [f"{hostile.sha256(path.read_bytes())}  {path.relative_to(out).as_posix()}\n" for path in files]

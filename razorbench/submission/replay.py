@@ -25,6 +25,7 @@ from razorbench.evaluate import Cell, play_policy
 from razorbench.metrics import Estimate, retention, score
 from razorbench.results import Run
 from razorbench.spec import EvalSettings
+from razorbench.store import PACKED_EPISODES
 from razorbench.submission import hostile
 from razorbench.submission.check_run import VISITED, read_policy
 from razorbench.submission.hostile import Faults
@@ -63,6 +64,12 @@ def digest(root: Path) -> str:
     return hostile.sha256(hostile.read(root, SUMS, hostile.MOST_FILE, Faults()) or b"")
 
 
+def share(runs: Sequence[Run], fraction: float, seed: int) -> list[Run]:
+    """Return a share of the runs, drawn by a seed, in their order."""
+    number = max(1, math.ceil(fraction * len(runs)))
+    return [runs[k] for k in sorted(seeding.generator("replay", seed).choice(len(runs), number, replace=False))]
+
+
 def replay(
     root: Path,
     submission: Submission,
@@ -71,23 +78,20 @@ def replay(
     *,
     fresh_seed: int,
     episodes: int,
-    fraction: float,
     faults: Faults,
     say: Callable[[str], None],
 ) -> list[Replayed]:
-    """Play the policies of a share of a valid package's runs, drawn by the seed; disagreements are added to the faults."""
-    rng = seeding.generator("replay", fresh_seed)
-    chosen = sorted(rng.choice(len(runs), max(1, math.ceil(fraction * len(runs))), replace=False))
+    """Play the policies of some of a valid package's runs; disagreements are added to the faults."""
     bases: dict[tuple[str, int], dict[str, BoolArray]] = {}
     found = []
-    for number, run in enumerate((runs[k] for k in chosen), 1):
+    for number, run in enumerate(runs, 1):
         task, seed = known.tasks[run.task], int(run.record["seed"])
         base = known.base(submission.track.base, seed)
-        say(f"{number} of {len(chosen)}: {run.task}, seed {seed}")
+        say(f"{number} of {len(runs)}: {run.task}, seed {seed}")
         tuned = read_policy(root, f"{run.folder.as_posix()}/policy.safetensors", base.policy, faults)
         if tuned is None:
             continue  # changed since it was found valid
-        exact = _same_place(run)
+        exact = same_place(run)
         with policies.one_thread():
             _published(root, run, task, base, tuned, known.settings, episodes, exact, faults)
             if (key := (run.task, seed)) not in bases:
@@ -98,15 +102,16 @@ def replay(
     return found
 
 
-def entry(root: Path, found: Sequence[Replayed], fresh_seed: int, who: str, runs: int) -> dict[str, Any]:
+def entry(root: Path, found: Sequence[Replayed], fresh_seed: int, who: str, whole: bool, retrained: int | None) -> dict[str, Any]:
     """Return the board's entry of a package that was replayed: level, who, when, versions, digest, seed, and the scores on fresh starts.
 
-    A package of which a share was replayed stays `validated`: rank needs all.
+    whole: whether that were all runs; a package of which a share was replayed stays `validated`, as rank needs all. retrained: how many repeated to the bit
+    when they were trained again; None if they were not.
     """
     numbers = {(one.task, one.seed): (number, 0.0) for one in found if (number := one.score) is not None}
     value = suite(numbers, sorted({one.task for one in found})).value
     return {
-        "level": "replayed" if len(found) == runs else "validated",
+        "level": "validated" if not whole else "replayed" if retrained is None else "retrained",
         "package": digest(root),
         "who": who,
         "when": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -114,6 +119,7 @@ def entry(root: Path, found: Sequence[Replayed], fresh_seed: int, who: str, runs
         "machine": provenance.machine(),
         "fresh_seed": fresh_seed,
         "exact": sum(one.exact for one in found),
+        "retrained_exact": retrained,
         "fresh": {
             "score": {"value": value.value, "ci95": [value.low, value.high]} if isinstance(value, Estimate) else None,
             "score_text": f"{value.value:.3f}  95% {value.low:.2f} to {value.high:.2f}" if isinstance(value, Estimate) else "no interval: one run",
@@ -122,7 +128,7 @@ def entry(root: Path, found: Sequence[Replayed], fresh_seed: int, who: str, runs
     }
 
 
-def _same_place(run: Run) -> bool:
+def same_place(run: Run) -> bool:
     """Whether results have to repeat to the last bit: same processor, system and versions, and never made on two machines."""
     record: dict[str, Any] = dict(run.record)
     return (record["machine"], record["versions"], record["resumed_elsewhere"]) == (provenance.machine(), provenance.versions(), [])
@@ -135,8 +141,8 @@ def _published(
     starts = np.arange(min(episodes, settings.episodes))
     cells = [Cell(each, Split.TEST, starts, mode) for mode in MODES for each in (task, *base.skills)]
     here = Episodes.of("final", cells, play_policy(tuned, cells))
-    there = Episodes.read(root / run.folder / "episodes.csv.gz")
-    file = f"{run.folder.as_posix()}/episodes.csv.gz"
+    there = Episodes.read(root / run.folder / PACKED_EPISODES)
+    file = f"{run.folder.as_posix()}/{PACKED_EPISODES}"
     told = {row[:5]: row[5:] for row in there.rows}
     other = next((row for row in here.rows if told[row[:5]] != row[5:]), None) if exact else None
     if other is not None:

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from razorbench.store import PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD
+
 SCHEMA = 1
 FILE = "submission.json"
 SUMS = "SHA256SUMS"
-RUN_FILES = ("record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors")
+RUN_FILES = (RECORD, PACKED_CURVE, PACKED_EPISODES, POLICY)
 MEASURES = ("score", "success", "retention", "forward_kl")
 """Numbers of a submission, over its suite's tasks; names as in `razorbench compare`."""
 
@@ -78,7 +80,7 @@ class Fresh(_Strict):
 class Level(_Strict):
     """What the board knows of a package: the level that it has reached, by whom, when, with what, on which seed."""
 
-    level: Literal["validated", "replayed"]
+    level: Literal["validated", "replayed", "retrained"]
     package: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     who: Annotated[str, Field(max_length=120)]
     when: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
@@ -86,6 +88,9 @@ class Level(_Strict):
     machine: dict[str, str | int | None]
     fresh_seed: int
     exact: int
+    """Runs whose episodes repeated, row by row."""
+    retrained_exact: int | None
+    """Runs that repeated to the bit when they were trained again; None if they were not."""
     fresh: Fresh
 
 

@@ -6,26 +6,33 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from razorbench.matched import LEVELS
 from razorbench.metrics import Estimate
-from razorbench.reporting.material import Section
+from razorbench.reporting.drawing import styled
+from razorbench.reporting.material import Gallery, Section
 from razorbench.reporting.page import page, write
 from razorbench.reporting.tables import Links, Table, Value
 from razorbench.submission import schema
-from razorbench.submission.board import Board, Entry, as_json
+from razorbench.submission.board import RETRAINED, Board, Entry, as_json
+from razorbench.submission.plots import law, pareto
 from razorbench.suite import Undefined
 
 _GIVEN = {"old_task_data": "old-task data", "demonstrations": "demonstrations", "environment_steps": "environment steps", "expert_queries": "an expert"}
 _LEVELS = (
     "Levels: self-reported proves nothing; validated, that the numbers follow from the rows and weights in the package; replayed, that its final policies "
-    "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in. Ranks are by fresh starts alone. Who is "
-    "not told apart from the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Track, budget and costs are as "
-    "declared."
+    "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in; retrained, that someone else got the "
+    "same from its configurations, so that track, budget and curve are no more only declared. Ranks are by fresh starts alone. Who is not told apart from "
+    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed)."
 )
 
 
 def site(boards: Sequence[Board], out: Path) -> Path:
     """Write the site and return its page."""
-    sections = [Section("How to read it", [_LEVELS], []), *(_section(board) for board in boards)]
+    with styled():
+        drawn = [
+            _pictures(suite, [each for board in boards if board.suite == suite for each in board.entries]) for suite in dict.fromkeys(b.suite for b in boards)
+        ]
+    sections = [Section("How to read it", [_LEVELS], []), *(_section(board) for board in boards), *drawn]
     entries = [each for board in boards for each in board.entries]
     title = f"RazorBench: {len(entries)} submission{'s' if len(entries) != 1 else ''}"
     write(out, page(title, "Robot policies that learn something new: what do they keep?", sections, {}), sections)
@@ -51,10 +58,16 @@ def _section(board: Board) -> Section:
         "success",
         "retention",
         "forward KL, nats per decision",
+        *(f"retention at success {level:g}" for level in LEVELS),
         "unranked because",
     )
     name = "_".join(("board", board.suite, board.track.base, board.track.budget, *(key for key in _GIVEN if getattr(board.track, key))))
-    return Section(title, [], [Table(name, title, columns, [_row(each) for each in board.entries])])
+    return Section(title, [], [Table(name, "Entries", columns, [_row(each) for each in board.entries])])
+
+
+def _pictures(suite: str, entries: Sequence[Entry]) -> Section:
+    text = "Entries that are not valid, or of another protocol, are not drawn."
+    return Section(f"{suite}: all entries", [text], [Gallery([pareto(suite, entries), law(suite, entries)])])
 
 
 def _row(each: Entry) -> Sequence[Value]:
@@ -66,13 +79,14 @@ def _row(each: Entry) -> Sequence[Value]:
         each.level,
         each.fresh_score or Undefined("not replayed"),
         *(_number(each, name) for name in schema.MEASURES),
+        *(each.at(level) or Undefined("not retrained" if each.level != RETRAINED else "not reached") for level in LEVELS),
         each.why,
     ]
 
 
 def _number(each: Entry, name: str) -> Value:
     told = each.told.scores.get(name)
-    return Undefined("undefined") if told is None else Estimate(told.value, *told.ci95)
+    return Undefined("for some task") if told is None else Estimate(told.value, *told.ci95)
 
 
 def _entry(each: Entry) -> list[Section]:
@@ -84,6 +98,7 @@ def _entry(each: Entry) -> list[Section]:
         ("base, budget", f"{told.track.base}, {told.track.budget}"),
         *((f"used {words}", "yes" if getattr(told.track, key) else "no") for key, words in _GIVEN.items()),
         ("level", each.level),
+        ("track, budget, curve", "retrained" if each.level == RETRAINED else "declared"),
         ("rank", str(each.rank) if each.rank is not None else f"none: {each.why}"),
         ("licence", told.licence),
         ("code", told.code or "none"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,43 @@ from razorbench.compare import MEASURES as NUMBERS
 from razorbench.compare import numbers
 from razorbench.metrics import Estimate
 from razorbench.results import Run
+from razorbench.store import POLICY, RECORD
 from razorbench.submission import hostile, schema
-from razorbench.submission.check_run import check_run
-from razorbench.submission.hostile import Faults
+from razorbench.submission.check_run import Expected, check_protocol, check_run, told_run
+from razorbench.submission.hostile import Fault, Faults
 from razorbench.submission.known import Known, differences
 from razorbench.submission.schema import FILE, RUN_FILES, SUMS, Submission, Track, run_folder
 from razorbench.suite import suite
 
 MOST_BYTES = 2_000_000
 """Of submission.json and of SHA256SUMS."""
+Reader = Callable[[Path, str, int, Submission, Known, Faults], Run | None]
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_./-]+)")
 
 
 def validate(root: Path, known: Known) -> tuple[Submission | None, list[Run], Faults]:
     """Return a package's submission and runs, as far as they can be read, and all that is wrong with it."""
+    return _read(root, known, check_run)
+
+
+def vouched(root: Path, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+    """Return the same of a package whose digest a level of the board's vouches for: that it is still what was validated, by its checksums.
+
+    Its policies may be left out, which are most of its bytes. What it says is as it was said, against the protocol of its time: see `off_protocol`.
+    """
+    return _read(root, known, told_run, left_out=POLICY)
+
+
+def off_protocol(submission: Submission, runs: Sequence[Run], known: Known) -> Fault | None:
+    """Return where runs are not of the installed tasks, bases and protocol, None if they are."""
+    faults = Faults()
+    for run in runs:
+        if not faults:
+            check_protocol(run.record, Expected.of(run.task, int(run.record["seed"]), submission, known), f"{run.folder.as_posix()}/{RECORD}", faults)
+    return faults[0] if faults else None
+
+
+def _read(root: Path, known: Known, read: Reader, left_out: str | None = None) -> tuple[Submission | None, list[Run], Faults]:
     faults = Faults()
     sizes = hostile.listing(root, faults)
     submission = _submission(root, faults)
@@ -46,8 +69,10 @@ def validate(root: Path, known: Known) -> tuple[Submission | None, list[Run], Fa
     wanted = [f"{run_folder(task, seed)}/{file}" for task in tasks for seed in seeds for file in RUN_FILES]
     for name in sorted(set(sizes) - {FILE, SUMS, *wanted}):
         faults.add(name, "presence", "there", "nothing: it belongs to no run of the suite and its published seeds")
-    _sums(root, [FILE, *wanted], faults)
-    runs = [run for task in tasks for seed in seeds if (run := check_run(root, task, seed, submission, known, faults)) is not None]
+    _sums(root, [FILE, *wanted], [name for name in wanted if Path(name).name == left_out and name not in sizes], faults)
+    if left_out is not None and faults:
+        return submission, [], faults
+    runs = [run for task in tasks for seed in seeds if (run := read(root, task, seed, submission, known, faults)) is not None]
     if len(runs) == len(tasks) * len(seeds):
         _totals(submission, runs, tasks, faults)
     return submission, runs, faults
@@ -92,7 +117,7 @@ def _submission(root: Path, faults: Faults) -> Submission | None:
         return None
 
 
-def _sums(root: Path, wanted: Sequence[str], faults: Faults) -> None:
+def _sums(root: Path, wanted: Sequence[str], absent: Sequence[str], faults: Faults) -> None:
     data = hostile.read(root, SUMS, MOST_BYTES, faults)
     text = None if data is None else hostile.text(SUMS, data, faults)
     if text is None:
@@ -107,7 +132,7 @@ def _sums(root: Path, wanted: Sequence[str], faults: Faults) -> None:
     for name in wanted:
         if name not in told:
             faults.add(SUMS, name, "missing", "its SHA-256")
-        elif (content := hostile.read(root, name, hostile.MOST_FILE, Faults())) is not None and hostile.sha256(content) != told[name]:
+        elif name not in absent and (content := hostile.read(root, name, hostile.MOST_FILE, Faults())) is not None and hostile.sha256(content) != told[name]:
             faults.add(name, "SHA-256", hostile.sha256(content), told[name])
 
 

@@ -1,0 +1,35 @@
+"""Finished runs as they are kept and sent: record, snapshots and episodes, the last two packed with xz, and, where asked for, the policy."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+from pathlib import Path
+
+from razorbench.store import CURVE, EPISODES, PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD, content
+
+# A dictionary of a megabyte is more than an hour-long run's rows need, and bounds the memory of whoever unpacks.
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6 | lzma.PRESET_EXTREME, "dict_size": 1 << 20}]
+_KEPT = {PACKED_CURVE: CURVE, PACKED_EPISODES: EPISODES, POLICY: POLICY, RECORD: RECORD}
+"""What is kept, and what a run calls it; the record last, as a folder that has one is finished."""
+
+
+def compact(run: Path, out: Path, policy: bool) -> None:
+    """Write a run's folder into another one, made for it, in compact form, at about two fifths of the size; a compact one is copied.
+
+    policy: its final one as well. Raises FileDamaged if a file of the run is missing or damaged.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for kept, whole in _KEPT.items():
+        if kept == POLICY and not policy:
+            continue
+        if (there := run / kept).exists():
+            shutil.copyfile(there, out / kept)
+        else:
+            data = content(run / whole, "do the run again, or give the results folder with whole runs")
+            (out / kept).write_bytes(xz(data) if kept.endswith(".xz") else data)
+
+
+def xz(data: bytes) -> bytes:
+    """Return bytes as an xz file, the same for the same bytes."""
+    return lzma.compress(data, filters=_FILTERS)

@@ -1,0 +1,118 @@
+"""The runs that the repository keeps, in compact form.
+
+`python -m razorbench.reference keep build/study baselines/results` adds a study's, and makes an entry of the board of every method whose runs on the suite
+are all there; `restore baselines/results build/study` puts them where the study finds them done, so that it goes on in a new clone. A run that is part
+of an entry lies there, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from razorbench.compact import compact
+from razorbench.errors import UsageError
+from razorbench.reporting.tables import slug
+from razorbench.results import read_runs
+from razorbench.store import POLICY, RECORD, read_record
+from razorbench.submission import replay
+from razorbench.submission.known import Known
+from razorbench.submission.pack import pack
+from razorbench.submission.validate import validate
+
+RUNS, ENTRIES, LEVELS = "runs", "entries", "levels"
+WHOLE = ("sft",)
+"""Arms whose entries keep their policies: one, for whoever wants to see a whole package, and for methods that build on it."""
+Say = Callable[[str], None]
+
+
+def keep(study: Path, kept: Path) -> int:
+    """Add the finished runs of a results folder to those kept, as far as they are in no entry; return how many were new."""
+    have = {run_hash for _, _, run_hash in _finished(kept)}
+    new = [(folder, place) for folder, place, run_hash in _finished(study) if run_hash not in have]
+    for folder, place in new:
+        compact(folder, kept / RUNS / place, policy=False)
+    return len(new)
+
+
+def restore(kept: Path, study: Path) -> int:
+    """Put the runs that are kept into a results folder, with their policies where these are kept; return how many were not there."""
+    new = [(folder, study / place) for folder, place, _ in _finished(kept) if not (study / place / RECORD).exists()]
+    for folder, place in new:
+        compact(folder, place, policy=(folder / POLICY).exists())
+    return len(new)
+
+
+def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: str, whole: Collection[str], say: Say) -> list[str]:
+    """Make an entry of the board, replayed, of every arm with all of its runs on a suite in a results folder; return the new ones.
+
+    whole: arms whose entries keep their policies; the others' would be hundreds of megabytes.
+    """
+    tasks, seeds = known.suites[suite]
+    runs = [
+        run
+        for run in read_runs(study, {name: tuple(task.experts) for name, task in known.tasks.items()})
+        if (run.base, run.record["budget"]["name"]) == (base, budget) and (run.folder / POLICY).exists()
+    ]
+    there = {(run.arm, run.task, run.record["seed"]) for run in runs}
+    made = []
+    for arm in sorted({run.arm for run in runs}):
+        entry = kept / ENTRIES / slug(arm)
+        if entry.exists() or any((arm, task, seed) not in there for task in tasks for seed in seeds):
+            continue
+        method = next(run.method for run in runs if run.arm == arm)
+        description = str(sys.modules[type(known.methods[method]).__module__].__doc__).splitlines()[0]
+        about = {"name": arm, "authors": ["RazorBench"], "description": description, "licence": "MIT", "code": None, "paper": None}
+        pack(runs, arm, suite, base, budget, about, known, entry)
+        told, packed, faults = validate(entry, known)
+        assert told is not None
+        seed = secrets.randbelow(2**31)
+        found = replay.replay(entry, told, packed, known, fresh_seed=seed, episodes=known.settings.episodes, faults=faults, say=say)
+        if faults:
+            raise UsageError(f"{entry} is not what its policies do; the first fault: {faults[0]}")
+        (kept / LEVELS).mkdir(exist_ok=True)
+        level = replay.entry(entry, found, seed, "RazorBench", True, None)
+        (kept / LEVELS / f"{slug(arm)}.json").write_text(json.dumps(level, indent=2) + "\n", encoding="utf-8")
+        if arm not in whole:
+            for policy in entry.rglob(POLICY):
+                policy.unlink()
+        for _, place, _ in _finished(entry):
+            shutil.rmtree(kept / RUNS / place, ignore_errors=True)
+        made.append(arm)
+    return made
+
+
+def _finished(root: Path) -> Iterator[tuple[Path, Path, str]]:
+    """Folder of every run below one, the path that it has in a results folder, and its hash."""
+    for path in sorted(root.rglob(RECORD)):
+        record: dict[str, Any] = read_record(path)
+        run_hash, task = record["hashes"]["run"], record["task"].rpartition("-v")[0]
+        yield path.parent, Path(task, record["method"]["name"], f"seed{record['seed']}-{run_hash[:12]}"), run_hash
+
+
+def main() -> None:
+    """Keep or restore, and say how many runs."""
+    from razorbench.config import registry
+    from razorbench.submission.command import known
+
+    parser = argparse.ArgumentParser(description="Keep a study's runs in the repository, or restore them for it.")
+    parser.add_argument("what", choices=("keep", "restore"))
+    parser.add_argument("source", type=Path, help="of `keep` the study's results, of `restore` the runs that are kept")
+    parser.add_argument("to", type=Path)
+    arguments = parser.parse_args()
+    if arguments.what == "restore":
+        print(f"{restore(arguments.source, arguments.to)} runs restored: {arguments.to}")
+        return
+    with registry() as registered:
+        made = enter(arguments.source, arguments.to, known(registered), "core", "mlp", "standard", WHOLE, print)
+    print(f"{keep(arguments.source, arguments.to)} more runs kept, new entries {', '.join(made) or 'none'}: {arguments.to}")
+
+
+if __name__ == "__main__":
+    main()

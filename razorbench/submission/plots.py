@@ -1,0 +1,93 @@
+"""The board's pictures, over all entries of a suite: what they learn against what they keep, and the law at their final policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from razorbench.law import laws
+from razorbench.metrics import Estimate
+from razorbench.pareto import frontier
+from razorbench.reporting.drawing import Picture, canvas, cloud, labels, picture, powers, unit_square
+from razorbench.reporting.styles import HUES, LINES, SIGNS, Look
+from razorbench.reporting.tables import Table, Value, slug
+from razorbench.results import HEADLINE, final_points
+from razorbench.seeding import generator
+from razorbench.submission.board import Entry
+
+NAMED = 25
+"""Entries above which only those on the frontier are named in a picture."""
+_RESAMPLES = 1000
+_FEWEST = 3
+"""Runs that the law is fitted to at least."""
+
+
+def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
+    """Return success on the new task against retention, an entry a sign with its intervals."""
+    shown = {name: (entry, *pair) for name, entry in _named(entries) if (pair := _pair(entry)) is not None}
+    figure, axes = canvas(4.4)
+    unit_square(axes, "success on the new task", "retention of original skills")
+    looks = _looks(list(shown))
+    points = np.array([(x.value, y.value) for _, x, y in shown.values()]).reshape(-1, 2)
+    best = frontier(points) if len(points) else np.zeros(0, dtype=bool)
+    for name, (_, x, y) in shown.items():
+        colour = looks[name].colour
+        axes.plot([x.low, x.high], [y.value, y.value], color=colour, linewidth=0.7, alpha=0.6)
+        axes.plot([x.value, x.value], [y.low, y.high], color=colour, linewidth=0.7, alpha=0.6)
+        axes.plot(x.value, y.value, linestyle="", markersize=6, **looks[name].marker)
+    if len(points):
+        stairs = points[best][np.argsort(points[best][:, 0])]
+        axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
+    few = len(shown) <= NAMED
+    labels(axes, {name: (x.value, y.value) for k, (name, (_, x, y)) in enumerate(shown.items()) if few or best[k]}, looks)
+    rows: list[Sequence[Value]] = [(entry.told.name, entry.digest[:12], entry.told.method, x, y) for entry, x, y in shown.values()]
+    title = f"Learning against keeping, {suite}"
+    note = "Means over tasks of the means over seeds, with 95% Student intervals over tasks; the line is the frontier of what is drawn, all tracks together."
+    note += "" if few else " Only entries on it are named."
+    columns = ("entry", "package", "method", "success", "retention")
+    return picture(figure, slug("learning", suite), title, note, Table(slug("learning", suite), title, columns, rows))
+
+
+def law(suite: str, entries: Sequence[Entry]) -> Picture:
+    """Return forgetting against forward KL, a final policy a dot, with the saturating fit where there are runs enough."""
+    named = dict(_named([each for each in entries if each.runs]))
+    owner = [name for name, each in named.items() for run in each.runs if any(point["update"] > 0 for point in run.curve)]
+    points = final_points([run for each in named.values() for run in each.runs], "greedy")
+    looks = _looks(list(named))
+    figure, axes = canvas(3.8)
+    cloud(axes, points.x, points.y, [looks[name].colour for name in owner], markersize=3.2, alpha=0.7)
+    note = "A dot is a run's final policy, in its entry's colour. "
+    if len(points.x) >= _FEWEST and np.ptp(points.x) > 0:
+        found = laws({HEADLINE: points}, HEADLINE, generator("board", suite), _RESAMPLES)[HEADLINE]
+        grid = np.linspace(0.0, float(points.x.max()), 200)
+        axes.plot(grid, found.amplitude * -np.expm1(-found.rate * grid), color="#8a9099", linewidth=1.2)
+        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {found.r2.low:.2f} to {found.r2.high:.2f} over runs)"
+        note += f"The line is the saturating fit A (1 - exp(-B K)); its R2 is {told}, over {found.runs} runs."
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set(xlabel="forward KL on the new task, nats per decision", ylabel="forgetting", xlim=(0, None))
+    powers(axes.xaxis)
+    if len(named) <= NAMED:
+        middle = {name: [k for k, own in enumerate(owner) if own == name] for name in named}
+        labels(axes, {name: (float(np.mean(points.x[k])), float(np.mean(points.y[k]))) for name, k in middle.items() if k}, looks)
+    rows: list[Sequence[Value]] = [
+        (name, task, float(x), float(y)) for name, task, x, y in zip(owner, (points.task[k] for k in points.run), points.x, points.y, strict=True)
+    ]
+    title = f"The law at final policies, {suite}"
+    return picture(figure, slug("law", suite), title, note, Table(slug("law", suite), title, ("entry", "task", "forward KL", "forgetting"), rows))
+
+
+def _pair(entry: Entry) -> tuple[Estimate, Estimate] | None:
+    """Success and retention of an entry that was found valid, if it has both."""
+    x, y = (entry.told.scores.get(name) for name in ("success", "retention"))
+    return (Estimate(x.value, *x.ci95), Estimate(y.value, *y.ci95)) if entry.runs and x is not None and y is not None else None
+
+
+def _named(entries: Sequence[Entry]) -> list[tuple[str, Entry]]:
+    """Entries by names that differ."""
+    names = [each.told.name for each in entries]
+    return [(name if names.count(name) == 1 else f"{name} {each.digest[:6]}", each) for name, each in zip(names, entries, strict=True)]
+
+
+def _looks(names: Sequence[str]) -> dict[str, Look]:
+    return {name: Look(HUES[k % len(HUES)], SIGNS[k // len(HUES) % len(SIGNS)], LINES[0], 0.6) for k, name in enumerate(names)}

@@ -1,0 +1,48 @@
+"""The runs that the repository keeps: nothing doubled, nothing lost, and found done by the study that they came from."""
+
+import shutil
+
+from conftest import compose
+from packages import POLICY, SETTINGS, packed, small_known, small_runs
+
+from razorbench.reference import enter, keep, restore
+from razorbench.results import read_runs
+from razorbench.run import run
+from razorbench.submission import board
+
+
+def test_a_study_goes_on_from_what_was_kept(tmp_path):
+    study, kept, again = (tmp_path / name for name in ("study", "kept", "again"))
+    small_runs(study)
+    # What a sweep is in the middle of is no run yet.
+    (study / "stack" / "sft" / "seed5-abc").mkdir()
+    assert (keep(study, kept), keep(study, kept)) == (3, 0)
+    assert not list(kept.rglob("policy.safetensors"))
+    packed(study, small_known(), entry := kept / "entries" / "sft")
+    shutil.rmtree(kept / "runs" / "stack" / "sft")
+    assert keep(study, kept) == 0
+    assert (restore(kept, again), restore(kept, again)) == (3, 0)
+    # The policy of an entry comes with it.
+    assert len(list(again.rglob("policy.safetensors"))) == 1
+    assert (entry / POLICY).exists()
+    for seed in (0, 1):
+        spec, plain = compose("task=stack", "budget=quick", "method=frozen", f"seed={seed}", *(f"eval.{key}={value}" for key, value in SETTINGS.items()))
+        outcome = run(spec, again, plain)
+        assert not outcome.worked
+    ours, theirs = ([(each.record, each.curve) for each in read_runs(folder, {})] for folder in (study, again))
+    assert ours == theirs
+
+
+def test_a_method_with_all_its_runs_becomes_an_entry(tmp_path):
+    study, kept, known = tmp_path / "study", tmp_path / "kept", small_known()
+    small_runs(study)
+    assert keep(study, kept) == 3
+    assert enter(study, kept, known, "two", "mlp", "quick", (), print) == ["frozen"]
+    assert enter(study, kept, known, "two", "mlp", "quick", (), print) == []
+    assert sorted(path.name for path in (kept / "runs" / "stack").iterdir()) == ["frozen", "sft"]
+    assert not list((kept / "runs" / "stack" / "frozen").iterdir())
+    assert keep(study, kept) == 0
+    shown = board.entry(kept / "entries" / "frozen", known, board.read_levels(kept / "levels"))
+    assert (shown.level, shown.why, len(shown.runs)) == ("replayed", "", 2)
+    assert shown.told.description.startswith("Frozen: no update at all.")
+    assert not list(kept.rglob("policy.safetensors"))
