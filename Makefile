@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme tasks tuning ablations studies study performance clean
+.PHONY: run test test-slow check golden readme tasks tuning ablations studies study results performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -55,6 +55,10 @@ study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), in or
 	$(BIN)/python -m razorbench.reference restore baselines/results build/study
 	$(BIN)/razorbench -m +experiment=$(EXPERIMENT) --hours $(HOURS) hydra/launcher=joblib results=build/study
 	$(BIN)/python -m razorbench.reference keep build/study baselines/results
+
+results: $(VENV)/ready  ## the README's first screen, the page of the reference study and the board anew, from the runs that the repository keeps
+	$(BIN)/python -m razorbench.reporting.reference baselines/results README.md docs/reference
+	$(BIN)/razorbench leaderboard baselines/results/entries/* --levels baselines/results/levels --out build/board
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

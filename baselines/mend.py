@@ -24,10 +24,12 @@ from razorbench.types import BoolArray
 class Mend(DAgger):
     """Hyper-parameters of `dagger`, and the guard's."""
 
-    weight: float = 3.0
-    """lambda: what a nat of divergence on the old instructions costs."""
-    noise: float = 0.1
-    """Standard deviation of the perturbation, in the observation's scaled units, as in `sft_cf`."""
+    learning_rate: float = 3e-4
+    """Adam's step, constant; what the search found."""
+    weight: float = 1.0
+    """lambda: what a nat of divergence on the old instructions costs; what the search found."""
+    noise: float = 0.3
+    """Standard deviation of the perturbation, in the observation's scaled units, as in `sft_cf`; what the search found."""
 
     family: ClassVar[str] = "ours"
 

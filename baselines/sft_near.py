@@ -25,8 +25,13 @@ from razorbench.policy import clone, log_likelihood
 class SFTNear(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
+    learning_rate: float = 3e-4
+    """Adam's step, constant; what the search found."""
     share: float = 0.3
-    """Of the demonstrated episodes that are learnt."""
+    """Of the demonstrated episodes that are learnt; what the search found."""
+
+    choose: str = "nearest"
+    """Which: the `nearest` to the base, the `farthest`, or, to tell nearness from fewness, `random` ones."""
 
     family: ClassVar[str] = "ours"
 
@@ -34,15 +39,17 @@ class SFTNear(Supervised):
         super().__post_init__()
         if not 0 < self.share <= 1:
             raise UsageError(f"method.share is {self.share}: it must be above 0 and at most 1")
+        if self.choose not in ("nearest", "farthest", "random"):
+            raise UsageError(f"method.choose is {self.choose!r}: it must be nearest, farthest or random")
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
-        """Fit the nearest demonstrations; one update is one gradient step."""
+        """Fit the chosen demonstrations; one update is one gradient step."""
         demos = task.demonstrations(budget.demo_episodes, rng)
         with torch.no_grad():
             likely = log_likelihood(base, demos.observations, demos.actions).numpy()
         mean = np.bincount(demos.episode, likely) / np.bincount(demos.episode)
-        nearest = np.argsort(-mean, kind="stable")[: max(1, round(self.share * len(mean)))]
-        rows = np.flatnonzero(np.isin(demos.episode, nearest))
+        order = rng.permutation(len(mean)) if self.choose == "random" else np.argsort(mean if self.choose == "farthest" else -mean, kind="stable")
+        rows = np.flatnonzero(np.isin(demos.episode, order[: max(1, round(self.share * len(mean)))]))
         observations, actions = demos.observations[rows], demos.actions[rows]
         policy = clone(base)
         return self.fit(policy, task, len(rows), lambda i: -log_likelihood(policy, observations[i], actions[i]).mean(), rng)

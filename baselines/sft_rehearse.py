@@ -25,6 +25,8 @@ from razorbench.method import Budget
 class SFTRehearse(LwF):
     """Hyper-parameters of `lwf`, and how much is played."""
 
+    weight: float = 3.0
+    """lambda: what a nat of divergence on the old instructions costs; what the search found."""
     share: float = 0.1
     """Of the budget's environment steps."""
 

@@ -25,7 +25,8 @@ Parser = Callable[..., argparse.ArgumentParser]
 Styles = Mapping[str, Sequence[str]]
 
 
-def _styles(registered: Registry) -> Styles:
+def styles_of(registered: Registry) -> Styles:
+    """Return every task's demonstration styles."""
     return {name: tuple(registered.item("task", name).experts) for name in registered.names("task")}
 
 
@@ -48,16 +49,16 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
     make_writable(options.out, f"--out {options.out}", "--out DIR")
     with registry(options.config_dir) as registered:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
-        styles = _styles(registered)
+        styles = styles_of(registered)
         runs = read_runs(options.results, styles)
         found = _told(pool(runs, options.base, options.budget))
-        others = {base: pool(several, base, options.budget).runs for base, several in _by_base(runs, options.budget).items() if base != options.base}
+        others = {base: pool(several, base, options.budget).runs for base, several in by_base(runs, options.budget).items() if base != options.base}
 
         from razorbench.reporting.report import report as write
 
         page = write(
             found,
-            lambda: _decided(options, registered, styles, {options.base: found.runs, **others}),
+            lambda: decide(registered, styles, {options.base: found.runs, **others}, options.results, options.budget, options.config_dir),
             families,
             options.out,
             lambda title: console.print(f"{title} ...", highlight=False),
@@ -75,7 +76,7 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
-        runs = _told(pool(read_runs(options.results, _styles(registered)), options.base, options.budget)).runs
+        runs = _told(pool(read_runs(options.results, styles_of(registered)), options.base, options.budget)).runs
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
         if arm not in arms:
@@ -131,9 +132,10 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
-        styles = _styles(registered)
-        runs = _by_base(read_runs(options.results, styles), options.budget)
-        decided = _decided(options, registered, styles, {base: _told(pool(several, base, options.budget)).runs for base, several in runs.items()})
+        styles = styles_of(registered)
+        runs = by_base(read_runs(options.results, styles), options.budget)
+        pooled = {base: _told(pool(several, base, options.budget)).runs for base, several in runs.items()}
+        decided = decide(registered, styles, pooled, options.results, options.budget, options.config_dir)
     if options.json:
         print(json.dumps([asdict(claim) | {"verdict": claim.verdict, "commands": commands} for claim, commands in decided], indent=1))
     else:
@@ -141,8 +143,8 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
     return 1 if any(claim.verdict == FAILS for claim, _ in decided) else 0
 
 
-def _by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
-    """The runs of a budget by base. Raises UsageError if there are none."""
+def by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
+    """Return the runs of a budget by base. Raises UsageError if there are none."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         if run.record["budget"]["name"] == budget:
@@ -152,15 +154,17 @@ def _by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
     return found
 
 
-def _decided(options: argparse.Namespace, registered: Registry, styles: Styles, runs: Mapping[str, Sequence[Run]]) -> list[tuple[Claim, list[str]]]:
-    """Every claim, with the commands that would add what it lacks. runs: by base."""
+def decide(
+    registered: Registry, styles: Styles, runs: Mapping[str, Sequence[Run]], results: Path, budget: str, config_dir: str | None = None
+) -> list[tuple[Claim, list[str]]]:
+    """Decide every claim, and name the commands that would add what it lacks. runs: by base; results: where they lie, and controlled studies."""
     rules = registered.item("study", "claims")
     second = {name: names[1] for name, names in styles.items() if len(names) > 1}
     tasks, methods = registered.item("suite", rules.suite)["tasks"], registered.names("method")
-    decided = rules.decide(Evidence(runs, tasks, rules.seeds, second, methods, options.results / "studies"))
-    finding = f" --config-dir {options.config_dir}" if options.config_dir else ""
-    sweep = f"python -m razorbench -m{finding} results={options.results} budget={options.budget}"
-    study = f"python -m razorbench{finding} results={options.results} study="
+    decided = rules.decide(Evidence(runs, tasks, rules.seeds, second, methods, results / "studies"))
+    finding = f" --config-dir {config_dir}" if config_dir else ""
+    sweep = f"python -m razorbench -m{finding} results={results} budget={budget}"
+    study = f"python -m razorbench{finding} results={results} study="
     return [(claim, claim.commands(sweep, study)) for claim in decided]
 
 

@@ -12,7 +12,7 @@ import json
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,6 @@ from razorbench.submission.pack import pack
 from razorbench.submission.validate import validate
 
 RUNS, ENTRIES, LEVELS = "runs", "entries", "levels"
-WHOLE = ("sft",)
-"""Arms whose entries keep their policies: one, for whoever wants to see a whole package, and for methods that build on it."""
 Say = Callable[[str], None]
 
 
@@ -42,17 +40,17 @@ def keep(study: Path, kept: Path) -> int:
 
 
 def restore(kept: Path, study: Path) -> int:
-    """Put the runs that are kept into a results folder, with their policies where these are kept; return how many were not there."""
+    """Put the runs that are kept into a results folder, without policies; return how many were not there."""
     new = [(folder, study / place) for folder, place, _ in _finished(kept) if not (study / place / RECORD).exists()]
     for folder, place in new:
-        compact(folder, place, policy=(folder / POLICY).exists())
+        compact(folder, place, policy=False)
     return len(new)
 
 
-def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: str, whole: Collection[str], say: Say) -> list[str]:
+def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: str, say: Say) -> list[str]:
     """Make an entry of the board, replayed, of every arm with all of its runs on a suite in a results folder; return the new ones.
 
-    whole: arms whose entries keep their policies; the others' would be hundreds of megabytes.
+    Its policies are left out, as they would be hundreds of megabytes: a study makes them anew.
     """
     tasks, seeds = known.suites[suite]
     runs = [
@@ -79,9 +77,8 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
         (kept / LEVELS).mkdir(exist_ok=True)
         level = replay.entry(entry, found, seed, "RazorBench", True, None)
         (kept / LEVELS / f"{slug(arm)}.json").write_text(json.dumps(level, indent=2) + "\n", encoding="utf-8")
-        if arm not in whole:
-            for policy in entry.rglob(POLICY):
-                policy.unlink()
+        for policy in entry.rglob(POLICY):
+            policy.unlink()
         for _, place, _ in _finished(entry):
             shutil.rmtree(kept / RUNS / place, ignore_errors=True)
         made.append(arm)
@@ -110,7 +107,7 @@ def main() -> None:
         print(f"{restore(arguments.source, arguments.to)} runs restored: {arguments.to}")
         return
     with registry() as registered:
-        made = enter(arguments.source, arguments.to, known(registered), "core", "mlp", "standard", WHOLE, print)
+        made = enter(arguments.source, arguments.to, known(registered), "core", "mlp", "standard", print)
     print(f"{keep(arguments.source, arguments.to)} more runs kept, new entries {', '.join(made) or 'none'}: {arguments.to}")
 
 

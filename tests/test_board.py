@@ -77,7 +77,7 @@ def test_packages_levels_and_the_site(whole, known, tmp_path, results):
         ("Lying", None, "self-reported"),
     ]
     for each in entries:
-        assert (out / "entries" / each.digest[:12] / "index.html").exists()
+        assert (out / "entries" / each.page / "index.html").exists()
 
 
 def test_a_level_that_is_none(tmp_path):
@@ -139,7 +139,9 @@ def test_a_level_vouches_for_a_package_without_its_policies(whole, known, tmp_pa
     assert other.why == f"of another protocol: {RECORD}: config.eval.episodes is 10, expected 11"
     assert (other.level, other.runs, other.fresh) == ("retrained", (), None)
     edit(light, RECORD, setting("score", 1.0))
-    changed = board.entry(light, known, levels)
+    kept, changed = board.entries([whole, light], known, levels)
+    assert (kept.level, changed.why) == ("retrained", "it has the checksums of sft")
+    (changed,) = board.entries([light], known, levels)
     assert (changed.level, changed.runs) == ("self-reported", ())
     assert changed.why.startswith(f"not valid, 1 fault; the first: {RECORD}: SHA-256 is")
 

@@ -77,7 +77,7 @@ def test_a_pull_request_is_told_what_it_changes(full, replayed, tmp_path):
     shutil.copytree(full / "sft", entries / "sft")
     assert steps(tmp_path) == 0
     said = (tmp_path / "comment.txt").read_text().splitlines()
-    assert said[0].endswith("entries/sft/ is valid: sft, 18 runs; what it says follows from the rows and weights in it")
+    assert said[0].endswith("entries/sft is valid: sft, 18 runs; what it says follows from the rows and weights in it")
     assert said[1] == "1 entries, 0 of them ranked: after/index.html"
     # It is taken, and replayed; the next one lies.
     shutil.copytree(tmp_path / "pull", tmp_path / "board", dirs_exist_ok=True)
@@ -88,6 +88,7 @@ def test_a_pull_request_is_told_what_it_changes(full, replayed, tmp_path):
     (tmp_path / "comment.txt").unlink()
     assert steps(tmp_path) == 1
     said = (tmp_path / "comment.txt").read_text()
-    assert "entries/again/ is not valid: 2 faults" in said
+    assert "entries/again is not valid: 2 faults" in said
     assert "runs/pick_can/seed1/record.json: score is 1.0, expected" in said
+    assert "again: it has the checksums of sft" in said
     assert "- sft on core: validated, without a rank; now replayed, rank 1" in said

@@ -84,10 +84,18 @@ def test_the_nearest_demonstrations_are_those_that_the_base_would_have_done():
         actions = torch.from_numpy((mean + 0.02 * rng.normal(size=(episodes, 1))).astype(np.float32))
         return Demonstrations(NEW.repeat(episodes, 1), actions, np.arange(episodes), np.arange(episodes))
 
-    handle = toy()
-    handle.demonstrations = two_ways
-    assert answers(adapted(SFTNear(**FIT, share=0.33), base, handle))[0] == pytest.approx(own, abs=0.05)
-    assert torch.equal(parameters(adapted(SFTNear(**FIT, share=1.0), base, handle)), parameters(adapted(SFT(**FIT), base, handle)))
+    def handle():
+        made = toy()
+        made.demonstrations = two_ways
+        return made
+
+    assert answers(adapted(SFTNear(**FIT, share=0.33), base, handle()))[0] == pytest.approx(own, abs=0.05)
+    assert not torch.equal(parameters(adapted(SFTNear(**FIT, share=1.0), base, handle())), parameters(base))
+    assert torch.equal(parameters(adapted(SFTNear(**FIT, share=1.0), base, handle())), parameters(adapted(SFT(**FIT), base, handle())))
+    assert answers(adapted(SFTNear(**FIT, share=0.33, choose="farthest"), base, handle()))[0] == pytest.approx(own + 1, abs=0.05)
+    assert own + 0.4 < answers(adapted(SFTNear(**FIT, share=0.33, choose="random"), base, handle()))[0] < own + 0.9
+    with pytest.raises(UsageError, match=r"method\.choose is 'best': it must be nearest, farthest or random"):
+        SFTNear(choose="best")
     with pytest.raises(UsageError, match=r"method\.share is 2"):
         SFTNear(share=2)
 

@@ -3,7 +3,7 @@
 import shutil
 
 from conftest import compose
-from packages import POLICY, SETTINGS, packed, small_known, small_runs
+from packages import SETTINGS, packed, small_known, small_runs
 
 from razorbench.reference import enter, keep, restore
 from razorbench.results import read_runs
@@ -18,13 +18,10 @@ def test_a_study_goes_on_from_what_was_kept(tmp_path):
     (study / "stack" / "sft" / "seed5-abc").mkdir()
     assert (keep(study, kept), keep(study, kept)) == (3, 0)
     assert not list(kept.rglob("policy.safetensors"))
-    packed(study, small_known(), entry := kept / "entries" / "sft")
+    packed(study, small_known(), kept / "entries" / "sft")
     shutil.rmtree(kept / "runs" / "stack" / "sft")
     assert keep(study, kept) == 0
     assert (restore(kept, again), restore(kept, again)) == (3, 0)
-    # The policy of an entry comes with it.
-    assert len(list(again.rglob("policy.safetensors"))) == 1
-    assert (entry / POLICY).exists()
     for seed in (0, 1):
         spec, plain = compose("task=stack", "budget=quick", "method=frozen", f"seed={seed}", *(f"eval.{key}={value}" for key, value in SETTINGS.items()))
         outcome = run(spec, again, plain)
@@ -37,8 +34,8 @@ def test_a_method_with_all_its_runs_becomes_an_entry(tmp_path):
     study, kept, known = tmp_path / "study", tmp_path / "kept", small_known()
     small_runs(study)
     assert keep(study, kept) == 3
-    assert enter(study, kept, known, "two", "mlp", "quick", (), print) == ["frozen"]
-    assert enter(study, kept, known, "two", "mlp", "quick", (), print) == []
+    assert enter(study, kept, known, "two", "mlp", "quick", print) == ["frozen"]
+    assert enter(study, kept, known, "two", "mlp", "quick", print) == []
     assert sorted(path.name for path in (kept / "runs" / "stack").iterdir()) == ["frozen", "sft"]
     assert not list((kept / "runs" / "stack" / "frozen").iterdir())
     assert keep(study, kept) == 0

@@ -13,6 +13,7 @@ from razorbench.compare import MEASURES, Numbers, numbers, paired, units
 from razorbench.errors import UsageError
 from razorbench.matched import LEVELS
 from razorbench.metrics import Estimate
+from razorbench.reporting.tables import slug
 from razorbench.results import Run
 from razorbench.submission import hostile
 from razorbench.submission.hostile import Faults
@@ -46,6 +47,11 @@ class Entry:
     def fresh_score(self) -> Estimate | None:
         """The mean over tasks on fresh starts."""
         return None if self.fresh is None else units(self.fresh).difference
+
+    @property
+    def page(self) -> str:
+        """Name of its page's folder."""
+        return f"{slug(self.folder)}-{self.digest[:12]}"
 
     def at(self, level: float) -> Estimate | None:
         """Retention at a success on the new task: of what others have retrained alone, as curves are only declared before."""
@@ -100,6 +106,20 @@ def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
     if set(fresh) != wanted:
         return Entry(root.name, name, told, level.level, runs, why="its score on fresh starts is undefined for some task and seed")
     return Entry(root.name, name, told, level.level, runs, fresh)
+
+
+def entries(packages: Sequence[Path], known: Known, levels: Mapping[str, Level]) -> list[Entry]:
+    """Return every package's entry; of those with the same checksums the first that is what they say, or else the first, has a claim to them."""
+    found = [entry(package, known, levels) for package in packages]
+    owners: dict[str, Entry] = {}
+    for each in sorted(found, key=lambda each: each.level == SELF_REPORTED):
+        owners.setdefault(each.digest, each)
+    return [
+        each
+        if owners[each.digest] is each
+        else replace(each, level=SELF_REPORTED, runs=(), fresh=None, why=f"it has the checksums of {owners[each.digest].folder}")
+        for each in found
+    ]
 
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
@@ -158,20 +178,20 @@ def _plain(found: Estimate | None) -> dict[str, Any] | None:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two boards, of `as_json`, a sentence for each entry."""
+    """Return what differs between two boards, of `as_json`, a sentence for each entry, which its folder names."""
 
     def flat(shown: Mapping[str, Any]) -> dict[str, tuple[str, str, Any]]:
-        return {each["package"]: (f"{each['name']} on {one['suite']}", each["level"], each["rank"]) for one in shown["boards"] for each in one["entries"]}
+        return {each["folder"]: (f"{each['name']} on {one['suite']}", each["level"], each["rank"]) for one in shown["boards"] for each in one["entries"]}
 
     was, now, found = flat(before), flat(after), []
-    for package in [*now, *(gone for gone in was if gone not in now)]:
-        if package not in was:
-            name, level, rank = now[package]
+    for folder in [*now, *(gone for gone in was if gone not in now)]:
+        if folder not in was:
+            name, level, rank = now[folder]
             found.append(f"{name}: new, {level}, {_rank(rank)}")
-        elif package not in now:
-            found.append(f"{was[package][0]}: gone")
-        elif was[package] != now[package]:
-            (name, *old), (_, *new) = was[package], now[package]
+        elif folder not in now:
+            found.append(f"{was[folder][0]}: gone")
+        elif was[folder] != now[folder]:
+            (name, *old), (_, *new) = was[folder], now[folder]
             found.append(f"{name}: {old[0]}, {_rank(old[1])}; now {new[0]}, {_rank(new[1])}")
     return found
 

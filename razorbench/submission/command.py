@@ -118,7 +118,7 @@ def leaderboard(arguments: Sequence[str], parser: Parser) -> int:
     levels = board.read_levels(options.levels) if options.levels else {}
     with registry(options.config_dir) as registered:
         installed = known(registered)
-    entries = [board.entry(package, installed, levels) for package in options.packages]
+    entries = board.entries(list({package.resolve(): package for package in options.packages}.values()), installed, levels)
     before = None if options.since is None else _earlier(options.since)
     found = board.boards(entries)
     page = site(found, options.out)
@@ -162,6 +162,8 @@ def replay(arguments: Sequence[str], parser: Parser) -> int:
         raise UsageError(f"{options.package}: no such folder; give the one that `razorbench pack` wrote")
     if not 0 <= seed < _SEEDS or not 0 < options.fraction <= 1 or not 1 <= options.episodes <= 100:
         raise UsageError("--fresh-seed must be 0 or more and below 2**31, --fraction above 0 and at most 1, --episodes 1 to 100")
+    if options.retrain is not None:
+        make_writable(options.retrain, f"--retrain {options.retrain}", "--retrain RESULTS")
     with registry(options.config_dir) as registered:
         installed = known(registered)
     told, runs, faults = check(options.package, installed)
@@ -171,7 +173,6 @@ def replay(arguments: Sequence[str], parser: Parser) -> int:
     found = play(options.package, told, chosen, installed, fresh_seed=seed, episodes=options.episodes, faults=faults, say=say)
     again = None
     if options.retrain is not None and not faults:
-        make_writable(options.retrain, f"--retrain {options.retrain}", "--retrain RESULTS")
         again = retrain(told, chosen, installed, options.retrain, faults, say)
     if faults:
         print("\n".join(map(str, faults[:_SHOWN])))

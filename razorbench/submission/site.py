@@ -39,7 +39,7 @@ def site(boards: Sequence[Board], out: Path) -> Path:
     (out / "leaderboard.json").write_text(json.dumps(as_json(boards), indent=2) + "\n", encoding="utf-8")
     for each in entries:
         sections = _entry(each)
-        folder = out / "entries" / each.digest[:12]
+        folder = out / "entries" / each.page
         write(folder, page(each.told.name, "An entry of the RazorBench leaderboard.", sections, {}), sections)
     return out / "index.html"
 
@@ -73,7 +73,7 @@ def _pictures(suite: str, entries: Sequence[Entry]) -> Section:
 def _row(each: Entry) -> Sequence[Value]:
     return [
         "" if each.rank is None else each.rank,
-        Links([(each.told.name, f"entries/{each.digest[:12]}/index.html")]),
+        Links([(each.told.name, f"entries/{each.page}/index.html")]),
         ", ".join(each.told.authors),
         each.told.method,
         each.level,

@@ -1,0 +1,236 @@
+"""The reference study as pages of the repository: `python -m razorbench.reporting.reference baselines/results README.md docs/reference`.
+
+Writes the first screen of the README and a page with what it rests on: pictures, tables and verdicts, all from the records, none typed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from razorbench.claims import Claim
+from razorbench.compare import MEASURES
+from razorbench.law import Law, laws
+from razorbench.metrics import Estimate
+from razorbench.pareto import frontier
+from razorbench.readme import section
+from razorbench.reporting.drawing import DPI, INK, cloud, labels, powers, styled, unit_square
+from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
+from razorbench.reporting.headline import arms
+from razorbench.reporting.material import Material
+from razorbench.reporting.predicting import rivals
+from razorbench.reporting.styles import looks
+from razorbench.reporting.tables import Table, Value, interval
+from razorbench.reporting.trade import matched_success
+from razorbench.reporting.verdicts import verdicts
+from razorbench.results import HEADLINE, Pool, pool, read_runs, snapshots
+from razorbench.seeding import generator
+from razorbench.suite import Undefined
+
+SUITE, BASE, BUDGET = "core", "mlp", "standard"
+_PICTURE = "trade_and_law.png"
+_FEW = 10
+"""Rival predictors that the page shows, beside those that need nothing of the old tasks."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the pages are made from. asked: runs of the whole study; done: of these; hours: of one processor, over all runs that are kept."""
+
+    pool: Pool
+    decided: Sequence[tuple[Claim, Sequence[str]]]
+    families: Mapping[str, str]
+    asked: int
+    done: int
+    hours: float
+
+    @property
+    def how_far(self) -> str:
+        """Say how much of the study is there."""
+        cost = f"{self.hours:.1f} processor hours on {self.pool.runs[0].record['machine']['processor']}"
+        return (
+            f"All {self.asked:,} runs, {cost}." if self.done == self.asked else f"So far {self.done:,} of {self.asked:,} runs, {cost}: the numbers will move."
+        )
+
+
+def write(study: Study, readme: Path, out: Path) -> None:
+    """Write the README's first screen and the page of the study."""
+    out.mkdir(parents=True, exist_ok=True)
+    material = Material(study.pool.runs, study.pool.apart, looks(study.pool.runs, study.families), out)
+    measured = snapshots(study.pool.runs)
+    found = fits(study.pool.runs, measured)
+    with styled():
+        _trade_and_law(material, found).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
+        kept = matched_success(material)
+    scores = arms(material)
+    claims = [[claim.name, claim.says, claim.verdict] for claim, _ in study.decided]
+    verdict = Table("claims", "Verdicts", ("claim", "it says", "verdict"), claims)
+    page = out.resolve().relative_to(readme.resolve().parent).as_posix()
+    first = [
+        study.how_far,
+        f"![What methods learn against what they keep, and forgetting against forward KL]({page}/{_PICTURE})",
+        markdown(_chosen(scores, ("arm", "score", "success", "retention", "forward KL, nats per decision", "runs"))),
+        f"Means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found)}",
+        markdown(verdict),
+        f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
+    ]
+    readme.write_text(section(readme.read_text(encoding="utf-8"), "reference", "\n\n".join(first)), encoding="utf-8")
+    parts = verdicts(study.decided).blocks
+    whole = [
+        "# The reference study",
+        "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
+        study.how_far,
+        f"![Trade and law]({_PICTURE})",
+        "## Every arm",
+        markdown(scores),
+        scores.note,
+        "## What is kept at the same success",
+        *(markdown(table) for table in _flat(kept.blocks)),
+        "## What predicts forgetting",
+        *_predictors(found),
+        *_on_parts(found),
+        "## The paper's claims",
+        markdown(verdict),
+        *(markdown(table) for table in _flat(parts) if table.name == "parts"),
+    ]
+    (out / "README.md").write_text("\n\n".join(part for part in whole if part) + "\n", encoding="utf-8")
+
+
+def markdown(table: Table) -> str:
+    """Return a table as Markdown."""
+    rows = [[cell.text.replace("|", "\\|") for cell in row] for row in table.cells()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [[*table.columns], ["---"] * len(table.columns), *rows])
+
+
+def _chosen(table: Table, columns: Sequence[str]) -> Table:
+    at = [list(table.columns).index(name) for name in columns]
+    return Table(table.name, table.title, columns, [[row[k] for k in at] for row in table.rows], table.note)
+
+
+def _flat(blocks: Sequence[object]) -> list[Table]:
+    found: list[Table] = []
+    for block in blocks:
+        if isinstance(block, Table):
+            found.append(block)
+        else:
+            found += _flat(getattr(block, "blocks", ()))
+    return found
+
+
+def _law_in_a_sentence(found: Fits | None) -> str:
+    if found is None:
+        return ""
+    best = max((name for name in found.pooled if name != HEADLINE), key=lambda name: _left_out(found, name))
+    return (
+        f"Forward KL on the new task predicts forgetting with R2 {_told(found, HEADLINE, 'r2')}, on a family of methods that was left out "
+        f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}."
+    )
+
+
+def _left_out(found: Fits, name: str) -> float:
+    score = found.pooled[name].family_left_out
+    return -np.inf if score is None else score.value
+
+
+def _told(found: Fits, name: str, score: str) -> str:
+    value = getattr(found.pooled[name], score)
+    return "undefined" if value is None else interval(value)
+
+
+def _predictors(found: Fits | None) -> list[str]:
+    if found is None:
+        return ["Undefined: too few runs."]
+    ranked = sorted(found.pooled, key=lambda name: (name != HEADLINE, -_left_out(found, name)))
+    without = [name for name in ranked if "old tasks" not in name][: 1 + _FEW]
+    table = rivals("rivals", "Rivals", found.pooled, [HEADLINE, *ranked[1 : 1 + _FEW]], found.notes)
+    bare = rivals("bare", "Without old-task data", found.pooled, without, found.notes)
+    few = ("predictor", "R2", "R2, family left out", "R2, task left out", "R2, isotonic", "Spearman")
+    return [
+        f"The best {_FEW} of {len(found.pooled)}, by a family left out:",
+        markdown(_chosen(table, few)),
+        "Those that need nothing of the old tasks but their instructions:",
+        markdown(_chosen(bare, few)),
+        table.note,
+    ]
+
+
+def _on_parts(found: Fits | None) -> list[str]:
+    """The law on each family of methods and on each task, of forward KL and of the best of its rivals."""
+    if found is None:
+        return []
+    best = max((name for name in found.pooled if name != HEADLINE), key=lambda name: _left_out(found, name))
+    rows: list[Sequence[Value]] = []
+    for kind, every in (("family", found.points[HEADLINE].family), ("task", found.points[HEADLINE].task)):
+        for part in sorted(set(every)):
+            kept = {
+                name: points.where(np.array([own == part for own in every])[points.run]) for name, points in found.points.items() if name in (HEADLINE, best)
+            }
+            runs = len(kept[HEADLINE].method)
+            fitted = laws(kept, HEADLINE, generator("reference", part), PER_TASK) if runs >= FEWEST else {}
+            rows.append([f"{kind} {part}", runs, *(_score(fitted.get(name)) for name in (HEADLINE, best))])
+    return [f"In-sample R2 on parts, of forward KL and of {best}:", markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows))]
+
+
+def _score(found: Law | None) -> Value:
+    return Undefined("too few runs") if found is None else Undefined("forgetting does not vary") if found.r2 is None else found.r2
+
+
+def _trade_and_law(material: Material, found: Fits | None) -> Figure:
+    """What arms learn against what they keep, and every snapshot's forgetting against its forward KL, side by side."""
+    figure = Figure((10.5, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    unit_square(left, "success on the new task", "retention of original skills")
+    places: dict[str, tuple[float, float]] = {}
+    for arm, look in material.looks.items():
+        x, y = (material.suite(arm, MEASURES[name]).value for name in ("success", "retention"))
+        if isinstance(x, Undefined) or isinstance(y, Undefined):
+            continue
+        places[arm] = x.value, y.value
+        if isinstance(x, Estimate) and isinstance(y, Estimate):
+            left.plot([x.low, x.high], [y.value, y.value], color=look.colour, linewidth=0.6, alpha=0.5)
+            left.plot([x.value, x.value], [y.low, y.high], color=look.colour, linewidth=0.6, alpha=0.5)
+        left.plot(x.value, y.value, linestyle="", markersize=6, **look.marker)
+    points = np.array(list(places.values()))
+    stairs = points[frontier(points)]
+    stairs = stairs[np.argsort(stairs[:, 0])]
+    left.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
+    labels(left, places, material.looks)
+    right.set(xlabel=f"{HEADLINE}, nats per decision", ylabel="forgetting", ylim=(-0.06, 1.05))
+    if found is not None:
+        head, fit = found.points[HEADLINE], found.pooled[HEADLINE]
+        colour = {run.method: material.looks[run.arm].colour for run in material.runs}
+        cloud(right, head.x, head.y, [colour[head.method[k]] for k in head.run], markersize=2.0, alpha=0.4)
+        at = np.concatenate([[0.0], np.geomspace(1e-3, float(head.x.max()), 300)])
+        right.plot(at, fit.amplitude * -np.expm1(-fit.rate * at), color=INK, linewidth=1.6)
+        right.set_xscale("symlog", linthresh=0.1)
+        right.set_xlim(left=0)
+        powers(right.xaxis)
+    return figure
+
+
+def main() -> None:
+    """Write the README's first screen and the page of the study."""
+    from razorbench.analysis import by_base, decide, styles_of
+    from razorbench.config import registry
+
+    results, readme, out = map(Path, sys.argv[1:4])
+    with registry() as registered:
+        families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
+        styles = styles_of(registered)
+        wanted = {one.folder.hash for one in registered.asked(["+experiment=razor_core"], True)}
+        runs = [run for run in read_runs(results, styles) if run.record["hashes"]["run"] in wanted]
+        pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
+        decided = decide(registered, styles, {base: each.runs for base, each in pools.items()}, results, BUDGET)
+    hours = sum(float(run.record["wall_s"]) for run in runs) / 3600
+    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours), readme, out)
+
+
+if __name__ == "__main__":
+    main()
