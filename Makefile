@@ -58,7 +58,8 @@ study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), in or
 
 results: $(VENV)/ready  ## the README's first screen, the page of the reference study and the board anew, from the runs that the repository keeps
 	$(BIN)/python -m razorbench.reporting.reference baselines/results README.md docs/reference
-	$(BIN)/razorbench leaderboard baselines/results/entries/* --levels baselines/results/levels --out build/board
+	rm -rf docs/board
+	$(BIN)/razorbench leaderboard baselines/results/entries/* --levels baselines/results/levels --out docs/board
 
 performance: $(VENV)/ready  ## the performance page's figures anew, on this machine; PEERS=--peers=PYTHON adds the peers
 	$(BIN)/razorbench bench --out build/bench $(PEERS)

@@ -22,7 +22,8 @@ _LEVELS = (
     "Levels: self-reported proves nothing; validated, that the numbers follow from the rows and weights in the package; replayed, that its final policies "
     "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in; retrained, that someone else got the "
     "same from its configurations, so that track, budget and curve are no more only declared. Ranks are by fresh starts alone. Who is not told apart from "
-    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed)."
+    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Retention at "
+    "matched success is shown of what was retrained."
 )
 
 
@@ -79,7 +80,7 @@ def _row(each: Entry) -> Sequence[Value]:
         each.level,
         each.fresh_score or Undefined("not replayed"),
         *(_number(each, name) for name in schema.MEASURES),
-        *(each.at(level) or Undefined("not retrained" if each.level != RETRAINED else "not reached") for level in LEVELS),
+        *("" if each.level != RETRAINED else each.at(level) or Undefined("not reached") for level in LEVELS),
         each.why,
     ]
 
@@ -92,6 +93,7 @@ def _number(each: Entry, name: str) -> Value:
 def _entry(each: Entry) -> list[Section]:
     told = each.told
     about: list[tuple[Value, Value]] = [
+        ("board", Links([("all entries", "../../index.html")])),
         ("authors", ", ".join(told.authors)),
         ("method", told.method),
         ("suite", told.suite),
