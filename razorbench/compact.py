@@ -6,7 +6,7 @@ import lzma
 import shutil
 from pathlib import Path
 
-from razorbench.store import CURVE, EPISODES, PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD, content
+from razorbench.store import CURVE, EPISODES, PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD, content, turned
 
 # A dictionary of a megabyte is more than an hour-long run's rows need, and bounds the memory of whoever unpacks.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6 | lzma.PRESET_EXTREME, "dict_size": 1 << 20}]
@@ -15,7 +15,7 @@ _KEPT = {PACKED_CURVE: CURVE, PACKED_EPISODES: EPISODES, POLICY: POLICY, RECORD:
 
 
 def compact(run: Path, out: Path, policy: bool) -> None:
-    """Write a run's folder into another one, made for it, in compact form, at about two fifths of the size; a compact one is copied.
+    """Write a run's folder into another one, made for it, in compact form, at about a third of the size; a compact one is copied.
 
     policy: its final one as well. Raises FileDamaged if a file of the run is missing or damaged.
     """
@@ -27,6 +27,7 @@ def compact(run: Path, out: Path, policy: bool) -> None:
             shutil.copyfile(there, out / kept)
         else:
             data = content(run / whole, "do the run again, or give the results folder with whole runs")
+            data = turned(data.decode()).encode() if kept == PACKED_EPISODES else data
             (out / kept).write_bytes(xz(data) if kept.endswith(".xz") else data)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played
 from razorbench.metrics import wilson
-from razorbench.store import content
+from razorbench.store import PACKED_EPISODES, content, turned
 from razorbench.types import BoolArray
 
 COLUMNS = ("policy", "task", "split", "mode", "start", "success", "length")
@@ -58,9 +58,10 @@ class Episodes:
 
     @classmethod
     def read(cls, path: Path) -> Episodes:
-        """Read what `write` wrote, or the same packed with xz; raises FileDamaged if it is anything else."""
+        """Read what `write` wrote, or the same as `compact` keeps it; raises FileDamaged if it is anything else."""
         try:
-            lines = csv.reader(io.StringIO(content(path, "delete its folder and run again").decode()))
+            text = content(path, "delete its folder and run again").decode()
+            lines = csv.reader(io.StringIO(turned(text) if path.name == PACKED_EPISODES else text))
             if tuple(next(lines)) != COLUMNS:
                 raise ValueError("other columns")
             return cls(tuple((p, t, sp, m, int(st), bool(int(ok)), int(n)) for p, t, sp, m, st, ok, n in lines))

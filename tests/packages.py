@@ -13,7 +13,7 @@ from razorbench.submission.pack import pack
 
 ABOUT = {"name": "SFT, once more", "authors": ["A. Nonymous"], "description": "Maximum likelihood.", "licence": "MIT", "code": None, "paper": None}
 RUN = "runs/stack/seed0"
-RECORD, CURVE, EPISODES, POLICY = (f"{RUN}/{file}" for file in ("record.json", "curve.jsonl.xz", "episodes.csv.xz", "policy.safetensors"))
+RECORD, CURVE, EPISODES, POLICY = (f"{RUN}/{file}" for file in ("record.json", "curve.jsonl.xz", "episodes.columns.xz", "policy.safetensors"))
 SETTINGS = {"snapshots": 8, "episodes": 10, "skill_episodes": 4}
 
 

@@ -117,9 +117,9 @@ def test_a_compact_run_is_read_as_the_run(tmp_path):
     (whole / "record.json").write_text("{}")
     for made, source in ((tmp_path / "one", whole), (tmp_path / "two", tmp_path / "one")):
         compact(source, made, policy=False)
-        assert sorted(path.name for path in made.iterdir()) == ["curve.jsonl.xz", "episodes.csv.xz", "record.json"]
+        assert sorted(path.name for path in made.iterdir()) == ["curve.jsonl.xz", "episodes.columns.xz", "record.json"]
         assert read_curve(made) == read_curve(whole)
-        assert Episodes.read(made / "episodes.csv.xz").rows == rows
+        assert Episodes.read(made / "episodes.columns.xz").rows == rows
     (whole / "curve.jsonl").unlink()
     with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read .*there is no such file; do the run again"):
         compact(whole, tmp_path / "three", policy=False)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from razorbench.cli import main
 from razorbench.compact import xz
 from razorbench.errors import UsageError
+from razorbench.store import turned
 from razorbench.submission import command
 from razorbench.submission.schema import json_schema
 from razorbench.submission.validate import validate
@@ -82,7 +83,7 @@ def edit(package, file, change):
         change(points)
         path.write_bytes(xz("".join(json.dumps(point) + "\n" for point in points).encode()))
     elif path.suffix == ".xz":
-        path.write_bytes(xz(change(lzma.decompress(path.read_bytes()).decode()).encode()))
+        path.write_bytes(xz(turned(change(turned(lzma.decompress(path.read_bytes()).decode()))).encode()))
     elif path.suffix == ".safetensors":
         tensors = load_file(path)
         save_file(change(tensors) or tensors, path)
@@ -153,7 +154,7 @@ LIES = {
     "steps that run back": (CURVE, setting("5.gradient_steps", 0), f"{CURVE}, line 6: gradient_steps is 0, expected a whole number"),
     "a success made up": (EPISODES, better, f"{RECORD}: new_task.final.greedy.successes is"),
     "an episode missing": (EPISODES, lambda text: text.rpartition("final,")[0], f"{EPISODES}: number of episodes is"),
-    "an episode twice": (EPISODES, lambda text: text + text.splitlines()[-1] + "\n", f"{EPISODES}: number of lines is"),
+    "an episode twice": (EPISODES, lambda text: text + text.splitlines()[-1] + "\n", f"{EPISODES}: number of episodes is"),
     "an episode for another": (EPISODES, lambda text: text.replace("base,stack,test,greedy,7,", "base,stack,test,greedy,8,"), "expected each episode once"),
     "an endless episode": (EPISODES, endless, "length is 900"),
     "a start of its own": (

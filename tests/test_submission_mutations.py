@@ -12,6 +12,7 @@ from packages import CURVE, EPISODES, POLICY, RECORD
 from test_submission import known, results, seal, whole  # noqa: F401
 
 from razorbench.compact import xz
+from razorbench.store import turned
 from razorbench.submission.validate import validate
 
 pytestmark = pytest.mark.slow
@@ -102,7 +103,12 @@ def mutate(package, generator):
         path.write_bytes(xz("".join(json.dumps(each) + "\n" for each in points).encode()))
         return f"{file}: its content"
     if what < 8 and path.suffix == ".xz":
-        path.write_bytes(xz(lines_changed(lzma.decompress(path.read_bytes()).decode(), generator).encode()))
+        columns = lzma.decompress(path.read_bytes()).decode()
+        try:
+            columns = turned(lines_changed(turned(columns), generator))
+        except ValueError:  # rows of other lengths have no columns
+            columns = lines_changed(columns, generator)
+        path.write_bytes(xz(columns.encode()))
         return f"{file}: its lines"
     path.write_bytes(bytes_changed(path.read_bytes(), generator))
     return f"{file}: its bytes"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,7 +19,7 @@ from razorbench.probe import Ruler
 from razorbench.results import Run, lookup
 from razorbench.run import snapshot_schedule
 from razorbench.spec import EvalSettings
-from razorbench.store import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, REQUIRED, SCHEMA
+from razorbench.store import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, REQUIRED, SCHEMA, turned
 from razorbench.submission import hostile
 from razorbench.submission.hostile import Faults
 from razorbench.submission.identity import FROM_FILE, run_hash, run_spec
@@ -220,25 +218,33 @@ def _episodes(root: Path, name: str, updates: Sequence[int], expected: Expected,
     """The table of episodes: exactly the rows that the run had to play, each once."""
     text = _unpacked(root, name, faults)
     wanted = _cells(updates, expected)
-    lines = None if text is None else hostile.lines(name, text, len(wanted) + 1, faults)
-    if lines is None:
+    columns = None if text is None else hostile.lines(name, text, len(COLUMNS), faults)
+    if columns is None:
         return None
-    if not lines or lines[0] != ",".join(COLUMNS):
-        faults.add(name, "header", lines[0] if lines else "missing", ",".join(COLUMNS))
+    try:
+        header, *lines = turned("\n".join(columns)).splitlines() or [""]
+    except ValueError:
+        faults.add(name, "lengths of its columns", [column.count(",") for column in columns], "all the same")
+        return None
+    if header != ",".join(COLUMNS):
+        faults.add(name, "columns", header, ",".join(COLUMNS))
+        return None
+    if len(lines) > len(wanted):
+        faults.add(name, "number of episodes", len(lines), len(wanted))
         return None
     rows: list[Row] = []
     seen: set[tuple[str, str, str, str, int]] = set()
-    for number, line in enumerate(csv.reader(io.StringIO("\n".join(lines[1:]))), 2):
-        if len(line) != len(COLUMNS) or not all(word.isascii() and word.isdecimal() and len(word) < 7 for word in line[4:]) or line[5] not in ("0", "1"):
-            faults.add(name, f"line {number}", ",".join(line), "policy, task, split, mode, start, success (0 or 1), length")
+    for number, line in enumerate((line.split(",") for line in lines), 1):
+        if not all(word.isascii() and word.isdecimal() and len(word) < 7 for word in line[4:]) or line[5] not in ("0", "1"):
+            faults.add(name, f"episode {number}", ",".join(line), "policy, task, split, mode, start, success (0 or 1), length")
             return None
         key, solved, length = (line[0], line[1], line[2], line[3], int(line[4])), line[5] == "1", int(line[6])
         horizon = wanted.get(key)
         if horizon is None or key in seen:
-            faults.add(name, f"line {number}", ",".join(line), "an episode that the run plays" if horizon is None else "each episode once")
+            faults.add(name, f"episode {number}", ",".join(line), "an episode that the run plays" if horizon is None else "each episode once")
             return None
         if not 1 <= length <= horizon or (not solved and length != horizon):
-            faults.add(name, f"line {number}, length", length, f"1 to {horizon}" if solved else f"{horizon}, as it failed")
+            faults.add(name, f"episode {number}, length", length, f"1 to {horizon}" if solved else f"{horizon}, as it failed")
             return None
         seen.add(key)
         rows.append((*key, solved, length))
