@@ -1,7 +1,9 @@
 """A package of the size that the board asks for, six tasks and three seeds: what it takes to check, and what a pull request with it is told."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +60,27 @@ def test_it_is_replayed_in_three_minutes(replayed):
     print(f"replayed in {took:.1f} s")
     assert "18 of 18 policies do what it says, 18 of them to the row" in said
     assert took < 180
+
+
+def test_a_site_of_two_hundred_is_built_in_a_minute(full, replayed, tmp_path):
+    """From the packages as a board keeps them: replayed before, without their policies."""
+    level = json.loads((full / "levels" / "sft.json").read_text())
+    (tmp_path / "levels").mkdir()
+    for number in range(200):
+        package = shutil.copytree(full / "sft", tmp_path / "entries" / f"sft{number}", ignore=shutil.ignore_patterns("policy.safetensors"))
+        about = json.loads((package / "submission.json").read_text())
+        (package / "submission.json").write_text(json.dumps({**about, "name": f"SFT {number}"}))
+        changed = hashlib.sha256((package / "submission.json").read_bytes()).hexdigest()
+        sums = (package / "SHA256SUMS").read_text()
+        (package / "SHA256SUMS").write_text(re.sub(r"[0-9a-f]{64}(?=  submission\.json)", changed, sums))
+        digest = hashlib.sha256((package / "SHA256SUMS").read_bytes()).hexdigest()
+        (tmp_path / "levels" / f"{number}.json").write_text(json.dumps({**level, "package": digest}))
+    began = time.monotonic()
+    done = razorbench("leaderboard", *sorted((tmp_path / "entries").iterdir()), "--levels", tmp_path / "levels", "--out", tmp_path / "site")
+    took = time.monotonic() - began
+    print(f"200 entries: {took:.1f} s")
+    assert f"200 entries, 200 of them ranked: {tmp_path / 'site' / 'index.html'}" in done.stdout, done.stdout + done.stderr
+    assert took < 60
 
 
 def steps(folder):

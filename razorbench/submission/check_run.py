@@ -19,7 +19,7 @@ from razorbench.probe import Ruler
 from razorbench.results import Run, lookup
 from razorbench.run import snapshot_schedule
 from razorbench.spec import EvalSettings
-from razorbench.store import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, REQUIRED, SCHEMA, turned
+from razorbench.store import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, RECORD, REQUIRED, SCHEMA, read_curve, read_record, turned
 from razorbench.submission import hostile
 from razorbench.submission.hostile import Faults
 from razorbench.submission.identity import FROM_FILE, run_hash, run_spec
@@ -81,10 +81,9 @@ def check_run(root: Path, name: str, seed: int, submission: Submission, known: K
 
 
 def told_run(root: Path, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
-    """Return a run as a package tells it, that was found good before; None if it cannot be read."""
+    """Return a run as a package tells it, of one that was found good before and is still the same."""
     folder = run_folder(name, seed)
-    record, curve = _json(root, f"{folder}/record.json", faults), _curve(root, f"{folder}/{PACKED_CURVE}", faults)
-    return None if record is None or curve is None else Run(record, curve, tuple(known.tasks[name].experts), Path(folder))
+    return Run(read_record(root / folder / RECORD), read_curve(root / folder), tuple(known.tasks[name].experts), Path(folder))
 
 
 def check_protocol(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:

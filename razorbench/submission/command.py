@@ -23,7 +23,7 @@ from razorbench.submission.known import Known
 from razorbench.submission.pack import pack as make
 from razorbench.submission.replay import entry, share
 from razorbench.submission.replay import replay as play
-from razorbench.submission.retrain import retrain
+from razorbench.submission.retrain import retrain, retrainable
 from razorbench.submission.site import site
 from razorbench.submission.validate import validate as check
 
@@ -170,6 +170,8 @@ def replay(arguments: Sequence[str], parser: Parser) -> int:
     if faults or told is None:
         raise UsageError(f"{options.package} is not valid; the first fault: {faults[0]}; see `razorbench validate {options.package}`")
     chosen, say = share(runs, options.fraction, seed), lambda text: print(text, file=sys.stderr)
+    if options.retrain is not None:
+        retrainable(told, chosen, installed)
     found = play(options.package, told, chosen, installed, fresh_seed=seed, episodes=options.episodes, faults=faults, say=say)
     again = None
     if options.retrain is not None and not faults:

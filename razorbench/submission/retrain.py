@@ -34,17 +34,23 @@ ALONG = {
 _NEAR = 0.1
 
 
+def retrainable(submission: Submission, runs: Sequence[Run], known: Known) -> None:
+    """Raise UsageError if the method is not registered, or learned from a file that is not in the package."""
+    if submission.method not in known.methods:
+        raise UsageError(f"method {submission.method} is not registered: get its code, and give its conf folder with --config-dir, or replay without --retrain")
+    for run in runs:
+        if run.record["method"]["demos"].startswith(FROM_FILE):
+            raise UsageError(f"{run.folder}: its demonstrations came from a file, which a package does not hold; replay without --retrain")
+
+
 def retrain(submission: Submission, runs: Sequence[Run], known: Known, folder: Path, faults: Faults, say: Callable[[str], None]) -> int:
     """Do runs of a valid package again, in a results folder, where a stopped retraining goes on; disagreements are added to the faults.
 
-    Returns how many repeated to the bit. Raises UsageError if the method is not registered, or learned from a file that is not in the package.
+    Returns how many repeated to the bit. Raises UsageError as `retrainable` does.
     """
-    if submission.method not in known.methods:
-        raise UsageError(f"method {submission.method} is not registered: get its code, and give its conf folder with --config-dir, or replay without --retrain")
+    retrainable(submission, runs, known)
     again, exact = [], 0
     for number, run in enumerate(runs, 1):
-        if run.record["method"]["demos"].startswith(FROM_FILE):
-            raise UsageError(f"{run.folder}: its demonstrations came from a file, which a package does not hold; replay without --retrain")
         task, base = known.tasks[run.task], known.base(submission.track.base, int(run.record["seed"]))
         spec = run_spec(run.record, task, base, known.budgets[submission.track.budget], known.settings, known.methods[submission.method])
         say(f"training {number} of {len(runs)}: {run.task}, seed {spec.seed}")
