@@ -35,6 +35,8 @@ from razorbench.suite import Undefined
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 _PICTURE = "trade_and_law.png"
+LEVEL = 0.9
+"""Success at which the README tells retention."""
 _FEW = 10
 """Rival predictors that the page shows, beside those that need nothing of the old tasks."""
 
@@ -75,8 +77,9 @@ def write(study: Study, readme: Path, out: Path) -> None:
     first = [
         study.how_far,
         f"![What methods learn against what they keep, and forgetting against forward KL]({page}/{_PICTURE})",
-        markdown(_chosen(scores, ("arm", "score", "success", "retention", "forward KL, nats per decision", "runs"))),
-        f"Means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found)}",
+        markdown(_first(material, scores)),
+        f"Final policies, but for retention at success {LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump over it; "
+        f"means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found)}",
         markdown(verdict),
         f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
     ]
@@ -106,6 +109,17 @@ def markdown(table: Table) -> str:
     """Return a table as Markdown."""
     rows = [[cell.text.replace("|", "\\|") for cell in row] for row in table.cells()]
     return "\n".join("| " + " | ".join(row) + " |" for row in [[*table.columns], ["---"] * len(table.columns), *rows])
+
+
+def _first(material: Material, scores: Table) -> Table:
+    """The README's table: the scores' most important columns, and what is kept at a matched success."""
+    columns = ("arm", "score", "success", "retention", "forward KL, nats per decision", "runs")
+    rows = []
+    for arm, score, success, retention, kl, runs in _chosen(scores, columns).rows:
+        matched = material.suite(str(arm), MEASURES[f"retention@{LEVEL:g}"])
+        value = Undefined("not reached") if isinstance(matched.value, Undefined) else matched.value
+        rows.append((arm, score, success, retention, value, kl, f"{matched.runs} of {runs}"))
+    return Table("first", "Methods", (*columns[:4], f"retention at success {LEVEL:g}", columns[4], "runs that have it"), rows)
 
 
 def _chosen(table: Table, columns: Sequence[str]) -> Table:
