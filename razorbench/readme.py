@@ -113,10 +113,10 @@ def example(record: Mapping[str, Any]) -> str:
 
 
 def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str], records: Sequence[Mapping[str, Any]]) -> str:
-    """Return README's text with its sections written anew. records: those of every method on `pick_place` are shown, the first of `ppo` as an example."""
+    """Return README's text with its sections written anew. records: the first of `ppo` on `pick_place` is shown as an example."""
     mine = [record for record in records if record["task"].startswith("pick_place-")]
     shown = next(record for record in mine if record["method"]["name"] == "ppo" and record["seed"] == 0)
-    for name, content in (("output", example(shown)), ("runs", runs_table(mine)), ("base", base_table(cards, skills))):
+    for name, content in (("output", example(shown)), ("base", base_table(cards, skills))):
         text = section(text, name, content)
     return text
 
