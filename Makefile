@@ -22,6 +22,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	rm -rf build/types && mkdir -p build/types/razorbench
 	cp -r razorbench/* envs baselines conf build/types/razorbench/
+	rm -r build/types/razorbench/baselines/results build/types/razorbench/baselines/first_runs
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p razorbench
 
 golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of physics
