@@ -15,6 +15,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.dagger import DAgger
+from razorbench.baselines.sft_cf import counterfactual
 from razorbench.handle import TaskHandle
 from razorbench.policy import kl
 from razorbench.types import BoolArray
@@ -39,5 +40,4 @@ class Mend(DAgger):
 
     def kept(self, base: ActorCriticPolicy, policy: ActorCriticPolicy, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Return what the guard costs, (B,)."""
-        noise = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
-        return self.weight * kl(base, policy, task.reinstructed(observations + self.noise * noise, rng))
+        return self.weight * kl(base, policy, counterfactual(task, observations, self.noise, rng))

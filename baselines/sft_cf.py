@@ -53,7 +53,12 @@ class SFTCF(LwF):
         def perturbed(observations: torch.Tensor) -> torch.Tensor:
             if self.states == "shuffled":
                 observations = torch.from_numpy(rng.permuted(observations.numpy(), axis=0))
-            noise = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
-            return task.reinstructed(observations + self.noise * noise, rng, self.instructions)
+            return counterfactual(task, observations, self.noise, rng, self.instructions)
 
         return perturbed
+
+
+def counterfactual(task: TaskHandle, observations: torch.Tensor, noise: float, rng: np.random.Generator, asked: Sequence[str] = ()) -> torch.Tensor:
+    """Return observations (B, O) with Gaussian noise of that standard deviation, each asked for a random skill, as `reinstructed` does."""
+    drawn = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
+    return task.reinstructed(observations + noise * drawn, rng, asked)

@@ -21,7 +21,7 @@ from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.evaluate import Cell, play
 from razorbench.faces import TaskVecEnv
 from razorbench.method import ACTION_NOISE, Budget, Demonstrations, Rollouts, Used, all_finite, saying_where
-from razorbench.task import Split, Task, other_slots
+from razorbench.task import Split, Task, asking, other_slots
 from razorbench.types import FloatArray, IntArray
 
 _MOST_TORCH_THREADS = 4
@@ -127,7 +127,7 @@ class TaskHandle:
 
         def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
             if asked is not None:
-                observation = self._asking(observation, asked[live])
+                observation = asking(self.task, observation, asked[live])
             counter = live.astype(np.uint64) * np.uint64(4096) + decision.astype(np.uint64)
             if labels is not None:
                 labels[decision, live] = engine.expert(ids, self.style)
@@ -138,7 +138,7 @@ class TaskHandle:
         self.charge("env_steps", decisions, upstream=upstream)
         observations, actions, episode = played.pairs()
         if asked is not None:
-            observations = self._asking(observations, asked[episode])
+            observations = asking(self.task, observations, asked[episode])
         found = Rollouts(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start, played.success)
         if labels is None:
             return found
@@ -156,14 +156,7 @@ class TaskHandle:
         if unknown := set(asked) - set(known):
             raise UsageError(f"instructions name {', '.join(sorted(unknown))}: they can be {', '.join(known)}")
         slots = [known[name] for name in asked] or other_slots(self.task, self.skills)
-        return torch.from_numpy(self._asking(observations.numpy(), rng.choice(slots, len(observations))))
-
-    def _asking(self, observations: FloatArray, slots: IntArray) -> FloatArray:
-        """A copy of observations (N, O) with the instructions in slots (N,)."""
-        columns, copy = self.task.world.instruction, observations.copy()
-        copy[:, columns] = 0.0
-        copy[np.arange(len(copy)), columns.start + slots] = 1.0
-        return copy
+        return torch.from_numpy(asking(self.task, observations.numpy(), rng.choice(slots, len(observations))))
 
     def optimizer(self, tuned: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
         """Return Adam over the actor's trainable parameters, the same for every method; the log-std keeps its range, or its value where a run freezes it."""

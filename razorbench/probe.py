@@ -18,8 +18,8 @@ from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played, play_policy
 from razorbench.policy import distribution
 from razorbench.store import content
-from razorbench.task import SPLIT_SIZES, Split, Task, other_slots
-from razorbench.types import FloatArray, IntArray
+from razorbench.task import SPLIT_SIZES, Split, Task, asking, other_slots
+from razorbench.types import FloatArray
 
 STATES = 1024
 DRAWS = 2**14
@@ -149,20 +149,11 @@ def _uniforms(key: str, states: int, actions: int) -> FloatArray:
 def _instructed(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:
     """States with the instruction replaced by each original skill's, other than the one that the task itself uses."""
     slots = other_slots(task, skills)
-    return _asked(np.tile(states, (len(slots), 1)), np.repeat(slots, len(states)), task)
+    return asking(task, np.tile(states, (len(slots), 1)), np.repeat(slots, len(states)))
 
 
 def _random(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:
     """States far from any that a policy visits, each asked for one of these instructions at random."""
     rng = seeding.generator("random states", task.name)
     slots = rng.choice(other_slots(task, skills), len(states))
-    return _asked(states + rng.normal(size=states.shape).astype(np.float32), slots, task)
-
-
-def _asked(states: FloatArray, slots: IntArray, task: Task) -> FloatArray:
-    """Copies of states (N, O) with the instruction replaced by that of slots (N,)."""
-    columns = task.world.instruction
-    asked = states.copy()
-    asked[:, columns] = 0.0
-    asked[np.arange(len(asked)), columns.start + slots] = 1.0
-    return asked
+    return asking(task, states + rng.normal(size=states.shape).astype(np.float32), slots)

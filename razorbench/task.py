@@ -137,6 +137,14 @@ class Task:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def asking(task: Task, observations: FloatArray, slots: IntArray) -> FloatArray:
+    """Return a copy of observations (N, O) with the instruction replaced by that of slots (N,)."""
+    columns, copy = task.world.instruction, observations.copy()
+    copy[:, columns] = 0.0
+    copy[np.arange(len(copy)), columns.start + slots] = 1.0
+    return copy
+
+
 def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
     """Instruction slots of the original skills, other than the one that the task itself uses."""
     return sorted({skill.slot for skill in skills} - {task.slot})

@@ -23,7 +23,7 @@ from razorbench.readme import section
 from razorbench.reporting.drawing import DPI, INK, cloud, labels, powers, styled, unit_square
 from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
 from razorbench.reporting.headline import arms
-from razorbench.reporting.material import Material
+from razorbench.reporting.material import Material, tables
 from razorbench.reporting.predicting import rivals
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value, interval
@@ -84,7 +84,6 @@ def write(study: Study, readme: Path, out: Path) -> None:
         f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
     ]
     readme.write_text(section(readme.read_text(encoding="utf-8"), "reference", "\n\n".join(first)), encoding="utf-8")
-    parts = verdicts(study.decided).blocks
     whole = [
         "# The reference study",
         "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
@@ -94,13 +93,13 @@ def write(study: Study, readme: Path, out: Path) -> None:
         markdown(scores),
         scores.note,
         "## What is kept at the same success",
-        *(markdown(table) for table in _flat(kept.blocks)),
+        *(markdown(table) for table in tables([kept])),
         "## What predicts forgetting",
         *_predictors(found),
         *_on_parts(found),
         "## The paper's claims",
         markdown(verdict),
-        *(markdown(table) for table in _flat(parts) if table.name == "parts"),
+        *(markdown(table) for table in tables([verdicts(study.decided)]) if table.name == "parts"),
     ]
     (out / "README.md").write_text("\n\n".join(part for part in whole if part) + "\n", encoding="utf-8")
 
@@ -127,24 +126,19 @@ def _chosen(table: Table, columns: Sequence[str]) -> Table:
     return Table(table.name, table.title, columns, [[row[k] for k in at] for row in table.rows], table.note)
 
 
-def _flat(blocks: Sequence[object]) -> list[Table]:
-    found: list[Table] = []
-    for block in blocks:
-        if isinstance(block, Table):
-            found.append(block)
-        else:
-            found += _flat(getattr(block, "blocks", ()))
-    return found
-
-
 def _law_in_a_sentence(found: Fits | None) -> str:
     if found is None:
         return ""
-    best = max((name for name in found.pooled if name != HEADLINE), key=lambda name: _left_out(found, name))
+    best = _best(found)
     return (
         f"Forward KL on the new task predicts forgetting with R2 {_told(found, HEADLINE, 'r2')}, on a family of methods that was left out "
         f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}."
     )
+
+
+def _best(found: Fits) -> str:
+    """The rival that does best where a family was left out."""
+    return max((name for name in found.pooled if name != HEADLINE), key=lambda name: _left_out(found, name))
 
 
 def _left_out(found: Fits, name: str) -> float:
@@ -178,7 +172,7 @@ def _on_parts(found: Fits | None) -> list[str]:
     """The law on each family of methods and on each task, of forward KL and of the best of its rivals."""
     if found is None:
         return []
-    best = max((name for name in found.pooled if name != HEADLINE), key=lambda name: _left_out(found, name))
+    best = _best(found)
     rows: list[Sequence[Value]] = []
     for kind, every in (("family", found.points[HEADLINE].family), ("task", found.points[HEADLINE].task)):
         for part in sorted(set(every)):
