@@ -26,7 +26,7 @@ from razorbench.evaluate import Cell, play_policy
 from razorbench.journal import Journal
 from razorbench.method import Used, saying_where
 from razorbench.spec import RunSpec
-from razorbench.store import PROTOCOL, SCHEMA, STATE, RunFolder, digest, read_curve, read_record
+from razorbench.store import POLICY, PROTOCOL, SCHEMA, STATE, RunFolder, digest, read_curve, read_record
 from razorbench.summary import Subject
 from razorbench.task import Split
 
@@ -74,7 +74,12 @@ def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = n
     upstream = None
     if (before := spec.upstream) is not None and folder.record() is None:
         theirs = {**config, "method": config["method"]["upstream"]}
-        upstream = _patiently(lambda: run(before, results, theirs, watch, threads))
+
+        def whole() -> Outcome:
+            before.folder(results).reopen_without(POLICY)
+            return run(before, results, theirs, watch, threads)
+
+        upstream = _patiently(whole)
     worked = carry_out(folder, lambda claim: _Run(spec, folder, config, telling(claim, watch), threads, upstream).carry_out())
     return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
 

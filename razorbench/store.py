@@ -114,6 +114,17 @@ class RunFolder:
         path = self.path / self.file
         return read_record(path, self.required) if path.exists() else None
 
+    def reopen_without(self, name: str) -> None:
+        """Make a finished run unfinished that was kept without a file which another run needs, so that it is done again.
+
+        Raises Claimed while another worker does so.
+        """
+        if (self.path / self.file).exists() and not (self.path / name).exists():
+            with self.claimed():
+                if not (self.path / name).exists():
+                    for kept in (self.file, PACKED_CURVE, PACKED_EPISODES):
+                        (self.path / kept).unlink(missing_ok=True)
+
     def write(self, name: str, write: Callable[[Path], object]) -> None:
         """Call `write` on a temporary path and move the result into place; whenever the power fails, the old file or the new one is whole."""
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)

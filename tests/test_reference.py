@@ -2,7 +2,7 @@
 
 import shutil
 
-from conftest import compose
+from conftest import TINY, TINY_METHOD, compose
 from packages import SETTINGS, packed, small_known, small_runs
 
 from razorbench.reference import enter, keep, restore
@@ -43,3 +43,17 @@ def test_a_method_with_all_its_runs_becomes_an_entry(tmp_path):
     assert (shown.level, shown.why, len(shown.runs)) == ("replayed", "", 2)
     assert shown.told.description.startswith("Frozen: no update at all.")
     assert not list(kept.rglob("policy.safetensors"))
+
+
+def test_a_run_that_was_kept_without_its_policy_is_done_again_where_another_builds_on_it(tmp_path):
+    overrides = ["task=stack", "method=sft_rl", *TINY, *TINY_METHOD["sft_rl"]]
+    spec, plain = compose(*overrides)
+    first = run(spec, tmp_path / "study", plain)
+    keep(tmp_path / "study", tmp_path / "kept")
+    shutil.rmtree(tmp_path / "kept" / "runs" / "stack" / "sft_rl")
+    restore(tmp_path / "kept", again := tmp_path / "again")
+    (upstream,) = (again / "stack" / "ppo").iterdir()
+    assert not (upstream / "policy.safetensors").exists()
+    second = run(spec, again, plain)
+    assert (upstream / "policy.safetensors").exists() and not (upstream / "curve.jsonl.xz").exists()
+    assert [second.record[key] for key in ("score", "divergence", "upstream")] == [first.record[key] for key in ("score", "divergence", "upstream")]
