@@ -22,19 +22,19 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	rm -rf build/types && mkdir -p build/types/razorbench
 	cp -r razorbench/* envs baselines conf build/types/razorbench/
-	rm -r build/types/razorbench/baselines/results build/types/razorbench/baselines/first_runs
+	rm -r build/types/razorbench/baselines/results
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p razorbench
 
 golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of physics
 	$(BIN)/python -m razorbench.golden envs/golden.npz
 
-readme: $(VENV)/ready  ## figures of README and of the pages of methods and of base policies anew, from the shipped cards and the committed records
-	$(BIN)/python -m razorbench.readme README.md docs/methods.md docs/bases.md baselines/first_runs
+readme: $(VENV)/ready  ## figures of README and of the page of base policies anew, from the shipped cards and a committed record
+	$(BIN)/python -m razorbench.readme README.md docs/bases.md baselines/results/entries/ppo/runs/pick_place/seed0/record.json
 
-tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets, first runs
+tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets
 	$(BIN)/razorbench video --gallery --out build/gallery --format gif
 	cp build/gallery/contact_sheet.png docs/gallery.png
-	$(BIN)/python -m razorbench.envs.styles docs/tasks.md baselines/first_runs
+	$(BIN)/python -m razorbench.envs.styles docs/tasks.md
 
 tuning: $(VENV)/ready  ## the search for every method's defaults anew, its records, and its table; hours
 	$(BIN)/razorbench tune --results build/tuning
@@ -49,6 +49,7 @@ studies: $(VENV)/ready  ## the pages of the controlled studies anew; five minute
 	for study in parity projection; do \
 	  $(BIN)/razorbench study=$$study results=build && mkdir -p docs/studies/$$study && \
 	  cp build/studies/$$study/*.png docs/studies/$$study/ && cp build/studies/$$study/report.md docs/studies/$$study/README.md || exit 1; done
+	mkdir -p baselines/results/studies/projection && cp build/studies/projection/distance.csv baselines/results/studies/projection/
 
 HOURS ?= 2.5
 EXPERIMENT ?= razor_core

@@ -1,6 +1,6 @@
 """How far apart demonstration styles are in behaviour; writes what is measured on the page docs/tasks.md.
 
-`python -m razorbench.envs.styles docs/tasks.md baselines/first_runs` does it. Distance: both styles play the same starts without noise; at 50
+`python -m razorbench.envs.styles docs/tasks.md` does it. Distance: both styles play the same starts without noise; at 50
 points of progress, equally far along each one's way, the tool's two places are compared; the mean over points and starts.
 """
 
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from razorbench.episodes import rate
 from razorbench.readme import base_table, section
 from razorbench.seeding import generator
 from razorbench.show import interval
-from razorbench.store import read_records
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 
@@ -93,30 +91,18 @@ def sheets(tasks: Sequence[Task]) -> str:
     return "\n\n".join(texts)
 
 
-def runs(records: Sequence[Mapping[str, Any]], methods: Collection[str] = ("ppo", "sft")) -> str:
-    """Runs of these methods on the new tasks, as Markdown."""
-    lines = ["| task | method | style | seed | success | retention | forward KL |", "|---|---|---|---|---|---|---|"]
-    for record in (each for each in records if each["method"]["name"] in methods):
-        method, success, kept = record["method"], record["new_task"]["select"], record["retention"]
-        style = f"`{method['demos']}`" if record["budget"]["demo_episodes"] else "none"
-        cells = f"{record['seed']} | {success['rate']:.2f} [{interval(success['ci95'])}] | {kept['value']:.2f} [{interval(kept['ci95'])}]"
-        kl = record["divergence"]["kl_forward"]["new"]
-        lines.append(f"| `{record['task'].rpartition('-')[0]}` | `{method['name']}` | {style} | {cells} | {kl:.2f} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Rewrite the page."""
     from razorbench.config import registry
 
-    page, results = Path(sys.argv[1]), Path(sys.argv[2])
+    page = Path(sys.argv[1])
     with registry() as registered:
         tasks = [registered.item("task", name) for name in registered.names("task")]
         recipe = registered.item("base", "mlp")
     styles, apart = tables(tasks)
     base = base_table([load_base(recipe, seed).card for seed in recipe.seeds()], recipe.skills)
     text = page.read_text(encoding="utf-8")
-    for name, content in (("base", base), ("styles", styles), ("apart", apart), ("runs", runs(read_records(results))), ("sheets", sheets(tasks))):
+    for name, content in (("base", base), ("styles", styles), ("apart", apart), ("sheets", sheets(tasks))):
         text = section(text, name, content)
     page.write_text(text, encoding="utf-8")
 

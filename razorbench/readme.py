@@ -1,4 +1,4 @@
-"""Writes the figures of README.md and of the pages of methods and of base policies from cards and records, so that none is typed.
+"""Writes the figures of README.md and of the page of base policies from cards and a record, so that none is typed.
 
 `make readme` does it; a test says when it has to be done again.
 """
@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from scipy import stats
 
 from razorbench import base
 from razorbench.show import report
-from razorbench.store import read_records
+from razorbench.store import read_record
 
 if TYPE_CHECKING:
     from razorbench.config import Registry
@@ -74,36 +73,6 @@ def _cell(rate: Mapping[str, Any]) -> str:
     return f"{rate['rate']:.3f} [{rate['ci95'][0]:.2f}, {rate['ci95'][1]:.2f}]"
 
 
-def runs_table(records: Sequence[Mapping[str, Any]]) -> str:
-    """Means over seeds with 95% Student intervals, per task, method and style."""
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for record in records:
-        groups.setdefault((record["task"], record["method"]["name"], record["method"]["demos"]), []).append(record)
-    lines = ["| task | method | style | runs | success | retention | forward KL, new task | score | seconds |", "|---|---|---|---|---|---|---|---|---|"]
-    for (task, method, style), members in sorted(groups.items()):
-        cells = [
-            mean([r["new_task"]["final"]["greedy"]["rate"] for r in members]),
-            mean([r["retention"]["value"] for r in members]),
-            mean([r["divergence"]["kl_forward"]["new"] for r in members]),
-            mean([r["score"] for r in members]),
-            f"{max(r['wall_s'] for r in members):.0f}",
-        ]
-        shown = f"`{style}`" if members[0]["budget"]["demo_episodes"] else "none"
-        lines.append(f"| `{task}` | `{method}` | {shown} | {len(members)} | " + " | ".join(cells) + " |")
-    machine = records[0]["machine"]
-    lines += ["", f"Mean over seeds, 95% Student interval over seeds in brackets; seconds from start to record, the longest run ({machine['processor']})."]
-    return "\n".join(lines)
-
-
-def mean(values: Sequence[float]) -> str:
-    """Format a mean with its Student interval, if there are two values or more."""
-    average = sum(values) / len(values)
-    if len(values) < 2:
-        return f"{average:.2f}"
-    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
-    return f"{average:.2f} [{average - half:.2f}, {average + half:.2f}]"
-
-
 def example(record: Mapping[str, Any]) -> str:
     """What a run prints at its end."""
     console = Console(width=110, record=True, force_terminal=False, file=io.StringIO())
@@ -112,19 +81,11 @@ def example(record: Mapping[str, Any]) -> str:
     return f"`make run` ends with\n\n```\n{text}\n```"
 
 
-def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str], records: Sequence[Mapping[str, Any]]) -> str:
-    """Return README's text with its sections written anew. records: the first of `ppo` on `pick_place` is shown as an example."""
-    mine = [record for record in records if record["task"].startswith("pick_place-")]
-    shown = next(record for record in mine if record["method"]["name"] == "ppo" and record["seed"] == 0)
+def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str], shown: Mapping[str, Any]) -> str:
+    """Return README's text with its sections written anew. shown: the record of `make run`."""
     for name, content in (("output", example(shown)), ("base", base_table(cards, skills))):
         text = section(text, name, content)
     return text
-
-
-def methods_page(text: str, records: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text of the page of methods with the runs on every task on which all methods ran, which are those on which `frozen` did."""
-    tasks = {record["task"] for record in records if record["method"]["name"] == "frozen"}
-    return section(text, "runs", runs_table([record for record in records if record["task"] in tasks]))
 
 
 def shipped(registry: Registry) -> dict[str, list[Mapping[str, Any]]]:
@@ -134,15 +95,13 @@ def shipped(registry: Registry) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def main() -> None:
-    """Rewrite README.md and the pages of methods and of base policies."""
+    """`python -m razorbench.readme README.md docs/bases.md RECORD`: rewrite README.md and the page of base policies."""
     from razorbench.config import registry
 
-    readme, methods, bases = map(Path, sys.argv[1:4])
-    records = read_records(Path(sys.argv[4]))
+    readme, bases, record = map(Path, sys.argv[1:4])
     with registry() as registered:
         cards, skills = shipped(registered), registered.item("base", "mlp").skills
-    readme.write_text(render(readme.read_text(encoding="utf-8"), cards["mlp"], skills, records), encoding="utf-8")
-    methods.write_text(methods_page(methods.read_text(encoding="utf-8"), records), encoding="utf-8")
+    readme.write_text(render(readme.read_text(encoding="utf-8"), cards["mlp"], skills, read_record(record)), encoding="utf-8")
     bases.write_text(bases_page(bases.read_text(encoding="utf-8"), cards, skills), encoding="utf-8")
 
 

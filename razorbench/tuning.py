@@ -18,11 +18,13 @@ from razorbench.store import content, read_records
 
 Settings = dict[str, Any]
 Grid = Mapping[str, Sequence[Any]]
+_OF_THE_RUN = ("demos", "log_std")
+"""Settings of a run, not of its method."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A declared search. grids: per method, the values of each setting, `demos` or a hyper-parameter; their product is what is tried.
+    """A declared search. grids: per method, the values of each setting, `demos`, `log_std` or a hyper-parameter; their product is what is tried.
 
     Several grids for one method are tried one after the other; they must then set the same keys, so that no run belongs to two.
     """
@@ -67,7 +69,7 @@ class Study:
 
 
 def _key(setting: str) -> str:
-    return setting if setting == "demos" else f"method.{setting}"
+    return setting if setting in _OF_THE_RUN else f"method.{setting}"
 
 
 def _text(value: Any) -> str:
@@ -114,7 +116,7 @@ def _run(study: Study, method: str, task: str, settings: Settings, records: Sequ
         if (
             (record["task"].rpartition("-v")[0], record["method"]["name"], record["seed"], record["budget"]["name"]) == (task, method, study.seed, study.budget)
             and config["eval"]["split"] == "select"
-            and all((config if key == "demos" else config["method"]).get(key) == value for key, value in settings.items())
+            and all((config if key in _OF_THE_RUN else config["method"]).get(key) == value for key, value in settings.items())
         ):
             return record
     raise UsageError(f"the search of {method} is not complete: {task} with {describe(settings)} has no record; do it with `razorbench tune {method}`")

@@ -89,6 +89,12 @@ def test_numbers_are_those_of_the_records(page, results):
     expected = sum(sum(each) / len(each) for each in means.values()) / len(means)
     assert float(found["ppo"]["score"]) == pytest.approx(expected)
     assert float(found["ppo"]["score low"]) < expected < float(found["ppo"]["score high"])
+    kept = next(row for row in rows(page.parent / "tables" / "tasks_retention.csv") if row["arm"] == "ppo")
+    for task in ("pick_place", "stack", "pick_can"):
+        own = [record["retention"]["value"] for record in records if record["task"] == f"{task}-v1"]
+        assert float(kept[task]) == pytest.approx(sum(own) / 2)
+        # Student's half width over two seeds, or what the episodes' own noise makes of it.
+        assert float(kept[f"{task} high"]) - float(kept[task]) >= 12.7062 * abs(own[0] - own[1]) / 2
     assert found["odd"]["tasks"] == "1 of 3, lacks pick_can, pick_place"
     assert found["odd"]["score low"] == ""
     # The arm that lacks tasks stands last, whatever its score.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from razorbench.compare import MEASURES
-from razorbench.reporting.material import Material, Section
-from razorbench.reporting.tables import Table, Value
-from razorbench.suite import Suite, Undefined
+from razorbench.compare import MEASURES, Numbers, numbers
+from razorbench.reporting.material import Folded, Material, Section
+from razorbench.reporting.tables import Table, Value, plain
+from razorbench.suite import Suite, Undefined, suite
 
 COST = ("env_steps", "demo_episodes", "gradient_steps")
 
@@ -23,8 +23,19 @@ def headline(material: Material) -> Section:
             "Student interval over tasks (over seeds where an arm has one task only), which is not cut at 0 or 1. An arm that lacks tasks is not comparable "
             "with those that have them and stands at the end. METHOD/2 is METHOD with each task's second style of demonstrations.",
         ],
-        [_kinds(material), arms(material)],
+        [_kinds(material), arms(material), Folded("Success, retention and forward KL on each task", each_task(material))],
     )
+
+
+def each_task(material: Material) -> list[Table]:
+    """Return a table for success, retention and forward KL each: arms by tasks, means over seeds."""
+    note = "Means over seeds with 95% Student intervals over seeds."
+    found = []
+    for name, title in (("success", "Success"), ("retention", "Retention"), ("forward_kl", "Forward KL, nats per decision")):
+        by_arm = {arm: numbers(runs, arm, MEASURES[name]) for arm, runs in material.by_arm.items()}
+        rows = [[arm, *(_on(task, mine) for task in material.tasks)] for arm, mine in by_arm.items()]
+        found.append(Table(f"tasks_{name}", f"{title} on each task", ("arm", *map(plain, material.tasks)), rows, note))
+    return found
 
 
 def _kinds(material: Material) -> Table:
@@ -41,6 +52,10 @@ def _kinds(material: Material) -> Table:
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(first["versions"].items()))),
     ]
     return Table("what_was_run", "What was run", ("what", "found"), rows)
+
+
+def _on(task: str, mine: Numbers) -> Value:
+    return suite({key: number for key, number in mine.items() if key[0] == task}, [task]).value
 
 
 def arms(material: Material) -> Table:

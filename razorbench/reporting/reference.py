@@ -22,7 +22,7 @@ from razorbench.pareto import frontier
 from razorbench.readme import section
 from razorbench.reporting.drawing import DPI, INK, cloud, labels, powers, styled, unit_square
 from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
-from razorbench.reporting.headline import arms
+from razorbench.reporting.headline import arms, each_task
 from razorbench.reporting.material import Material, tables
 from razorbench.reporting.predicting import rivals
 from razorbench.reporting.styles import looks
@@ -32,6 +32,7 @@ from razorbench.reporting.verdicts import verdicts
 from razorbench.results import HEADLINE, Pool, pool, read_runs, snapshots
 from razorbench.seeding import generator
 from razorbench.suite import Undefined
+from razorbench.types import BoolArray
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 _PICTURE = "trade_and_law.png"
@@ -39,6 +40,8 @@ LEVEL = 0.9
 """Success at which the README tells retention."""
 _FEW = 10
 """Rival predictors that the page shows, beside those that need nothing of the old tasks."""
+_PAPERS = ("on-policy reward", "offline supervised")
+"""The families that the paper compares; it has nothing that keeps old skills by another term."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         "## Every arm",
         markdown(scores),
         scores.note,
+        *(part for table in each_task(material) for part in (f"### {table.title}", markdown(table), table.note)),
         "## What is kept at the same success",
         *(markdown(table) for table in tables([kept])),
         "## What predicts forgetting",
@@ -132,8 +136,14 @@ def _law_in_a_sentence(found: Fits | None) -> str:
     best = _best(found)
     return (
         f"Forward KL on the new task predicts forgetting with R2 {_told(found, HEADLINE, 'r2')}, on a family of methods that was left out "
-        f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}."
+        f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}. "
+        f"On RL and supervised fine-tuning alone, the families that the paper compares, R2 of forward KL is {_on_papers(found)}."
     )
+
+
+def _on_papers(found: Fits) -> str:
+    fitted = _fit_part(found, "the paper's families", np.isin(found.points[HEADLINE].family, _PAPERS), (HEADLINE,)).get(HEADLINE)
+    return "undefined" if fitted is None or fitted.r2 is None else interval(fitted.r2)
 
 
 def _best(found: Fits) -> str:
@@ -173,16 +183,26 @@ def _on_parts(found: Fits | None) -> list[str]:
     if found is None:
         return []
     best = _best(found)
+    head = found.points[HEADLINE]
+    papers = np.isin(head.family, _PAPERS)
+    parts = {"the paper's families": papers}
+    parts |= {f"family {family}": np.array(head.family) == family for family in sorted(set(head.family))}
+    parts |= {f"task {task}": np.array(head.task) == task for task in sorted(set(head.task))}
+    parts |= {f"task {task}, the paper's families": papers & (np.array(head.task) == task) for task in sorted(set(head.task))}
     rows: list[Sequence[Value]] = []
-    for kind, every in (("family", found.points[HEADLINE].family), ("task", found.points[HEADLINE].task)):
-        for part in sorted(set(every)):
-            kept = {
-                name: points.where(np.array([own == part for own in every])[points.run]) for name, points in found.points.items() if name in (HEADLINE, best)
-            }
-            runs = len(kept[HEADLINE].method)
-            fitted = laws(kept, HEADLINE, generator("reference", part), PER_TASK) if runs >= FEWEST else {}
-            rows.append([f"{kind} {part}", runs, *(_score(fitted.get(name)) for name in (HEADLINE, best))])
-    return [f"In-sample R2 on parts, of forward KL and of {best}:", markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows))]
+    for part, runs in parts.items():
+        fitted = _fit_part(found, part, runs, (HEADLINE, best))
+        rows.append([part, int(runs.sum()), *(_score(fitted.get(name)) for name in (HEADLINE, best))])
+    return [
+        f"In-sample R2 on parts, of forward KL and of {best}; the paper's families are {' and '.join(_PAPERS)}:",
+        markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows)),
+    ]
+
+
+def _fit_part(found: Fits, part: str, runs: BoolArray, names: Sequence[str]) -> dict[str, Law]:
+    """Fit the law to the points of some of the runs, unless these are too few."""
+    kept = {name: found.points[name].where(runs[found.points[name].run]) for name in names}
+    return laws(kept, names[0], generator("reference", part), PER_TASK) if runs.sum() >= FEWEST else {}
 
 
 def _score(found: Law | None) -> Value:
