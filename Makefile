@@ -40,8 +40,8 @@ tuning: $(VENV)/ready  ## the search for every method's defaults anew, its recor
 	$(BIN)/razorbench tune --results build/tuning
 	$(BIN)/python -m razorbench.tuning tuning docs/methods.md baselines/results/tuning.jsonl.gz build/tuning
 
-ablations: $(VENV)/ready  ## what sft_cf and dagger depend on, anew: runs, records, tables; an hour or two
-	for study in sft_cf sft_cf_far dagger own; do \
+ablations: $(VENV)/ready  ## what sft_cf, dagger, simpo and our own methods depend on, anew: runs, records, tables; an hour or two
+	for study in sft_cf sft_cf_far dagger own simpo; do \
 	  $(BIN)/razorbench tune --study $$study --results build/$$study && \
 	  $(BIN)/python -m razorbench.tuning $$study docs/methods.md baselines/results/$$study.jsonl.gz build/$$study || exit 1; done
 

@@ -102,7 +102,7 @@ def test_the_defaults_are_what_the_search_found(study):
             assert not unlike, method
 
 
-@pytest.mark.parametrize("name", ["sft_cf", "sft_cf_far", "dagger", "own"])
+@pytest.mark.parametrize("name", ["sft_cf", "sft_cf_far", "dagger", "own", "simpo"])
 def test_ablations_are_on_the_page(name):
     file = ROOT / "baselines" / "results" / f"{name}.jsonl.gz"
     if not file.exists():
