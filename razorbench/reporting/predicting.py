@@ -55,7 +55,7 @@ def predicting(material: Material, measured: Snapshots, found: Fits | None) -> S
     blocks: list[Block] = [
         Gallery(drawn[:1]),
         _parts(found),
-        _residuals(found.pooled[HEADLINE]),
+        residuals(found.pooled[HEADLINE]),
         rivals("rivals", "Rival predictors, all tasks", found.pooled, ranked, found.notes),
         Gallery(drawn[1 : 1 + FIRST]),
     ]
@@ -128,7 +128,8 @@ def _law_row(name: str, found: Law) -> Sequence[Value]:
     return [name, *_scores(found), found.runs, found.snapshots, found.amplitude, found.rate, turnover]
 
 
-def _residuals(found: Law) -> Table:
+def residuals(found: Law) -> Table:
+    """Return the table of what every method forgets beside what its forward KL says."""
     rows: list[Sequence[Value]] = [(method, value) for method, value in sorted(found.residuals.items(), key=lambda item: item[1])]
     note = "Observed less predicted: below 0, a method forgets less than its forward KL says. No interval: the fit is to these very runs."
     return Table("residuals", "Mean residual of every method", ("method", "mean residual of forgetting"), rows, note)

@@ -24,7 +24,7 @@ from razorbench.reporting.drawing import DPI, INK, cloud, labels, powers, styled
 from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
 from razorbench.reporting.headline import arms, each_task
 from razorbench.reporting.material import Material, tables
-from razorbench.reporting.predicting import rivals
+from razorbench.reporting.predicting import residuals, rivals
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value, interval
 from razorbench.reporting.trade import matched_success
@@ -179,10 +179,10 @@ def _predictors(found: Fits | None) -> list[str]:
 
 
 def _on_parts(found: Fits | None) -> list[str]:
-    """The law on each family of methods and on each task, of forward KL and of the best of its rivals."""
+    """The law on each family of methods and on each task, of forward KL and of the best of its rivals, and what methods lie off it."""
     if found is None:
         return []
-    best = _best(found)
+    best, residual = _best(found), residuals(found.pooled[HEADLINE])
     head = found.points[HEADLINE]
     papers = np.isin(head.family, _PAPERS)
     parts = {"the paper's families": papers}
@@ -196,6 +196,9 @@ def _on_parts(found: Fits | None) -> list[str]:
     return [
         f"In-sample R2 on parts, of forward KL and of {best}; the paper's families are {' and '.join(_PAPERS)}:",
         markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows)),
+        f"{residual.title} under the pooled fit of forward KL:",
+        markdown(residual),
+        residual.note,
     ]
 
 
