@@ -34,7 +34,7 @@ def test_pages_are_written_from_runs(tmp_path):
     text = readme.read_text()
     assert text.startswith("# Before\n<!-- reference: anew -->\nSo far 12 of 24 runs, 3.2 processor hours on abacus: the numbers will move.\n")
     assert text.endswith("\n<!-- /reference -->\nafter\n") and "yesterday" not in text
-    assert "![What methods learn against what they keep, and forgetting against forward KL](docs/reference/trade_and_law.png)" in text
+    assert "with the fit.](docs/reference/trade_and_law.png)" in text
     assert "| C1 | it is so |" in text
     for arm in METHODS:
         assert f"\n| {arm}" in text

@@ -11,16 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from razorbench.claims import Claim
 from razorbench.compare import MEASURES
 from razorbench.law import Law, laws
-from razorbench.metrics import Estimate
-from razorbench.pareto import frontier
 from razorbench.readme import section
-from razorbench.reporting.drawing import DPI, INK, cloud, labels, powers, styled, unit_square
+from razorbench.reporting.drawing import DPI, styled
 from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
 from razorbench.reporting.headline import arms, each_task
 from razorbench.reporting.material import Material, tables
@@ -28,6 +24,7 @@ from razorbench.reporting.predicting import residuals, rivals
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value, interval
 from razorbench.reporting.trade import matched_success
+from razorbench.reporting.trade_and_law import trade_and_law
 from razorbench.reporting.verdicts import verdicts
 from razorbench.results import HEADLINE, Pool, pool, read_runs, snapshots
 from razorbench.seeding import generator
@@ -36,6 +33,7 @@ from razorbench.types import BoolArray
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 _PICTURE = "trade_and_law.png"
+_CAPTION = "Left: every arm's way from the base to its final policy, with that one's interval. Right: forgetting against forward KL, with the fit."
 LEVEL = 0.9
 """Success at which the README tells retention."""
 _FEW = 10
@@ -71,7 +69,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
     measured = snapshots(study.pool.runs)
     found = fits(study.pool.runs, measured)
     with styled():
-        _trade_and_law(material, found).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
+        trade_and_law(material, found, study.families).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
         kept = matched_success(material)
     scores = arms(material)
     claims = [[claim.name, claim.says, claim.verdict] for claim, _ in study.decided]
@@ -79,7 +77,8 @@ def write(study: Study, readme: Path, out: Path) -> None:
     page = out.resolve().relative_to(readme.resolve().parent).as_posix()
     first = [
         study.how_far,
-        f"![What methods learn against what they keep, and forgetting against forward KL]({page}/{_PICTURE})",
+        f"![{_CAPTION}]({page}/{_PICTURE})",
+        _CAPTION,
         markdown(_first(material, scores)),
         f"Final policies, but for retention at success {LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump over it; "
         f"means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found)}",
@@ -91,7 +90,8 @@ def write(study: Study, readme: Path, out: Path) -> None:
         "# The reference study",
         "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
         study.how_far,
-        f"![Trade and law]({_PICTURE})",
+        f"![{_CAPTION}]({_PICTURE})",
+        _CAPTION,
         "## Every arm",
         markdown(scores),
         scores.note,
@@ -210,40 +210,6 @@ def _fit_part(found: Fits, part: str, runs: BoolArray, names: Sequence[str]) -> 
 
 def _score(found: Law | None) -> Value:
     return Undefined("too few runs") if found is None else Undefined("forgetting does not vary") if found.r2 is None else found.r2
-
-
-def _trade_and_law(material: Material, found: Fits | None) -> Figure:
-    """What arms learn against what they keep, and every snapshot's forgetting against its forward KL, side by side."""
-    figure = Figure((10.5, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    unit_square(left, "success on the new task", "retention of original skills")
-    places: dict[str, tuple[float, float]] = {}
-    for arm, look in material.looks.items():
-        x, y = (material.suite(arm, MEASURES[name]).value for name in ("success", "retention"))
-        if isinstance(x, Undefined) or isinstance(y, Undefined):
-            continue
-        places[arm] = x.value, y.value
-        if isinstance(x, Estimate) and isinstance(y, Estimate):
-            left.plot([x.low, x.high], [y.value, y.value], color=look.colour, linewidth=0.6, alpha=0.5)
-            left.plot([x.value, x.value], [y.low, y.high], color=look.colour, linewidth=0.6, alpha=0.5)
-        left.plot(x.value, y.value, linestyle="", markersize=6, **look.marker)
-    points = np.array(list(places.values()))
-    stairs = points[frontier(points)]
-    stairs = stairs[np.argsort(stairs[:, 0])]
-    left.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
-    labels(left, places, material.looks)
-    right.set(xlabel=f"{HEADLINE}, nats per decision", ylabel="forgetting", ylim=(-0.06, 1.05))
-    if found is not None:
-        head, fit = found.points[HEADLINE], found.pooled[HEADLINE]
-        colour = {run.method: material.looks[run.arm].colour for run in material.runs}
-        cloud(right, head.x, head.y, [colour[head.method[k]] for k in head.run], markersize=2.0, alpha=0.4)
-        at = np.concatenate([[0.0], np.geomspace(1e-3, float(head.x.max()), 300)])
-        right.plot(at, fit.amplitude * -np.expm1(-fit.rate * at), color=INK, linewidth=1.6)
-        right.set_xscale("symlog", linthresh=0.1)
-        right.set_xlim(left=0)
-        powers(right.xaxis)
-    return figure
 
 
 def main() -> None:
