@@ -102,16 +102,16 @@ def test_the_defaults_are_what_the_search_found(study):
             assert not unlike, method
 
 
-@pytest.mark.parametrize("name", ["sft_cf", "sft_cf_far", "dagger", "own", "simpo"])
-def test_ablations_are_on_the_page(name):
+@pytest.mark.parametrize(("name", "page"), [*((name, "methods") for name in ("sft_cf", "sft_cf_far", "dagger", "own", "simpo")), ("law", "findings")])
+def test_ablations_are_on_their_page(name, page):
     file = ROOT / "baselines" / "results" / f"{name}.jsonl.gz"
     if not file.exists():
         pytest.skip("there is no checkout here")
     with config.registry() as registry:
         ablation = registry.item("study", name)
-    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     tables = "\n\n".join(tuning.effects(ablation, method, tuning.load(file)) for method in ablation.grids)
-    assert readme.section(page, name, tables) == page, "run `make ablations`"
+    assert readme.section(text, name, tables) == text, "run `make ablations`"
 
 
 def test_every_method_is_on_its_page():
