@@ -18,14 +18,15 @@ from razorbench.store import content, read_records
 
 Settings = dict[str, Any]
 Grid = Mapping[str, Sequence[Any]]
-_OF_THE_RUN = ("demos", "log_std")
-"""Settings of a run, not of its method."""
+_OF_THE_RUN = {"demos": ("demos",), "log_std": ("log_std",), "base": ("base", "name"), "instruction": ("task", "instruction")}
+"""Settings of a run, not of its method, and where they stand in a record's config."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A declared search. grids: per method, the values of each setting, `demos`, `log_std` or a hyper-parameter; their product is what is tried.
+    """A declared search. grids: per method, the values of each setting; their product is what is tried.
 
+    A setting is a hyper-parameter, or `demos`, `log_std`, `base` or the task's `instruction`.
     Several grids for one method are tried one after the other; they must then set the same keys, so that no run belongs to two.
     """
 
@@ -69,7 +70,17 @@ class Study:
 
 
 def _key(setting: str) -> str:
-    return setting if setting in _OF_THE_RUN else f"method.{setting}"
+    if setting not in _OF_THE_RUN:
+        return f"method.{setting}"
+    return "task.instruction" if setting == "instruction" else setting
+
+
+def _set(config: Mapping[str, Any], setting: str) -> Any:
+    """Return what a record's config has a setting at."""
+    found: Any = config
+    for key in _OF_THE_RUN.get(setting, ("method", setting)):
+        found = found.get(key)
+    return found
 
 
 def _text(value: Any) -> str:
@@ -116,7 +127,7 @@ def _run(study: Study, method: str, task: str, settings: Settings, records: Sequ
         if (
             (record["task"].rpartition("-v")[0], record["method"]["name"], record["seed"], record["budget"]["name"]) == (task, method, study.seed, study.budget)
             and config["eval"]["split"] == "select"
-            and all((config if key in _OF_THE_RUN else config["method"]).get(key) == value for key, value in settings.items())
+            and all(_set(config, key) == value for key, value in settings.items())
         ):
             return record
     raise UsageError(f"the search of {method} is not complete: {task} with {describe(settings)} has no record; do it with `razorbench tune {method}`")

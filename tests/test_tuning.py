@@ -77,12 +77,22 @@ def test_effects_by_hand():
         tuning.Study(["a"], 7, "quick", {"mine": [{"x": [1]}, {"y": [1]}]}).configurations("mine")
 
 
-def test_demos_are_a_setting_of_the_run():
-    study = tuning.Study(["a"], 7, "quick", {"mine": {"demos": ["far"], "learning_rate": [0.1]}})
-    assert "demos=far" in study.sweeps("mine")[0]
-    near, far = record("a", 0.1, 0.2), record("a", 0.1, 0.4)
-    near["config"]["demos"], far["config"]["demos"] = "near", "far"
-    assert tuning.ranking(study, "mine", [near, far])[0].score == 0.4
+@pytest.mark.parametrize(
+    ("setting", "override", "near", "far"),
+    [
+        ("demos", "demos=far", {"demos": "near"}, {"demos": "far"}),
+        ("log_std", "log_std=far", {"log_std": "near"}, {"log_std": "far"}),
+        ("base", "base=far", {"base": {"name": "near"}}, {"base": {"name": "far"}}),
+        ("instruction", "task.instruction=far", {"task": {"instruction": "near"}}, {"task": {"instruction": "far"}}),
+    ],
+)
+def test_some_settings_are_of_the_run(setting, override, near, far):
+    study = tuning.Study(["a"], 7, "quick", {"mine": {setting: ["far"], "learning_rate": [0.1]}})
+    assert override in study.sweeps("mine")[0]
+    records = [record("a", 0.1, 0.2), record("a", 0.1, 0.4)]
+    for each, where in zip(records, (near, far), strict=True):
+        each["config"] |= where
+    assert tuning.ranking(study, "mine", records)[0].score == 0.4
 
 
 def test_the_defaults_are_what_the_search_found(study):
