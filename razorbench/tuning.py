@@ -154,6 +154,12 @@ def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:
     return sorted(choices, key=lambda choice: (-choice.score, any(getattr(defaults, key) != value for key, value in choice.settings.items())))
 
 
+def ablations(study: Study, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return a study's ablations of every method, each under its name if there are several."""
+    several = len(study.grids) > 1
+    return "\n\n".join((f"`{method}`:\n\n" if several else "") + effects(study, method, records) for method in study.grids)
+
+
 def effects(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> str:
     """Return an ablation of one method as a Markdown table: success, retention and new-task forward KL of each configuration on each task."""
     configurations = study.configurations(method)
@@ -198,7 +204,7 @@ def main() -> None:
     if sys.argv[4:]:
         save(runs(study, read_records(Path(sys.argv[4]))), file)
     records = load(file)
-    found = table(study, records, methods) if name == "tuning" else "\n\n".join(effects(study, method, records) for method in study.grids)
+    found = table(study, records, methods) if name == "tuning" else ablations(study, records)
     page.write_text(section(page.read_text(encoding="utf-8"), name, found), encoding="utf-8")
 
 
