@@ -6,21 +6,23 @@ import lzma
 import shutil
 from pathlib import Path
 
-from razorbench.store import CURVE, EPISODES, PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD, content, turned
+from razorbench.store import CURVE, EPISODES, PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD, SequenceFolder, content, turned
 
 # A dictionary of a megabyte is more than an hour-long run's rows need, and bounds the memory of whoever unpacks.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6 | lzma.PRESET_EXTREME, "dict_size": 1 << 20}]
-_KEPT = {PACKED_CURVE: CURVE, PACKED_EPISODES: EPISODES, POLICY: POLICY, RECORD: RECORD}
-"""What is kept, and what a run calls it; the record last, as a folder that has one is finished."""
+_KEPT = {PACKED_CURVE: CURVE, PACKED_EPISODES: EPISODES, POLICY: POLICY}
+"""What is kept beside the record, and what a run calls it."""
 
 
 def compact(run: Path, out: Path, policy: bool) -> None:
-    """Write a run's folder into another one, made for it, in compact form, at about a third of the size; a compact one is copied.
+    """Write a run's or a sequence's folder into another one, made for it, in compact form, at about a third of the size; a compact one is copied.
 
     policy: its final one as well. Raises FileDamaged if a file of the run is missing or damaged.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for kept, whole in _KEPT.items():
+    record = SequenceFolder.file if (run / SequenceFolder.file).exists() else RECORD
+    # The record last, as a folder that has one is finished.
+    for kept, whole in (*_KEPT.items(), (record, record)):
         if kept == POLICY and not policy:
             continue
         if (there := run / kept).exists():

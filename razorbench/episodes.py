@@ -15,7 +15,7 @@ import numpy as np
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played
 from razorbench.metrics import wilson
-from razorbench.store import PACKED_EPISODES, content, turned
+from razorbench.store import EPISODES, PACKED_EPISODES, content, turned
 from razorbench.types import BoolArray
 
 COLUMNS = ("policy", "task", "split", "mode", "start", "success", "length")
@@ -69,6 +69,11 @@ class Episodes:
             raise FileDamaged(
                 f"episodes {path} cannot be read ({error}): expected CSV with columns {', '.join(COLUMNS)}; delete its folder and run again"
             ) from error
+
+    @classmethod
+    def of_run(cls, folder: Path) -> Episodes:
+        """Read a run's episodes, as the run left them or packed; raises FileDamaged if the file is missing or damaged."""
+        return cls.read(folder / (PACKED_EPISODES if (folder / PACKED_EPISODES).exists() else EPISODES))
 
 
 def rate(success: BoolArray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The runs that the repository keeps, in compact form.
+"""The runs and sequences that the repository keeps, in compact form.
 
 `python -m razorbench.reference keep build/study baselines/results` adds a study's, and makes an entry of the board of every method whose runs on the suite
 are all there; `restore baselines/results build/study` puts them where the study finds them done, so that it goes on in a new clone. A run that is part
@@ -14,13 +14,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from razorbench.compact import compact
 from razorbench.errors import UsageError
 from razorbench.reporting.tables import slug
 from razorbench.results import read_runs
-from razorbench.store import POLICY, RECORD, read_record
+from razorbench.store import POLICY, RunFolder, SequenceFolder, read_record
 from razorbench.submission import replay
 from razorbench.submission.known import Known
 from razorbench.submission.pack import pack
@@ -33,7 +32,7 @@ Say = Callable[[str], None]
 def keep(study: Path, kept: Path) -> int:
     """Add the finished runs of a results folder to those kept, as far as they are in no entry; return how many were new."""
     have = {run_hash for _, _, run_hash in _finished(kept)}
-    new = [(folder, place) for folder, place, run_hash in _finished(study) if run_hash not in have]
+    new = [(record.parent, place) for record, place, run_hash in _finished(study) if run_hash not in have]
     for folder, place in new:
         compact(folder, kept / RUNS / place, policy=False)
     return len(new)
@@ -41,7 +40,7 @@ def keep(study: Path, kept: Path) -> int:
 
 def restore(kept: Path, study: Path) -> int:
     """Put the runs that are kept into a results folder, without policies; return how many were not there."""
-    new = [(folder, study / place) for folder, place, _ in _finished(kept) if not (study / place / RECORD).exists()]
+    new = [(record.parent, study / place) for record, place, _ in _finished(kept) if not (study / place / record.name).exists()]
     for folder, place in new:
         compact(folder, place, policy=False)
     return len(new)
@@ -86,11 +85,12 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
 
 
 def _finished(root: Path) -> Iterator[tuple[Path, Path, str]]:
-    """Folder of every run below one, the path that it has in a results folder, and its hash."""
-    for path in sorted(root.rglob(RECORD)):
-        record: dict[str, Any] = read_record(path)
-        run_hash, task = record["hashes"]["run"], record["task"].rpartition("-v")[0]
-        yield path.parent, Path(task, record["method"]["name"], f"seed{record['seed']}-{run_hash[:12]}"), run_hash
+    """Record of every run and sequence below a folder, the path that its folder has in a results folder, and its hash."""
+    for kind in (RunFolder, SequenceFolder):
+        for path in sorted(root.rglob(kind.file)):
+            record = read_record(path, kind.required)
+            run_hash, of = record["hashes"]["run"], record["sequence"] if kind is SequenceFolder else record["task"].rpartition("-v")[0]
+            yield path, Path(of, record["method"]["name"], f"seed{record['seed']}-{run_hash[:12]}"), run_hash
 
 
 def main() -> None:
@@ -104,11 +104,11 @@ def main() -> None:
     parser.add_argument("to", type=Path)
     arguments = parser.parse_args()
     if arguments.what == "restore":
-        print(f"{restore(arguments.source, arguments.to)} runs restored: {arguments.to}")
+        print(f"{restore(arguments.source, arguments.to)} runs and sequences restored: {arguments.to}")
         return
     with registry() as registered:
         made = enter(arguments.source, arguments.to, known(registered), "core", "mlp", "standard", print)
-    print(f"{keep(arguments.source, arguments.to)} more runs kept, new entries {', '.join(made) or 'none'}: {arguments.to}")
+    print(f"{keep(arguments.source, arguments.to)} more runs and sequences kept, new entries {', '.join(made) or 'none'}: {arguments.to}")
 
 
 if __name__ == "__main__":

@@ -213,11 +213,11 @@ def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
         wanted = f"task={','.join(missing)} method={spec.first.method_name} seed={spec.first.seed}"
         return estimate(None, f"it needs the same runs from the base: do `python -m razorbench -m {wanted}`, then ask again")
     here = spec.folder(results).path
-    curve, episodes = read_curve(here), Episodes.read(here / "episodes.csv.gz")
+    curve, episodes = read_curve(here), Episodes.of_run(here)
     areas = []
     for stage, (name, folder) in enumerate(alone.items(), 2):
         inside = _areas([point for point in curve if point["stage"] == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
-        areas.append((inside, _areas(read_curve(folder.path), Episodes.read(folder.path / "episodes.csv.gz"), name, "base", "")))
+        areas.append((inside, _areas(read_curve(folder.path), Episodes.of_run(folder.path), name, "base", "")))
     rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)
     return estimate(transfer.forward_transfer_auc_estimate(areas, rng), "a task is solved from before the first update on without the sequence")
 

@@ -1,8 +1,10 @@
 """The README's first screen and the page of the reference study follow from the records."""
 
+import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,11 @@ from synthetic import write_run
 
 from razorbench.claims import Claim
 from razorbench.reporting.reference import Study, markdown, write
+from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
 from razorbench.results import pool, read_runs
+from razorbench.store import SCHEMA, SequenceFolder
+from razorbench.suite import Undefined
 
 ROOT = Path(__file__).parent.parent
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}
@@ -29,7 +34,7 @@ def test_pages_are_written_from_runs(tmp_path):
     found = pool(read_runs(tmp_path / "results", {}), "mlp", "standard")
     (readme := tmp_path / "README.md").write_text("# Before\n<!-- reference: anew -->\nyesterday\n<!-- /reference -->\nafter\n")
     claims = [(Claim("C1", "it is so", ()), ["do this"])]
-    study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25)
+    study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25, sequences(tmp_path / "results", "mlp", "standard"))
     write(study, readme, tmp_path / "docs" / "reference")
     text = readme.read_text()
     assert text.startswith("# Before\n<!-- reference: anew -->\nSo far 12 of 24 runs, 3.2 processor hours on abacus: the numbers will move.\n")
@@ -41,8 +46,31 @@ def test_pages_are_written_from_runs(tmp_path):
     page = (tmp_path / "docs" / "reference" / "README.md").read_text()
     assert "| forward KL, new task | " in page
     assert (tmp_path / "docs" / "reference" / "trade_and_law.png").stat().st_size > 10_000
-    write(Study(found, claims, study.families, 12, 12, 3.25), readme, tmp_path / "docs" / "reference")
+    assert "task after task" not in page
+    write(replace(study, asked=12), readme, tmp_path / "docs" / "reference")
     assert "All 12 runs, 3.2 processor hours on abacus.\n" in readme.read_text()
+
+
+def test_sequences_by_hand(tmp_path):
+    for seed, (success, kept) in enumerate(((0.5, 0.8), (0.7, 0.6))):
+        undefined = {"value": None, "undefined": "a sequence of one task has none"}
+        transfer = {
+            "average_performance": {"value": success},
+            "forgetting": {"value": 0.1},
+            "backward_transfer": {"value": -0.1},
+            "forward_transfer": undefined,
+        }
+        record = dict.fromkeys(SequenceFolder.required) | {"schema": SCHEMA, "sequence": "two", "method": {"name": "sft", "demos": ["direct", "high"]}}
+        record |= {"base": f"mlp-s{seed}", "budget": {"name": "standard"}, "transfer": transfer, "retention": [{"value": 1.0}, {"value": kept}]}
+        (folder := tmp_path / "two" / "sft" / f"seed{seed}").mkdir(parents=True)
+        (folder / "sequence.json").write_text(json.dumps(record))
+    ((name, method, demos, seeds, success, forgot, back, forward, kept),) = sequences(tmp_path, "mlp", "standard").rows
+    assert (name, method, demos, seeds) == ("two", "sft", "direct high", 2)
+    # Student's t for two values is 12.7062, the standard errors .1 and .1.
+    assert (success.value, success.low, kept.value, kept.high) == pytest.approx((0.6, 0.6 - 1.27062, 0.7, 0.7 + 1.27062), abs=1e-4)
+    assert (forgot.value, back.value) == pytest.approx((0.1, -0.1))
+    assert forward == Undefined("a sequence of one task has none")
+    assert not sequences(tmp_path, "tokens", "standard").rows
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from conftest import TINY, TINY_METHOD, compose
 from razorbench import config, transfer
 from razorbench.episodes import Episodes
 from razorbench.errors import UsageError
+from razorbench.reference import keep, restore
 from razorbench.run import run
 from razorbench.sequence import SequenceSpec, forward_transfer_auc, run_sequence
 
@@ -56,7 +57,7 @@ def test_the_first_stage_is_the_run_alone(done):
     assert outcome.record["divergence"][0]["kl_forward"]["new"] == alone.record["divergence"]["kl_forward"]["new"]
 
 
-def test_forward_transfer_needs_the_runs_alone_and_says_so(done):
+def test_forward_transfer_needs_the_runs_alone_and_says_so(done, tmp_path):
     spec, results, _ = done
     before = forward_transfer_auc(spec, results)
     assert before["value"] is None
@@ -67,6 +68,10 @@ def test_forward_transfer_needs_the_runs_alone_and_says_so(done):
     assert low <= after["value"] <= high
     if spec.first.method_name == "frozen":
         assert after["value"] == 0
+    keep(results, tmp_path / "kept")
+    restore(tmp_path / "kept", again := tmp_path / "again")
+    assert not run_sequence(spec, again, {}).worked
+    assert forward_transfer_auc(spec, again) == after
 
 
 def test_the_same_sequence_again_does_no_work_and_another_place_gives_the_same_record(done, tmp_path):

@@ -21,6 +21,7 @@ from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
 from razorbench.reporting.headline import arms, each_task
 from razorbench.reporting.material import Material, tables
 from razorbench.reporting.predicting import residuals, rivals
+from razorbench.reporting.sequences import sequences
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value, interval
 from razorbench.reporting.trade import matched_success
@@ -52,6 +53,7 @@ class Study:
     asked: int
     done: int
     hours: float
+    sequences: Table
 
     @property
     def how_far(self) -> str:
@@ -101,6 +103,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         "## What predicts forgetting",
         *_predictors(found),
         *_on_parts(found),
+        *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
         markdown(verdict),
         *(markdown(table) for table in tables([verdicts(study.decided)]) if table.name == "parts"),
@@ -226,7 +229,7 @@ def main() -> None:
         pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
         decided = decide(registered, styles, {base: each.runs for base, each in pools.items()}, results, BUDGET)
     hours = sum(float(run.record["wall_s"]) for run in runs) / 3600
-    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours), readme, out)
+    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, BASE, BUDGET)), readme, out)
 
 
 if __name__ == "__main__":

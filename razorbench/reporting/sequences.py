@@ -1,0 +1,42 @@
+"""What is left when one policy has learned task after task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from razorbench.compare import student
+from razorbench.reporting.tables import Table, Value
+from razorbench.store import SequenceFolder, read_record
+from razorbench.suite import Alone, Undefined
+
+_TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
+
+
+def sequences(results: Path, base: str, budget: str) -> Table:
+    """Return a row for every sequence and method below a folder: means over seeds with 95% Student intervals."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for path in sorted(results.rglob(SequenceFolder.file)):
+        record = read_record(path, SequenceFolder.required)
+        if (record["base"].rpartition("-s")[0], record["budget"]["name"]) == (base, budget):
+            groups.setdefault((record["sequence"], record["method"]["name"], " ".join(record["method"]["demos"])), []).append(record)
+    rows: list[Sequence[Value]] = [
+        [
+            *key,
+            len(records),
+            *(_mean([record["transfer"][name] for record in records]) for name in _TRANSFER),
+            _mean([record["retention"][-1] for record in records]),
+        ]
+        for key, records in sorted(groups.items())
+    ]
+    columns = ("sequence", "method", "demonstrations", "seeds", *_TRANSFER.values(), "retention of original skills")
+    return Table("sequences", "One policy, task after task", columns, rows, "Means over seeds with 95% Student intervals; docs/measures.md has the formulas.")
+
+
+def _mean(estimates: Sequence[dict[str, Any]]) -> Value:
+    values = [each["value"] for each in estimates if each["value"] is not None]
+    if not values:
+        return Undefined(estimates[0]["undefined"])
+    found = student(values)
+    return Alone(values[0], "one run") if found is None else found[0]
