@@ -60,12 +60,16 @@ def test_sequences_by_hand(tmp_path):
             "backward_transfer": {"value": -0.1},
             "forward_transfer": undefined,
         }
-        record = dict.fromkeys(SequenceFolder.required) | {"schema": SCHEMA, "sequence": "two", "method": {"name": "sft", "demos": ["direct", "high"]}}
+        record = dict.fromkeys(SequenceFolder.required) | {
+            "schema": SCHEMA,
+            "sequence": "two",
+            "method": {"name": "sft", "demos": ["direct", "high", "direct"]},
+        }
         record |= {"base": f"mlp-s{seed}", "budget": {"name": "standard"}, "transfer": transfer, "retention": [{"value": 1.0}, {"value": kept}]}
         (folder := tmp_path / "two" / "sft" / f"seed{seed}").mkdir(parents=True)
         (folder / "sequence.json").write_text(json.dumps(record))
     ((name, method, demos, seeds, success, forgot, back, forward, kept),) = sequences(tmp_path, "mlp", "standard").rows
-    assert (name, method, demos, seeds) == ("two", "sft", "direct high", 2)
+    assert (name, method, demos, seeds) == ("two", "sft", "direct, high", 2)
     # Student's t for two values is 12.7062, the standard errors .1 and .1.
     assert (success.value, success.low, kept.value, kept.high) == pytest.approx((0.6, 0.6 - 1.27062, 0.7, 0.7 + 1.27062), abs=1e-4)
     assert (forgot.value, back.value) == pytest.approx((0.1, -0.1))

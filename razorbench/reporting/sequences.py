@@ -20,7 +20,7 @@ def sequences(results: Path, base: str, budget: str) -> Table:
     for path in sorted(results.rglob(SequenceFolder.file)):
         record = read_record(path, SequenceFolder.required)
         if (record["base"].rpartition("-s")[0], record["budget"]["name"]) == (base, budget):
-            groups.setdefault((record["sequence"], record["method"]["name"], " ".join(record["method"]["demos"])), []).append(record)
+            groups.setdefault((record["sequence"], record["method"]["name"], ", ".join(dict.fromkeys(record["method"]["demos"]))), []).append(record)
     rows: list[Sequence[Value]] = [
         [
             *key,
