@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic import write_run
 
@@ -14,6 +15,7 @@ from razorbench.claims import Claim
 from razorbench.reporting.reference import Study, markdown, write
 from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
+from razorbench.reporting.trade_and_law import way
 from razorbench.results import pool, read_runs
 from razorbench.store import SCHEMA, SequenceFolder
 from razorbench.suite import Undefined
@@ -49,6 +51,24 @@ def test_pages_are_written_from_runs(tmp_path):
     assert "task after task" not in page
     write(replace(study, asked=12), readme, tmp_path / "docs" / "reference")
     assert "All 12 runs, 3.2 processor hours on abacus.\n" in readme.read_text()
+
+
+def test_an_arms_way_leads_from_its_bases_to_its_final_policies_and_every_task_counts_alike(tmp_path):
+    for task, seeds, snapshots in (("alpha", 1, 12), ("beta", 3, 6)):
+        for seed in range(seeds):
+            write_run(tmp_path, task, "sft", seed, speed=0.3, harm=0.4, snapshots=snapshots)
+    runs = read_runs(tmp_path, {})
+    found = way(runs)
+    assert found.shape == (49, 2)
+    for place in (0, -1):
+        of = {run.task: [] for run in runs}
+        for run in runs:
+            of[run.task].append((run.curve[place]["new_task"]["test"]["rate"], run.curve[place]["retention"]["value"]))
+        assert found[place] == pytest.approx(np.mean([np.mean(each, axis=0) for each in of.values()], axis=0))
+    # Half of a run with an even number of updates is one of its snapshots.
+    alone = way([run for run in runs if run.task == "alpha"])
+    (run,) = (run for run in runs if run.task == "alpha")
+    assert alone[24] == pytest.approx((run.curve[6]["new_task"]["test"]["rate"], run.curve[6]["retention"]["value"]))
 
 
 def test_sequences_by_hand(tmp_path):

@@ -33,8 +33,8 @@ def trade_and_law(material: Material, found: Fits | None, families: Mapping[str,
         if isinstance(x, Undefined) or isinstance(y, Undefined):
             continue
         places[arm] = x.value, y.value
-        way = _way(material.by_arm[arm])
-        left.plot(way[:, 0], way[:, 1], color=look.colour, linewidth=0.8, alpha=0.7)
+        along = way(material.by_arm[arm])
+        left.plot(along[:, 0], along[:, 1], color=look.colour, linewidth=0.8, alpha=0.7)
         if isinstance(y, Estimate):
             left.plot([x.value, x.value], [y.low, y.high], color=look.colour, linewidth=0.5, alpha=0.4)
         left.plot(x.value, y.value, linestyle="", markersize=5, **look.marker)
@@ -55,7 +55,7 @@ def trade_and_law(material: Material, found: Fits | None, families: Mapping[str,
     return figure
 
 
-def _way(runs: Sequence[Run]) -> FloatArray:
+def way(runs: Sequence[Run]) -> FloatArray:
     """Return success and retention (49, 2) along an arm's runs, at equal shares of their snapshots: the mean over tasks of means over seeds."""
     by_task: dict[str, list[FloatArray]] = {}
     for run in runs:
