@@ -36,7 +36,7 @@ def test_pages_are_written_from_runs(tmp_path):
     found = pool(read_runs(tmp_path / "results", {}), "mlp", "standard")
     (readme := tmp_path / "README.md").write_text("# Before\n<!-- reference: anew -->\nyesterday\n<!-- /reference -->\nafter\n")
     claims = [(Claim("C1", "it is so", ()), ["do this"])]
-    study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25, sequences(tmp_path / "results", "mlp", "standard"))
+    study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25, sequences(tmp_path / "results", ()))
     write(study, readme, tmp_path / "docs" / "reference")
     text = readme.read_text()
     assert text.startswith("# Before\n<!-- reference: anew -->\nSo far 12 of 24 runs, 3.2 processor hours on abacus: the numbers will move.\n")
@@ -85,16 +85,17 @@ def test_sequences_by_hand(tmp_path):
             "sequence": "two",
             "method": {"name": "sft", "demos": ["direct", "high", "direct"]},
         }
-        record |= {"base": f"mlp-s{seed}", "budget": {"name": "standard"}, "transfer": transfer, "retention": [{"value": 1.0}, {"value": kept}]}
+        record |= {"hashes": {"run": f"a{seed}"}, "transfer": transfer, "retention": [{"value": 1.0}, {"value": kept}]}
         (folder := tmp_path / "two" / "sft" / f"seed{seed}").mkdir(parents=True)
         (folder / "sequence.json").write_text(json.dumps(record))
-    ((name, method, demos, seeds, success, forgot, back, forward, kept),) = sequences(tmp_path, "mlp", "standard").rows
+    ((name, method, demos, seeds, success, forgot, back, forward, kept),) = sequences(tmp_path, ("a0", "a1")).rows
     assert (name, method, demos, seeds) == ("two", "sft", "direct, high", 2)
     # Student's t for two values is 12.7062, the standard errors .1 and .1.
     assert (success.value, success.low, kept.value, kept.high) == pytest.approx((0.6, 0.6 - 1.27062, 0.7, 0.7 + 1.27062), abs=1e-4)
     assert (forgot.value, back.value) == pytest.approx((0.1, -0.1))
     assert forward == Undefined("a sequence of one task has none")
-    assert not sequences(tmp_path, "tokens", "standard").rows
+    assert [row[3] for row in sequences(tmp_path, ("a1",)).rows] == [1]
+    assert not sequences(tmp_path, ()).rows
 
 
 @pytest.mark.slow

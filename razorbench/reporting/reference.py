@@ -30,7 +30,6 @@ from razorbench.reporting.verdicts import verdicts
 from razorbench.results import HEADLINE, Pool, pool, read_runs, snapshots
 from razorbench.seeding import generator
 from razorbench.suite import Undefined
-from razorbench.types import BoolArray
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 _PICTURE = "trade_and_law.png"
@@ -70,6 +69,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
     material = Material(study.pool.runs, study.pool.apart, looks(study.pool.runs, study.families), out)
     measured = snapshots(study.pool.runs)
     found = fits(study.pool.runs, measured)
+    parts = _parts(found)
     with styled():
         trade_and_law(material, found, study.families).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
         kept = matched_success(material)
@@ -83,7 +83,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         _CAPTION,
         markdown(_first(material, scores)),
         f"Final policies, but for retention at success {LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump over it; "
-        f"means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found)}",
+        f"means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
         markdown(verdict),
         f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
     ]
@@ -102,7 +102,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         *(markdown(table) for table in tables([kept])),
         "## What predicts forgetting",
         *_predictors(found),
-        *_on_parts(found),
+        *_on_parts(found, parts),
         *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
         markdown(verdict),
@@ -133,20 +133,16 @@ def _chosen(table: Table, columns: Sequence[str]) -> Table:
     return Table(table.name, table.title, columns, [[row[k] for k in at] for row in table.rows], table.note)
 
 
-def _law_in_a_sentence(found: Fits | None) -> str:
+def _law_in_a_sentence(found: Fits | None, parts: Sequence[_Part]) -> str:
     if found is None:
         return ""
-    best = _best(found)
+    best, papers = _best(found), parts[0].laws.get(HEADLINE)
     return (
         f"Forward KL on the new task predicts forgetting with R2 {_told(found, HEADLINE, 'r2')}, on a family of methods that was left out "
         f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}. "
-        f"On RL and supervised fine-tuning alone, the families that the paper compares, R2 of forward KL is {_on_papers(found)}."
+        f"On RL and supervised fine-tuning alone, the families that the paper compares, R2 of forward KL is "
+        f"{'undefined' if papers is None or papers.r2 is None else interval(papers.r2)}."
     )
-
-
-def _on_papers(found: Fits) -> str:
-    fitted = _fit_part(found, "the paper's families", np.isin(found.points[HEADLINE].family, _PAPERS), (HEADLINE,)).get(HEADLINE)
-    return "undefined" if fitted is None or fitted.r2 is None else interval(fitted.r2)
 
 
 def _best(found: Fits) -> str:
@@ -181,21 +177,39 @@ def _predictors(found: Fits | None) -> list[str]:
     ]
 
 
-def _on_parts(found: Fits | None) -> list[str]:
-    """The law on each family of methods and on each task, of forward KL and of the best of its rivals, and what methods lie off it."""
+@dataclass(frozen=True)
+class _Part:
+    """The law on some of the runs, by predictor; on none if these are too few."""
+
+    name: str
+    runs: int
+    laws: Mapping[str, Law]
+
+
+def _parts(found: Fits | None) -> list[_Part]:
+    """The law of forward KL and of the best of its rivals on the paper's families first, on each family, on each task, and on each with these alone."""
+    if found is None:
+        return []
+    head, names = found.points[HEADLINE], (HEADLINE, _best(found))
+    papers = np.isin(head.family, _PAPERS)
+    chosen = {"the paper's families": papers}
+    chosen |= {f"family {family}": np.array(head.family) == family for family in sorted(set(head.family))}
+    tasks = {task: np.array(head.task) == task for task in sorted(set(head.task))}
+    chosen |= {f"task {task}": runs for task, runs in tasks.items()}
+    chosen |= {f"task {task}, the paper's families": papers & runs for task, runs in tasks.items()}
+    made = []
+    for part, runs in chosen.items():
+        kept = {name: found.points[name].where(runs[found.points[name].run]) for name in names}
+        made.append(_Part(part, int(runs.sum()), laws(kept, HEADLINE, generator("reference", part), PER_TASK) if runs.sum() >= FEWEST else {}))
+    return made
+
+
+def _on_parts(found: Fits | None, parts: Sequence[_Part]) -> list[str]:
+    """The law on parts of the runs, and what methods lie off it on all of them."""
     if found is None:
         return []
     best, residual = _best(found), residuals(found.pooled[HEADLINE])
-    head = found.points[HEADLINE]
-    papers = np.isin(head.family, _PAPERS)
-    parts = {"the paper's families": papers}
-    parts |= {f"family {family}": np.array(head.family) == family for family in sorted(set(head.family))}
-    parts |= {f"task {task}": np.array(head.task) == task for task in sorted(set(head.task))}
-    parts |= {f"task {task}, the paper's families": papers & (np.array(head.task) == task) for task in sorted(set(head.task))}
-    rows: list[Sequence[Value]] = []
-    for part, runs in parts.items():
-        fitted = _fit_part(found, part, runs, (HEADLINE, best))
-        rows.append([part, int(runs.sum()), *(_score(fitted.get(name)) for name in (HEADLINE, best))])
+    rows: list[Sequence[Value]] = [[part.name, part.runs, *(_score(part.laws.get(name)) for name in (HEADLINE, best))] for part in parts]
     return [
         f"In-sample R2 on parts, of forward KL and of {best}; the paper's families are {' and '.join(_PAPERS)}:",
         markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows)),
@@ -203,12 +217,6 @@ def _on_parts(found: Fits | None) -> list[str]:
         markdown(residual),
         residual.note,
     ]
-
-
-def _fit_part(found: Fits, part: str, runs: BoolArray, names: Sequence[str]) -> dict[str, Law]:
-    """Fit the law to the points of some of the runs, unless these are too few."""
-    kept = {name: found.points[name].where(runs[found.points[name].run]) for name in names}
-    return laws(kept, names[0], generator("reference", part), PER_TASK) if runs.sum() >= FEWEST else {}
 
 
 def _score(found: Law | None) -> Value:
@@ -227,9 +235,10 @@ def main() -> None:
         wanted = {one.folder.hash for one in registered.asked(["+experiment=razor_core"], True)}
         runs = [run for run in read_runs(results, styles) if run.record["hashes"]["run"] in wanted]
         pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
+        in_order = {one.folder.hash for one in registered.asked(["+experiment=sequences"], True)}
         decided = decide(registered, styles, {base: each.runs for base, each in pools.items()}, results, BUDGET)
     hours = sum(float(run.record["wall_s"]) for run in runs) / 3600
-    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, BASE, BUDGET)), readme, out)
+    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, in_order)), readme, out)
 
 
 if __name__ == "__main__":

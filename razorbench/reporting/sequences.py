@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from razorbench.suite import Alone, Undefined
 _TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
 
 
-def sequences(results: Path, base: str, budget: str) -> Table:
-    """Return a row for every sequence and method below a folder: means over seeds with 95% Student intervals."""
+def sequences(results: Path, wanted: Collection[str]) -> Table:
+    """Return a row for every sequence, method and choice of styles below a folder: means over seeds with 95% Student intervals.
+
+    wanted: hashes of those to count, which must differ by no other setting.
+    """
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for path in sorted(results.rglob(SequenceFolder.file)):
         record = read_record(path, SequenceFolder.required)
-        if (record["base"].rpartition("-s")[0], record["budget"]["name"]) == (base, budget):
+        if record["hashes"]["run"] in wanted:
             groups.setdefault((record["sequence"], record["method"]["name"], ", ".join(dict.fromkeys(record["method"]["demos"]))), []).append(record)
     rows: list[Sequence[Value]] = [
         [
