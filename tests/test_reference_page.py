@@ -12,7 +12,8 @@ import pytest
 from synthetic import write_run
 
 from razorbench.claims import Claim
-from razorbench.reporting.reference import Study, markdown, write
+from razorbench.reporting.excerpts import markdown
+from razorbench.reporting.reference import Study, write
 from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
 from razorbench.reporting.trade_and_law import way

@@ -171,7 +171,7 @@ def test_eight_workers_with_random_kills_do_each_run_once():
     assert len(read_records(Path("shared"))) == 12
 
 
-@pytest.mark.parametrize("name", ["razor_core", "razor_full", "scale", "sequences", "tokens"])
+@pytest.mark.parametrize("name", ["ladder", "razor_core", "razor_full", "scale", "sequences", "tokens"])
 def test_experiments_are_runs_that_exist(name):
     with config.registry() as registry:
         assert name in registry.names("experiment")

@@ -33,7 +33,7 @@ def each_task(material: Material) -> list[Table]:
     found = []
     for name, title in (("success", "Success"), ("retention", "Retention"), ("forward_kl", "Forward KL, nats per decision")):
         by_arm = {arm: numbers(runs, arm, MEASURES[name]) for arm, runs in material.by_arm.items()}
-        rows = [[arm, *(_on(task, mine) for task in material.tasks)] for arm, mine in by_arm.items()]
+        rows = [[arm, *(on_task(task, mine) for task in material.tasks)] for arm, mine in by_arm.items()]
         found.append(Table(f"tasks_{name}", f"{title} on each task", ("arm", *map(plain, material.tasks)), rows, note))
     return found
 
@@ -54,7 +54,8 @@ def _kinds(material: Material) -> Table:
     return Table("what_was_run", "What was run", ("what", "found"), rows)
 
 
-def _on(task: str, mine: Numbers) -> Value:
+def on_task(task: str, mine: Numbers) -> Value:
+    """Return an arm's mean over the seeds of one task."""
     return suite({key: number for key, number in mine.items() if key[0] == task}, [task]).value
 
 

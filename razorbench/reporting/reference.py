@@ -7,37 +7,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from razorbench.claims import Claim
-from razorbench.compare import MEASURES
 from razorbench.law import Law, laws
 from razorbench.readme import section
+from razorbench.reporting import excerpts
+from razorbench.reporting.beside import ladder, other_base
 from razorbench.reporting.drawing import DPI, styled
+from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
 from razorbench.reporting.headline import arms, each_task
 from razorbench.reporting.material import Material, tables
-from razorbench.reporting.predicting import residuals, rivals
+from razorbench.reporting.predicting import residuals
 from razorbench.reporting.sequences import sequences
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value, interval
 from razorbench.reporting.trade import matched_success
 from razorbench.reporting.trade_and_law import trade_and_law
 from razorbench.reporting.verdicts import verdicts
-from razorbench.results import HEADLINE, Pool, pool, read_runs, snapshots
+from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
 from razorbench.seeding import generator
-from razorbench.suite import Undefined
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 _PICTURE = "trade_and_law.png"
 _CAPTION = "Left: every arm's way from the base to its final policy, with that one's interval. Right: forgetting against forward KL, with the fit."
-LEVEL = 0.9
-"""Success at which the README tells retention."""
-_FEW = 10
-"""Rival predictors that the page shows, beside those that need nothing of the old tasks."""
 _PAPERS = ("on-policy reward", "offline supervised")
 """The families that the paper compares; it has nothing that keeps old skills by another term."""
 
@@ -53,6 +50,8 @@ class Study:
     done: int
     hours: float
     sequences: Table
+    others: Mapping[str, Pool] = field(default_factory=dict)
+    ladder: Sequence[Run] = ()
 
     @property
     def how_far(self) -> str:
@@ -73,6 +72,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
     with styled():
         trade_and_law(material, found, study.families).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
         kept = matched_success(material)
+        rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
     scores = arms(material)
     claims = [[claim.name, claim.says, claim.verdict] for claim, _ in study.decided]
     verdict = Table("claims", "Verdicts", ("claim", "it says", "verdict"), claims)
@@ -81,9 +81,9 @@ def write(study: Study, readme: Path, out: Path) -> None:
         study.how_far,
         f"![{_CAPTION}]({page}/{_PICTURE})",
         _CAPTION,
-        markdown(_first(material, scores)),
-        f"Final policies, but for retention at success {LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump over it; "
-        f"means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
+        excerpts.methods(material, scores),
+        f"Final policies, but for retention at success {excerpts.LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump "
+        f"over it; means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
         markdown(verdict),
         f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
     ]
@@ -101,8 +101,10 @@ def write(study: Study, readme: Path, out: Path) -> None:
         "## What is kept at the same success",
         *(markdown(table) for table in tables([kept])),
         "## What predicts forgetting",
-        *_predictors(found),
+        *(excerpts.predictors(found.pooled, found.notes) if found is not None else ["Undefined: too few runs."]),
         *_on_parts(found, parts),
+        *(("## From other bases", *(part for base, each in study.others.items() for part in other_base(base, each, study.families))) if study.others else ()),
+        *rungs,
         *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
         markdown(verdict),
@@ -111,32 +113,10 @@ def write(study: Study, readme: Path, out: Path) -> None:
     (out / "README.md").write_text("\n\n".join(part for part in whole if part) + "\n", encoding="utf-8")
 
 
-def markdown(table: Table) -> str:
-    """Return a table as Markdown."""
-    rows = [[cell.text.replace("|", "\\|") for cell in row] for row in table.cells()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [[*table.columns], ["---"] * len(table.columns), *rows])
-
-
-def _first(material: Material, scores: Table) -> Table:
-    """The README's table: the scores' most important columns, and what is kept at a matched success."""
-    columns = ("arm", "score", "success", "retention", "forward KL, nats per decision", "runs")
-    rows = []
-    for arm, score, success, retention, kl, runs in _chosen(scores, columns).rows:
-        matched = material.suite(str(arm), MEASURES[f"retention@{LEVEL:g}"])
-        value = Undefined("not reached") if isinstance(matched.value, Undefined) else matched.value
-        rows.append((arm, score, success, retention, value, kl, f"{matched.runs} of {runs}"))
-    return Table("first", "Methods", (*columns[:4], f"retention at success {LEVEL:g}", columns[4], "runs that have it"), rows)
-
-
-def _chosen(table: Table, columns: Sequence[str]) -> Table:
-    at = [list(table.columns).index(name) for name in columns]
-    return Table(table.name, table.title, columns, [[row[k] for k in at] for row in table.rows], table.note)
-
-
 def _law_in_a_sentence(found: Fits | None, parts: Sequence[_Part]) -> str:
     if found is None:
         return ""
-    best, papers = _best(found), parts[0].laws.get(HEADLINE)
+    best, papers = excerpts.best(found.pooled), parts[0].laws.get(HEADLINE)
     return (
         f"Forward KL on the new task predicts forgetting with R2 {_told(found, HEADLINE, 'r2')}, on a family of methods that was left out "
         f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}. "
@@ -145,36 +125,9 @@ def _law_in_a_sentence(found: Fits | None, parts: Sequence[_Part]) -> str:
     )
 
 
-def _best(found: Fits) -> str:
-    """The rival that does best where a family was left out."""
-    return max((name for name in found.pooled if name != HEADLINE), key=lambda name: _left_out(found, name))
-
-
-def _left_out(found: Fits, name: str) -> float:
-    score = found.pooled[name].family_left_out
-    return -np.inf if score is None else score.value
-
-
 def _told(found: Fits, name: str, score: str) -> str:
     value = getattr(found.pooled[name], score)
     return "undefined" if value is None else interval(value)
-
-
-def _predictors(found: Fits | None) -> list[str]:
-    if found is None:
-        return ["Undefined: too few runs."]
-    ranked = sorted(found.pooled, key=lambda name: (name != HEADLINE, -_left_out(found, name)))
-    without = [name for name in ranked if "old tasks" not in name][: 1 + _FEW]
-    table = rivals("rivals", "Rivals", found.pooled, [HEADLINE, *ranked[1 : 1 + _FEW]], found.notes)
-    bare = rivals("bare", "Without old-task data", found.pooled, without, found.notes)
-    few = ("predictor", "R2", "R2, family left out", "R2, task left out", "R2, isotonic", "Spearman")
-    return [
-        f"The best {_FEW} of {len(found.pooled)}, by a family left out:",
-        markdown(_chosen(table, few)),
-        "Those that need nothing of the old tasks but their instructions:",
-        markdown(_chosen(bare, few)),
-        table.note,
-    ]
 
 
 @dataclass(frozen=True)
@@ -190,7 +143,7 @@ def _parts(found: Fits | None) -> list[_Part]:
     """The law of forward KL and of the best of its rivals on the paper's families first, on each family, on each task, and on each with these alone."""
     if found is None:
         return []
-    head, names = found.points[HEADLINE], (HEADLINE, _best(found))
+    head, names = found.points[HEADLINE], (HEADLINE, excerpts.best(found.pooled))
     papers = np.isin(head.family, _PAPERS)
     chosen = {"the paper's families": papers}
     chosen |= {f"family {family}": np.array(head.family) == family for family in sorted(set(head.family))}
@@ -208,8 +161,8 @@ def _on_parts(found: Fits | None, parts: Sequence[_Part]) -> list[str]:
     """The law on parts of the runs, and what methods lie off it on all of them."""
     if found is None:
         return []
-    best, residual = _best(found), residuals(found.pooled[HEADLINE])
-    rows: list[Sequence[Value]] = [[part.name, part.runs, *(_score(part.laws.get(name)) for name in (HEADLINE, best))] for part in parts]
+    best, residual = excerpts.best(found.pooled), residuals(found.pooled[HEADLINE])
+    rows: list[Sequence[Value]] = [[part.name, part.runs, *(excerpts.r2(part.laws.get(name)) for name in (HEADLINE, best))] for part in parts]
     return [
         f"In-sample R2 on parts, of forward KL and of {best}; the paper's families are {' and '.join(_PAPERS)}:",
         markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows)),
@@ -217,10 +170,6 @@ def _on_parts(found: Fits | None, parts: Sequence[_Part]) -> list[str]:
         markdown(residual),
         residual.note,
     ]
-
-
-def _score(found: Law | None) -> Value:
-    return Undefined("too few runs") if found is None else Undefined("forgetting does not vary") if found.r2 is None else found.r2
 
 
 def main() -> None:
@@ -232,13 +181,16 @@ def main() -> None:
     with registry() as registered:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
         styles = styles_of(registered)
-        wanted = {one.folder.hash for one in registered.asked(["+experiment=razor_core"], True)}
-        runs = [run for run in read_runs(results, styles) if run.record["hashes"]["run"] in wanted]
+        names = ("razor_core", "ladder", "sequences")
+        wanted, rungs, in_order = ({one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in names)
+        every = read_runs(results, styles)
+        runs = [run for run in every if run.record["hashes"]["run"] in wanted]
         pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
-        in_order = {one.folder.hash for one in registered.asked(["+experiment=sequences"], True)}
         decided = decide(registered, styles, {base: each.runs for base, each in pools.items()}, results, BUDGET)
     hours = sum(float(run.record["wall_s"]) for run in runs) / 3600
-    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, in_order)), readme, out)
+    others = {base: each for base, each in pools.items() if base != BASE}
+    on_rungs = [run for run in every if run.record["hashes"]["run"] in rungs]
+    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, in_order), others, on_rungs), readme, out)
 
 
 if __name__ == "__main__":

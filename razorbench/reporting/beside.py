@@ -1,0 +1,105 @@
+"""What stands beside the main comparison: other bases, and one method over a range of learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from razorbench.compare import MEASURES, numbers
+from razorbench.law import laws
+from razorbench.reporting import excerpts
+from razorbench.reporting.drawing import DPI, cloud, powers
+from razorbench.reporting.fits import FEWEST, PER_TASK, comparable
+from razorbench.reporting.headline import arms, on_task
+from razorbench.reporting.material import Material
+from razorbench.reporting.styles import looks
+from razorbench.reporting.tables import Table, Value
+from razorbench.results import HEADLINE, Pool, Run, final_points, snapshots
+from razorbench.seeding import generator
+
+_MOST = 5
+_CAPTION = (
+    "Forgetting against forward KL. Dots: snapshots along every run. Lines: means over seeds of final policies on a task; the larger the sign, the higher the "
+    "learning rate."
+)
+LADDER = "ladder.png"
+_TOLD = ("success", "retention", "forward_kl")
+
+
+def other_base(base: str, pool: Pool, families: Mapping[str, str]) -> list[str]:
+    """Return the part of the page about the runs from another base: its arms, and what predicts their forgetting."""
+    material = Material(pool.runs, pool.apart, looks(pool.runs, families), Path())
+    measured = snapshots(pool.runs)
+    points, notes = comparable({name: measured.points(name) for name in measured.x})
+    text = [f"### `{base}`", excerpts.methods(material, arms(material))]
+    if HEADLINE in points and len(points[HEADLINE].method) >= FEWEST:
+        text += excerpts.predictors(laws(points, HEADLINE, generator("reference", base), PER_TASK), notes, _MOST)
+    return text
+
+
+def rate_of(run: Run) -> float:
+    """Return a run's learning rate."""
+    return float(run.record["config"]["method"]["learning_rate"])
+
+
+def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[str]:
+    """Return the part of the page about methods at several learning rates, and draw its picture."""
+    rungs = sorted({(run.arm, rate_of(run)) for run in runs})
+    tasks = sorted({run.task for run in runs})
+    rows: list[Sequence[Value]] = []
+    for arm, rate in rungs:
+        mine = [run for run in runs if (run.arm, rate_of(run)) == (arm, rate)]
+        told = {name: numbers(mine, arm, MEASURES[name]) for name in _TOLD}
+        rows.append([arm, f"{rate:.0e}", *(on_task(task, told[name]) for task in tasks for name in _TOLD)])
+    measured = snapshots(runs)
+    points, _ = comparable({name: measured.points(name) for name in measured.x})
+    methods = np.array(points[HEADLINE].method)
+    parts = {name: methods == name for name in sorted(set(methods))} | {"all": np.ones(len(methods), dtype=bool)}
+    found = {
+        name: laws({predictor: each.where(which[each.run]) for predictor, each in points.items()}, HEADLINE, generator("ladder", name), PER_TASK)
+        for name, which in parts.items()
+    }
+    best = max((name for name in points if name != HEADLINE), key=lambda name: getattr(found["all"][name].r2, "value", -np.inf))
+    fitted: list[Sequence[Value]] = [
+        [name, int(parts[name].sum()), *(excerpts.r2(each[predictor]) for predictor in (HEADLINE, best))] for name, each in found.items()
+    ]
+    _draw(runs, families).savefig(out / LADDER, format="png", facecolor="white", dpi=DPI)
+    columns = ("arm", "learning rate", *(f"{task}: {name}" for task in tasks for name in ("success", "retention", "forward KL")))
+    return [
+        "## The law over a range of learning rates",
+        f"![{_CAPTION}]({LADDER})",
+        _CAPTION,
+        "Final policies; means over seeds with 95% Student intervals over seeds:",
+        excerpts.markdown(Table("ladder", "Ladder", columns, rows)),
+        f"In-sample R2 over all of their snapshots, of forward KL and of {best}:",
+        excerpts.markdown(Table("ladder_law", "The law on the ladder", ("methods", "runs", HEADLINE, best), fitted)),
+    ]
+
+
+def _draw(runs: Sequence[Run], families: Mapping[str, str]) -> Figure:
+    figure = Figure((7.0, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    measured, seen = snapshots(runs, [HEADLINE]), looks(runs, families)
+    cloud(axes, measured.x[HEADLINE], measured.y, [seen[runs[k].arm].colour for k in measured.run], markersize=1.8, alpha=0.25)
+    rates = sorted({rate_of(run) for run in runs})
+    for arm, task in sorted({(run.arm, run.task) for run in runs}):
+        look = seen[arm]
+        finals = [[final_points([run], "greedy") for run in runs if (run.arm, run.task, rate_of(run)) == (arm, task, rate)] for rate in rates]
+        x, y = (np.array([np.mean([getattr(point, name)[0] for point in each]) if each else np.nan for each in finals]) for name in "xy")
+        axes.plot(x, y, color=look.colour, linewidth=0.9)
+        for rung, place in enumerate(zip(x, y, strict=True)):
+            axes.plot(*place, linestyle="", markersize=3.0 + 1.5 * rung, **look.marker)
+        axes.annotate(task, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", fontsize=7, color=look.colour, va="center")
+    for arm in sorted({run.arm for run in runs}):
+        axes.plot([], [], linestyle="", label=arm, **seen[arm].marker)
+    axes.legend(loc="upper left", fontsize=8, frameon=False)
+    axes.set(xlabel=f"{HEADLINE}, nats per decision", ylabel="forgetting", ylim=(-0.06, 1.05))
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_xlim(left=0)
+    powers(axes.xaxis)
+    return figure

@@ -1,0 +1,50 @@
+"""The parts of the reference page that stand beside the main comparison: other bases, and a ladder of learning rates."""
+
+import numpy as np
+import pytest
+from synthetic import write_run
+
+from razorbench.reporting.beside import LADDER, ladder, other_base
+from razorbench.reporting.drawing import styled
+from razorbench.results import Pool, read_runs
+
+STYLES = {"alpha": ("direct",), "beta": ("direct",)}
+FAMILIES = {"ppo": "on-policy reward", "sft": "offline supervised"}
+
+
+def test_another_base_has_its_arms_and_what_predicts_their_forgetting(tmp_path):
+    for task in ("alpha", "beta"):
+        for method, family in FAMILIES.items():
+            write_run(tmp_path, task, method, 0, speed=0.3, harm=0.2, family=family, base="tokens-s0")
+    text = other_base("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)
+    assert text[0] == "### `tokens`"
+    assert [line.split(" | ")[0] for line in text[1].splitlines()[2:]] in (["| ppo", "| sft"], ["| sft", "| ppo"])
+    assert any("| forward KL, new task | " in part for part in text[2:])
+
+
+def test_a_base_with_too_few_runs_has_arms_alone(tmp_path):
+    write_run(tmp_path, "alpha", "ppo", 0, speed=0.3, harm=0.2, family=FAMILIES["ppo"], base="tokens-s0")
+    assert len(other_base("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)) == 2
+
+
+def test_a_ladder_by_hand(tmp_path):
+    harms = {1e-4: 0.1, 1e-3: 0.4}
+    for method, family in FAMILIES.items():
+        for rate, harm in harms.items():
+            for seed in range(3):
+                setting = {"config": {"method": {"learning_rate": rate}}}
+                write_run(tmp_path / f"{rate}", "alpha", method, seed, speed=0.3, harm=harm, family=family, **setting)
+    runs = read_runs(tmp_path, STYLES)
+    with styled():
+        text = ladder(runs, FAMILIES, tmp_path)
+    assert (tmp_path / LADDER).stat().st_size > 10_000
+    (rungs,) = (part for part in text if part.startswith("| arm | learning rate |"))
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in rungs.splitlines()[2:]]
+    assert [row[:2] for row in cells] == [["ppo", "1e-04"], ["ppo", "1e-03"], ["sft", "1e-04"], ["sft", "1e-03"]]
+    for method, rate, _, retention, kl in cells:
+        mine = [run.record for run in runs if run.method == method and run.record["config"]["method"]["learning_rate"] == float(rate)]
+        assert len(mine) == 3
+        assert float(retention.split()[0]) == pytest.approx(np.mean([record["retention"]["value"] for record in mine]), abs=0.005)
+        assert float(kl.split()[0]) == pytest.approx(np.mean([record["divergence"]["kl_forward"]["new"] for record in mine]), abs=0.005)
+    fitted = text[-1].splitlines()
+    assert [line.split(" | ")[:2] for line in fitted[2:]] == [["| ppo", "6"], ["| sft", "6"], ["| all", "12"]]
