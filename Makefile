@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme tasks tuning ablations studies study results performance clean
+.PHONY: run test test-slow check golden readme tasks tuning ablations studies study asked results performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -57,6 +57,9 @@ study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), in or
 	$(BIN)/python -m razorbench.reference restore baselines/results build/study
 	$(BIN)/razorbench -m +experiment=$(EXPERIMENT) --hours $(HOURS) hydra/launcher=joblib results=build/study
 	$(BIN)/python -m razorbench.reference keep build/study baselines/results
+
+asked: $(VENV)/ready  ## how far the policies in build/study moved where their bases go when asked for old skills; for those whose policies are there
+	$(BIN)/python -m razorbench.asked build/study baselines/results/asked.csv
 
 results: $(VENV)/ready  ## the README's first screen, the page of the reference study and the board anew, from the runs that the repository keeps
 	$(BIN)/python -m razorbench.reporting.reference baselines/results README.md docs/reference

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from razorbench.asked import read
 from razorbench.claims import Claim
 from razorbench.law import Law, laws
 from razorbench.readme import section
 from razorbench.reporting import excerpts
+from razorbench.reporting.asking import ABOUT, asking
 from razorbench.reporting.beside import ladder, other_base
 from razorbench.reporting.drawing import DPI, styled
 from razorbench.reporting.excerpts import markdown
@@ -33,6 +35,8 @@ from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
 from razorbench.seeding import generator
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
+ASKED = "asked.csv"
+"""What `make asked` has measured, in the folder of the runs that are kept."""
 _PICTURE = "trade_and_law.png"
 _CAPTION = "Left: every arm's way from the base to its final policy, with that one's interval. Right: forgetting against forward KL, with the fit."
 _PAPERS = ("on-policy reward", "offline supervised")
@@ -41,7 +45,11 @@ _PAPERS = ("on-policy reward", "offline supervised")
 
 @dataclass(frozen=True)
 class Study:
-    """What the pages are made from. asked: runs of the whole study; done: of these; hours: of one processor, over all runs that are kept."""
+    """What the pages are made from.
+
+    asked: runs of the whole study; done: of these; hours: of one processor, over all runs that are kept. others: runs from other bases; ladder: at
+    several learning rates; elsewhere: what `razorbench.asked` has measured.
+    """
 
     pool: Pool
     decided: Sequence[tuple[Claim, Sequence[str]]]
@@ -52,6 +60,7 @@ class Study:
     sequences: Table
     others: Mapping[str, Pool] = field(default_factory=dict)
     ladder: Sequence[Run] = ()
+    elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def how_far(self) -> str:
@@ -88,6 +97,8 @@ def write(study: Study, readme: Path, out: Path) -> None:
         f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
     ]
     readme.write_text(section(readme.read_text(encoding="utf-8"), "reference", "\n\n".join(first)), encoding="utf-8")
+    elsewhere = asking(study.pool.runs, study.elsewhere)
+    others = [part for base, each in study.others.items() for part in (*other_base(base, each, study.families), *asking(each.runs, study.elsewhere))]
     whole = [
         "# The reference study",
         "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
@@ -103,7 +114,8 @@ def write(study: Study, readme: Path, out: Path) -> None:
         "## What predicts forgetting",
         *(excerpts.predictors(found.pooled, found.notes) if found is not None else ["Undefined: too few runs."]),
         *_on_parts(found, parts),
-        *(("## From other bases", *(part for base, each in study.others.items() for part in other_base(base, each, study.families))) if study.others else ()),
+        *((*ABOUT, *elsewhere) if elsewhere else ()),
+        *(("## From other bases", *others) if others else ()),
         *rungs,
         *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
@@ -181,8 +193,9 @@ def main() -> None:
     with registry() as registered:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
         styles = styles_of(registered)
-        names = ("razor_core", "ladder", "sequences")
-        wanted, rungs, in_order = ({one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in names)
+        names = ("razor_core", "scale", "ladder", "sequences")
+        core, sizes, rungs, in_order = ({one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in names)
+        wanted = core | sizes
         every = read_runs(results, styles)
         runs = [run for run in every if run.record["hashes"]["run"] in wanted]
         pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
@@ -190,7 +203,9 @@ def main() -> None:
     hours = sum(float(run.record["wall_s"]) for run in runs) / 3600
     others = {base: each for base, each in pools.items() if base != BASE}
     on_rungs = [run for run in every if run.record["hashes"]["run"] in rungs]
-    write(Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, in_order), others, on_rungs), readme, out)
+    write(
+        Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, in_order), others, on_rungs, read(results / ASKED)), readme, out
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""Does a policy still do what its base does when asked for its old skills in the new task's scenes?
+
+A predictor of forgetting that needs no old task's starts or episodes, only its instruction: the base plays the new task's PROBE starts, asked for each old
+skill with goals elsewhere, and divergences are measured where it goes. `python -m razorbench.asked build/study baselines/results/asked.csv` measures the
+final policies of a study's runs, and keeps what is in the file already for runs whose policies are not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import policy, seeding
+from razorbench.divergence import action_mse, moved
+from razorbench.engine import Engine
+from razorbench.evaluate import Cell, play_policy
+from razorbench.store import POLICY, read_record, write_atomically
+from razorbench.task import Split, Start, Task
+from razorbench.types import BoolArray, FloatArray
+
+Goals = Callable[[Any, FloatArray], list[FloatArray]]
+"""Readings of N scenes and the uniforms (N, start_uniforms) of their starts to goals (N, goal_size), as many kinds as there are."""
+MEASURES = ("kl_forward", "kl_reverse", "action_mse", "moved")
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How old skills are asked for. scenes: PROBE starts of the new task; states: how many are drawn of those visited."""
+
+    scenes: int
+    states: int
+    goals: Goals
+
+    def visited(self, base: ActorCriticPolicy, task: Task, skills: Sequence[Task]) -> FloatArray:
+        """Return states (M, O) of the base's sampled episodes in the new task's scenes, asked for every old skill with goals of every kind."""
+        index, kinds = np.arange(self.scenes), len(self._goals(task, np.zeros((1, task.world.start_uniforms))))
+        cells = [
+            Cell(replace(task, slot=skill.slot, success=partial(_never, task), start=partial(self._start, task, kind)), Split.PROBE, index, "sampled")
+            for skill in skills
+            for kind in range(kinds)
+        ]
+        states = play_policy(base, cells, keep=True).pairs()[0]
+        chosen = seeding.generator("asked", task.id).choice(len(states), min(self.states, len(states)), replace=False)
+        return states[np.sort(chosen)]
+
+    def _start(self, task: Task, kind: int, u: FloatArray) -> Start:
+        """The new task's starts with other goals."""
+        return Start(task.start(u).state, self._goals(task, u)[kind])
+
+    def _goals(self, task: Task, u: FloatArray) -> list[FloatArray]:
+        engine, ids = Engine([task], len(u), 1), np.arange(len(u))
+        engine.begin(ids, 0, task.start(u))
+        return self.goals(engine.readings(ids), u)
+
+
+def measure(base: ActorCriticPolicy, tuned: ActorCriticPolicy, states: FloatArray) -> dict[str, float]:
+    """Return the divergences between two policies on states (M, O), as `razorbench.probe.Ruler` defines them."""
+    p, q = policy.distribution(base, states), policy.distribution(tuned, states)
+    values = (p.kl(q), q.kl(p), action_mse(p, q), moved(p, q))
+    return {name: float(value.mean()) for name, value in zip(MEASURES, values, strict=True)}
+
+
+def _never(task: Task, readings: Any) -> BoolArray:
+    """Episodes go on to their horizon: whether an old skill is done is old-task knowledge."""
+    return np.zeros_like(task.success(readings))
+
+
+def read(path: Path) -> dict[str, dict[str, float]]:
+    """Return what was measured, by the run's hash and then by column; nothing if there is no file."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row.pop("run"): {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)}
+
+
+def _write(path: Path, found: Mapping[str, Mapping[str, float]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        columns = ["run", *next(iter(found.values()))]
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"run": run} | {name: f"{value:.6g}" for name, value in row.items()} for run, row in sorted(found.items()))
+
+
+def main() -> None:
+    """Measure every run of a results folder whose final policy is there."""
+    from razorbench.config import registry
+
+    parser = argparse.ArgumentParser(description="Measure how far policies moved where their bases go, asked for old skills in the new task's scenes.")
+    parser.add_argument("study", type=Path, help="results folder with runs and their policies")
+    parser.add_argument("out", type=Path, help="CSV file to write, or to add to")
+    options = parser.parse_args()
+    paths = [path for path in sorted(options.study.rglob("record.json")) if (path.parent / POLICY).exists()]
+    if not paths:
+        parser.error(f"{options.study}: no run with its {POLICY} below this folder; give the folder that `results=` named")
+    found, visited = read(options.out), dict[tuple[str, str], FloatArray]()
+    with registry() as registered, policy.one_thread():
+        asking: Asking = registered.item("study", "asked")
+        for path in paths:
+            record = read_record(path)
+            run = record["hashes"]["run"]
+            if run in found:
+                continue
+            spec = registered.recorded(record)
+            base, tuned = spec.base, policy.load(path.parent / POLICY, spec.base.policy)
+            key = base.id, spec.task.id
+            if key not in visited:
+                visited[key] = asking.visited(base.policy, spec.task, base.skills)
+            found[run] = measure(base.policy, tuned, visited[key])
+    write_atomically(options.out, lambda path: _write(path, found))
+    print(f"{len(found)} runs measured: {options.out}")
+
+
+if __name__ == "__main__":
+    main()

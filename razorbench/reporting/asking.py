@@ -1,0 +1,57 @@
+"""How well forgetting is told from where a policy's base goes when it is asked for its old skills, beside what the records have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from razorbench.asked import MEASURES
+from razorbench.law import Law, laws
+from razorbench.reporting.excerpts import markdown
+from razorbench.reporting.fits import FEWEST
+from razorbench.reporting.tables import Table, Value
+from razorbench.results import Run, final_points, value
+from razorbench.seeding import generator
+from razorbench.suite import Undefined
+
+ABOUT = (
+    "## Asked for old skills in the new task's scenes",
+    "The best predictors above need states of old tasks. But the base can be asked for its old skills where it is, too: what it does then is what a policy "
+    "that kept them would do. These states were thought of after the predictors above had been seen on this base, not on others.",
+)
+_SETS = {
+    "new": "new task: the base's own",
+    "new_instructed": "the same, each with an old skill's instruction",
+    "random": "the same with noise, each with an old skill's instruction",
+    "asked": "where the base goes in the new task's scenes, asked for old skills, with goals anywhere",
+    "original": "old tasks: the base's own",
+}
+_NAMES = {"kl_forward": "forward KL", "kl_reverse": "reverse KL", "action_mse": "action MSE", "moved": "actions moved"}
+_SCORES = {"family_left_out": "A family left out", "task_left_out": "A task left out"}
+
+
+def asking(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return tables of R2 by states and divergence, none where fewer than three runs were measured. found: by the run's hash, as `razorbench.asked` has it."""
+    runs = [run for run in runs if run.record["hashes"]["run"] in found and run.method != "frozen"]
+    if len(runs) < FEWEST:
+        return []
+    points = final_points(runs, "greedy")
+    measured = {
+        f"{states} {measure}": replace(points, x=np.array([_value(run, found, states, measure) for run in runs])) for states in _SETS for measure in MEASURES
+    }
+    fitted = laws(measured, "new kl_forward", generator("reference", "asking"))
+    parts = [f"Final policies of {len(points.method)} runs, R2 of the saturating fit, by the states on which a divergence is measured."]
+    for score, name in _SCORES.items():
+        rows: list[Sequence[Value]] = [[said, *(_score(fitted[f"{states} {measure}"], score) for measure in MEASURES)] for states, said in _SETS.items()]
+        parts += [f"{name}:", markdown(Table(score, name, ("states", *_NAMES.values()), rows))]
+    return parts
+
+
+def _value(run: Run, found: Mapping[str, Mapping[str, float]], states: str, measure: str) -> float:
+    return found[run.record["hashes"]["run"]][measure] if states == "asked" else value(run.record, f"divergence.{measure}.{states}")
+
+
+def _score(found: Law, score: str) -> Value:
+    return getattr(found, score) or Undefined("one group, or forgetting does not vary")

@@ -1,0 +1,95 @@
+"""Divergences where the base goes when it is asked for its old skills in a new task's scenes."""
+
+import sys
+
+import numpy as np
+import pytest
+from conftest import TINY, compose
+from synthetic import write_run
+
+from razorbench import asked, policy
+from razorbench.config import registry
+from razorbench.probe import Ruler
+from razorbench.reporting.asking import asking
+from razorbench.results import PREDICTORS, STATES, read_runs
+from razorbench.run import run
+from razorbench.task import Split
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return compose("task=pick_place", "method=sft", *TINY)[0]
+
+
+def small(scenes, states):
+    with registry() as registered:
+        return asked.Asking(scenes, states, registered.item("study", "asked").goals)
+
+
+def test_the_base_is_asked_for_every_old_skill_at_every_place_in_the_new_tasks_scenes(spec):
+    few, skills = small(2, 10**9), spec.base.skills[:3]
+    states = few.visited(spec.base.policy, spec.task, skills)
+    columns = spec.task.world.instruction
+    assert set(states[:, columns].argmax(axis=1)) == {skill.slot for skill in skills}
+    starts = spec.task.starts(Split.PROBE, np.arange(2))
+    kinds = few._goals(spec.task, np.zeros((2, spec.task.world.start_uniforms)))
+    # Nothing says that an old skill is done: every episode lasts as long as the new task's may.
+    assert len(states) == len(skills) * len(kinds) * 2 * spec.task.horizon
+    assert len({goal.tobytes() for goal in kinds}) == len(kinds)
+    moved = few._start(spec.task, 0, np.full((2, spec.task.world.start_uniforms), 0.5))
+    assert moved.state.shape == starts.state.shape and not np.array_equal(moved.goal, spec.task.start(np.full((2, 16), 0.5)).goal)
+    assert np.array_equal(moved.state, spec.task.start(np.full((2, 16), 0.5)).state)
+    assert len(small(2, 100).visited(spec.base.policy, spec.task, skills)) == 100
+
+
+def test_divergences_are_those_of_the_records(spec):
+    base, tuned = spec.base.policy, policy.clone(spec.base.policy)
+    for parameter in policy.actor_parameters(tuned):
+        parameter.data += 0.01
+    found = Ruler(base, spec.base.probes, spec.task, spec.base.skills).measure(tuned)
+    ours = asked.measure(base, tuned, spec.base.probes[spec.task.name].states)
+    assert ours == pytest.approx({name: found[name]["new"] for name in asked.MEASURES}, rel=1e-12)
+    assert set(asked.measure(base, base, spec.base.probes[spec.task.name].states).values()) == {0.0}
+
+
+def test_the_final_policies_of_a_study_are_measured_once(tmp_path, monkeypatch, capsys):
+    spec, plain = compose("task=pick_place", "method=sft", *TINY)
+    outcome = run(spec, tmp_path / "study", plain)
+    monkeypatch.setattr(sys, "argv", ["asked", str(tmp_path / "study"), str(out := tmp_path / "asked.csv")])
+    asked.main()
+    (hash_,) = found = asked.read(out)
+    assert hash_ == outcome.record["hashes"]["run"] and set(found[hash_]) == set(asked.MEASURES)
+    assert found[hash_]["kl_forward"] > 0
+    # What is there already is kept, also where its policy is not.
+    out.write_text(out.read_text().replace(f"{found[hash_]['moved']:.6g}\n", "0.125\n") + "f00,1,2,3,0.5\n")
+    asked.main()
+    assert asked.read(out)[hash_]["moved"] == 0.125 and asked.read(out)["f00"] == {"kl_forward": 1, "kl_reverse": 2, "action_mse": 3, "moved": 0.5}
+    monkeypatch.setattr(sys, "argv", ["asked", str(tmp_path / "nowhere"), str(out)])
+    with pytest.raises(SystemExit) as stopped:
+        asked.main()
+    assert stopped.value.code == 2
+    assert "no run with its policy.safetensors below this folder" in capsys.readouterr().err
+
+
+def test_what_tells_forgetting_is_told_from_what_does_not(tmp_path):
+    recorded = [name for name, path in PREDICTORS.items() if path.split(".")[1] in asked.MEASURES and path.split(".")[2] in STATES]
+    found = {}
+    for task in ("alpha", "beta"):
+        for method, family, harm in (("ppo", "on-policy reward", 0.05), ("sft", "offline supervised", 0.3), ("lwf", "continual learning", 0.2)):
+            for seed in range(2):
+                name = f"{task}{method}{seed}"
+                write_run(tmp_path, task, method, seed, speed=0.3, harm=harm, family=family, predictors=recorded, hashes={"run": name, "task_spec": task})
+    runs = read_runs(tmp_path, {})
+    assert asking(runs, {}) == []
+    for each in runs:
+        found[each.record["hashes"]["run"]] = dict.fromkeys(asked.MEASURES, each.record["forgetting"]["value"])
+    text = asking(runs, found)
+    assert text[0].startswith("Final policies of 12 runs, ")
+    tables = [part for part in text if part.startswith("| states")]
+    assert len(tables) == 2
+    for table in tables:
+        rows = {cells[0].strip(): cells[1:] for cells in (line.strip("| ").split(" | ") for line in table.splitlines()[2:])}
+        assert len(rows) == 5
+        best = next(cells for said, cells in rows.items() if said.startswith("where the base goes"))
+        assert all(float(cell.split()[0]) > 0.95 for cell in best)
+        assert all(float(cell.split()[0]) < 0.95 for cell in rows["new task: the base's own"])
