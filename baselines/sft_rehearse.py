@@ -17,6 +17,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.lwf import Elsewhere, LwF
 from razorbench.errors import UsageError
+from razorbench.goals import Goals
 from razorbench.handle import TaskHandle
 from razorbench.method import Budget
 
@@ -44,5 +45,9 @@ class SFTRehearse(LwF):
             raise UsageError(
                 f"method.share={self.share} of budget.env_steps={budget.env_steps} is less than one episode of {task.task.horizon}: raise one of them"
             )
-        played: torch.Tensor = task.once(lambda: task.rollouts(base, task.fresh_starts(episodes, rng), rng, elsewhere=True).observations)
+        played: torch.Tensor = task.once(lambda: task.rollouts(base, task.fresh_starts(episodes, rng), rng, elsewhere=True, goals=self.goals()).observations)
         return lambda observations: played[torch.from_numpy(rng.integers(len(played), size=len(observations)))]
+
+    def goals(self) -> Goals | None:
+        """Return where goals are put while it plays, None for where the new task has them."""
+        return None

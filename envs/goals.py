@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from razorbench.asked import Goals
 from razorbench.envs import layout
 from razorbench.envs.experts import UP
 from razorbench.envs.physics import Readings
+from razorbench.goals import Goals
 from razorbench.types import FloatArray
 
 _AIR = ((0.40, -0.15, 0.12), (0.60, 0.15, 0.28))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,12 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy, seeding
 from razorbench.divergence import action_mse, moved
-from razorbench.engine import Engine
 from razorbench.evaluate import Cell, play_policy
+from razorbench.goals import Goals, elsewhere
 from razorbench.store import POLICY, read_record, write_atomically
-from razorbench.task import Split, Start, Task
+from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
 
-Goals = Callable[[Any, FloatArray], list[FloatArray]]
-"""Readings of N scenes and the uniforms (N, start_uniforms) of their starts to goals (N, goal_size), as many kinds as there are."""
 MEASURES = ("kl_forward", "kl_reverse", "action_mse", "moved")
 
 
@@ -41,24 +39,12 @@ class Asking:
 
     def visited(self, base: ActorCriticPolicy, task: Task, skills: Sequence[Task]) -> FloatArray:
         """Return states (M, O) of the base's sampled episodes in the new task's scenes, asked for every old skill with goals of every kind."""
-        index, kinds = np.arange(self.scenes), len(self._goals(task, np.zeros((1, task.world.start_uniforms))))
-        cells = [
-            Cell(replace(task, slot=skill.slot, success=partial(_never, task), start=partial(self._start, task, kind)), Split.PROBE, index, "sampled")
-            for skill in skills
-            for kind in range(kinds)
-        ]
+        places = elsewhere(replace(task, success=partial(_never, task)), self.goals)
+        index = np.arange(self.scenes)
+        cells = [Cell(replace(place, slot=skill.slot), Split.PROBE, index, "sampled") for skill in skills for place in places]
         states = play_policy(base, cells, keep=True).pairs()[0]
         chosen = seeding.generator("asked", task.id).choice(len(states), min(self.states, len(states)), replace=False)
         return states[np.sort(chosen)]
-
-    def _start(self, task: Task, kind: int, u: FloatArray) -> Start:
-        """The new task's starts with other goals."""
-        return Start(task.start(u).state, self._goals(task, u)[kind])
-
-    def _goals(self, task: Task, u: FloatArray) -> list[FloatArray]:
-        engine, ids = Engine([task], len(u), 1), np.arange(len(u))
-        engine.begin(ids, 0, task.start(u))
-        return self.goals(engine.readings(ids), u)
 
 
 def measure(base: ActorCriticPolicy, tuned: ActorCriticPolicy, states: FloatArray) -> dict[str, float]:

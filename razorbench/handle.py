@@ -20,6 +20,8 @@ from razorbench.engine import Engine
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.evaluate import Cell, play
 from razorbench.faces import TaskVecEnv
+from razorbench.goals import Goals
+from razorbench.goals import elsewhere as with_goals
 from razorbench.method import ACTION_NOISE, Budget, Demonstrations, Rollouts, Used, all_finite, saying_where
 from razorbench.task import Split, Task, asking, other_slots
 from razorbench.types import FloatArray, IntArray
@@ -115,11 +117,13 @@ class TaskHandle:
         relabel: bool = False,
         upstream: bool = False,
         elsewhere: bool = False,
+        goals: Goals | None = None,
     ) -> Rollouts:
         """Play a policy's sampled episodes from TRAIN starts (E,), each with noise of its own.
 
         relabel: ask the expert, with the demonstrations' noise, for its action in every state. upstream: count as the cost of making data. elsewhere: in
-        each episode, ask for a random original skill other than the one that the task itself uses; so the observations say as well.
+        each episode, ask for a random original skill other than the one that the task itself uses; so the observations say as well. goals: put these in the
+        place of the task's own, each kind in as many episodes.
         """
         asked = rng.choice(other_slots(self.task, self.skills), len(start)) if elsewhere else None
         stream = np.full(len(start), rng.integers(2**63), dtype=np.uint64)
@@ -133,7 +137,9 @@ class TaskHandle:
                 labels[decision, live] = engine.expert(ids, self.style)
             return policy.distribution(tuned, observation).sample(seeding.uniforms(stream[live], counter, engine.world.action_size))
 
-        played = play([Cell(self.task, Split.TRAIN, start)], act, keep=True, threads=self.threads)
+        places = [self.task] if goals is None else with_goals(self.task, goals)
+        shares = np.array_split(start, len(places))
+        played = play([Cell(place, Split.TRAIN, share) for place, share in zip(places, shares, strict=True)], act, keep=True, threads=self.threads)
         decisions = int(played.length.sum())
         self.charge("env_steps", decisions, upstream=upstream)
         observations, actions, episode = played.pairs()

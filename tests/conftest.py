@@ -42,7 +42,10 @@ TINY_METHOD = {
     **{name: _ROUNDS for name in ("reinforce",)},
     **{name: [*_ROUNDS, "method.epochs=2"] for name in ("dagger", "mend")},
     "grpo": [*_ROUNDS, "method.episodes_per_start=4"],
-    **{name: _FIT for name in ("sft", "sft_kl", "simpo", "replay", "l2_init", "lora", "weight_merge", "lwf", "sft_cf", "sft_rehearse", "sft_near", "joint")},
+    **{
+        name: _FIT
+        for name in ("sft", "sft_kl", "simpo", "replay", "l2_init", "lora", "weight_merge", "lwf", "sft_cf", "sft_recall", "sft_rehearse", "sft_near", "joint")
+    },
     **{name: [*_FIT, *_UPSTREAM, "budget.demo_episodes=100"] for name in ("sft_rl", "sft_oracle_rl")},
     "self_distill": [*_FIT, "method.iterations=3"],
     "ewc": [*_FIT, "method.fisher_states=20"],

@@ -9,6 +9,7 @@ from synthetic import write_run
 
 from razorbench import asked, policy
 from razorbench.config import registry
+from razorbench.goals import elsewhere
 from razorbench.probe import Ruler
 from razorbench.reporting.asking import asking
 from razorbench.results import PREDICTORS, STATES, read_runs
@@ -31,14 +32,12 @@ def test_the_base_is_asked_for_every_old_skill_at_every_place_in_the_new_tasks_s
     states = few.visited(spec.base.policy, spec.task, skills)
     columns = spec.task.world.instruction
     assert set(states[:, columns].argmax(axis=1)) == {skill.slot for skill in skills}
-    starts = spec.task.starts(Split.PROBE, np.arange(2))
-    kinds = few._goals(spec.task, np.zeros((2, spec.task.world.start_uniforms)))
+    places = elsewhere(spec.task, few.goals)
     # Nothing says that an old skill is done: every episode lasts as long as the new task's may.
-    assert len(states) == len(skills) * len(kinds) * 2 * spec.task.horizon
-    assert len({goal.tobytes() for goal in kinds}) == len(kinds)
-    moved = few._start(spec.task, 0, np.full((2, spec.task.world.start_uniforms), 0.5))
-    assert moved.state.shape == starts.state.shape and not np.array_equal(moved.goal, spec.task.start(np.full((2, 16), 0.5)).goal)
-    assert np.array_equal(moved.state, spec.task.start(np.full((2, 16), 0.5)).state)
+    assert len(states) == len(skills) * len(places) * 2 * spec.task.horizon
+    own, *others = (task.starts(Split.PROBE, np.arange(2)) for task in (spec.task, *places))
+    assert all(np.array_equal(other.state, own.state) for other in others)
+    assert len({start.goal.tobytes() for start in (own, *others)}) == 1 + len(places)
     assert len(small(2, 100).visited(spec.base.policy, spec.task, skills)) == 100
 
 

@@ -26,6 +26,7 @@ from razorbench.baselines.sft import SFT
 from razorbench.baselines.sft_cf import SFTCF
 from razorbench.baselines.sft_kl import SFTKL
 from razorbench.baselines.sft_oracle import SFTOracle
+from razorbench.baselines.sft_recall import SFTRecall
 from razorbench.baselines.sft_rehearse import SFTRehearse
 from razorbench.baselines.sft_rl import SFTRL
 from razorbench.baselines.simpo import SimPO, mean_likelihoods, simpo_loss
@@ -78,7 +79,7 @@ class Toy(TaskHandle):
         self.charge("demo_episodes", episodes)
         return self._pairs(OLD, -0.4, episodes, rng)
 
-    def rollouts(self, tuned, start, rng, *, relabel=False, upstream=False, elsewhere=False):
+    def rollouts(self, tuned, start, rng, *, relabel=False, upstream=False, elsewhere=False, goals=None):
         n = len(start)
         self.charge("env_steps", n, upstream=upstream)
         states = (OLD if elsewhere else NEW).repeat(n, 1)
@@ -148,7 +149,7 @@ def test_sft_kl_balances_demonstrations_and_base():
     assert torch.equal(tuned.log_std, base.log_std)
 
 
-@pytest.mark.parametrize("method", [LwF(**FIT, weight=3.0), SFTCF(**FIT, weight=3.0, noise=0.05), SFTRehearse(**FIT, weight=3.0)])
+@pytest.mark.parametrize("method", [LwF(**FIT, weight=3.0), SFTCF(**FIT, weight=3.0, noise=0.05), SFTRehearse(**FIT, weight=3.0), SFTRecall(**FIT, weight=3.0)])
 def test_guards_on_other_instructions_keep_them_and_learn_the_new(method):
     base = toy_base()
     guarded, plain = adapted(method, base, toy(log_std_trains=False)), adapted(SFT(**FIT), base, toy(log_std_trains=False))

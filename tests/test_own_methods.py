@@ -14,6 +14,7 @@ from razorbench.baselines.mend import Mend
 from razorbench.baselines.sft import SFT
 from razorbench.baselines.sft_cf import SFTCF
 from razorbench.baselines.sft_near import SFTNear
+from razorbench.baselines.sft_recall import SFTRecall
 from razorbench.baselines.sft_rehearse import SFTRehearse
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
@@ -72,6 +73,22 @@ def test_what_is_played_elsewhere_is_what_the_base_does_when_it_is_asked():
     assert asked > shuffled + 1
     for episode in range(20):
         assert len(played.observations[played.episode == episode][:, task("pick_place").world.instruction].unique(dim=0)) == 1
+
+
+def test_recall_asks_in_the_new_tasks_scenes_with_goals_at_things_in_equal_shares():
+    spec, _ = compose("task=pick_place", "method=lwf")
+    handle, base, horizon = spec.handle(), spec.base.policy, task("pick_place").horizon
+    starts, goals = handle.fresh_starts(12, np.random.default_rng(0)), SFTRecall().goals()
+    own, found = (handle.rollouts(base, starts, np.random.default_rng(1), elsewhere=True, goals=each) for each in (None, goals))
+    before, after = (torch.stack([each.observations[each.episode == k][0] for k in range(12)]) for each in (own, found))
+    columns = [k for k in range(60) if k not in (19, 20, 21)]
+    assert torch.equal(before[:, columns], after[:, columns])
+    to_goal, handle_at, button_at, lever_at = (after[:, at : at + 3] for at in (19, 23, 27, 30))
+    for share, place in ((slice(6, 8), handle_at), (slice(8, 10), button_at), (slice(10, 12), lever_at)):
+        assert torch.equal(to_goal[share], place[share])
+    above = after[2:4, 7:10] + torch.tensor([0.0, 0.0, 0.12 / 0.15])
+    assert torch.allclose(to_goal[2:4], above, atol=1e-5)
+    assert handle.used.env_steps <= 2 * 12 * horizon
 
 
 def test_the_nearest_demonstrations_are_those_that_the_base_would_have_done():
