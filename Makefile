@@ -22,7 +22,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	rm -rf build/types && mkdir -p build/types/razorbench
 	cp -r razorbench/* envs baselines conf build/types/razorbench/
-	rm -r build/types/razorbench/baselines/results
+	rm -r build/types/razorbench/baselines/results build/types/razorbench/baselines/ladder
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p razorbench
 
 golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of physics
@@ -53,13 +53,15 @@ studies: $(VENV)/ready  ## the pages of the controlled studies anew; five minute
 
 HOURS ?= 2.5
 EXPERIMENT ?= razor_core
-study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), in order of value; again and again until it is done
-	$(BIN)/python -m razorbench.reference restore baselines/results build/study
-	$(BIN)/razorbench -m +experiment=$(EXPERIMENT) --hours $(HOURS) hydra/launcher=joblib results=build/study
-	$(BIN)/python -m razorbench.reference keep build/study baselines/results
+KEPT ?= baselines/results
+STUDY ?= build/study
+study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), made in STUDY and kept in KEPT, in order of value; again and again until it is done
+	$(BIN)/python -m razorbench.reference restore $(KEPT) $(STUDY)
+	$(BIN)/razorbench -m +experiment=$(EXPERIMENT) --hours $(HOURS) hydra/launcher=joblib results=$(STUDY)
+	$(BIN)/python -m razorbench.reference keep $(STUDY) $(KEPT)
 
-asked: $(VENV)/ready  ## how far the policies in build/study moved where their bases go when asked for old skills; for those whose policies are there
-	$(BIN)/python -m razorbench.asked build/study baselines/results/asked.csv
+asked: $(VENV)/ready  ## how far the policies in STUDY moved where their bases go when asked for old skills; for those whose policies are there
+	$(BIN)/python -m razorbench.asked $(STUDY) baselines/results/asked.csv
 
 results: $(VENV)/ready  ## the README's first screen, the page of the reference study and the board anew, from the runs that the repository keeps
 	$(BIN)/python -m razorbench.reporting.reference baselines/results README.md docs/reference

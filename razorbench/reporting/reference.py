@@ -35,6 +35,8 @@ from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
 from razorbench.seeding import generator
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
+LADDER = "ladder"
+"""Folder beside that of the runs that are kept: of other learning rates, which are never averaged in."""
 ASKED = "asked.csv"
 """What `make asked` has measured, in the folder of the runs that are kept."""
 _PICTURE = "trade_and_law.png"
@@ -193,10 +195,9 @@ def main() -> None:
     with registry() as registered:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
         styles = styles_of(registered)
-        names = ("razor_core", "scale", "ladder", "sequences")
-        core, sizes, rungs, in_order = ({one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in names)
-        wanted = core | sizes
-        every = read_runs(results, styles)
+        names = ("razor_core", "ladder", "sequences")
+        wanted, rungs, in_order = ({one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in names)
+        every = [*read_runs(results, styles), *read_runs(results.parent / LADDER, styles)]
         runs = [run for run in every if run.record["hashes"]["run"] in wanted]
         pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
         decided = decide(registered, styles, {base: each.runs for base, each in pools.items()}, results, BUDGET)
