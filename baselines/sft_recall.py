@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from razorbench.baselines.sft_rehearse import SFTRehearse
-from razorbench.envs.goals import anywhere
+from razorbench.errors import UsageError
 from razorbench.goals import Goals
+from razorbench.handle import TaskHandle
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class SFTRecall(SFTRehearse):
     learning_rate: float = 3e-4
     """Adam's step, constant; what the search found."""
 
-    def goals(self) -> Goals | None:
-        """Return goals of every kind, at things, on the table and in the air."""
-        return anywhere()
+    def goals(self, task: TaskHandle) -> Goals | None:
+        """Return the goals of every kind that the base's world has."""
+        if task.goals is None:
+            raise UsageError("the base's recipe does not say where goals may lie, which sft_recall needs: give it `goals`, as conf/base/mlp.yaml does")
+        return task.goals

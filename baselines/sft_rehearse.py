@@ -45,9 +45,11 @@ class SFTRehearse(LwF):
             raise UsageError(
                 f"method.share={self.share} of budget.env_steps={budget.env_steps} is less than one episode of {task.task.horizon}: raise one of them"
             )
-        played: torch.Tensor = task.once(lambda: task.rollouts(base, task.fresh_starts(episodes, rng), rng, elsewhere=True, goals=self.goals()).observations)
+        played: torch.Tensor = task.once(
+            lambda: task.rollouts(base, task.fresh_starts(episodes, rng), rng, elsewhere=True, goals=self.goals(task)).observations
+        )
         return lambda observations: played[torch.from_numpy(rng.integers(len(played), size=len(observations)))]
 
-    def goals(self) -> Goals | None:
+    def goals(self, task: TaskHandle) -> Goals | None:
         """Return where goals are put while it plays, None for where the new task has them."""
         return None

@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import policy, probe
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.faces import spaces
+from razorbench.goals import Goals
 from razorbench.store import content
 from razorbench.task import Task
 
@@ -27,7 +28,8 @@ class Recipe:
 
     skills, easy: tasks by name. episodes: demonstrations per original skill. shares: per new task, demonstrations of its easy variant as a share
     of those of all skills together. rounds: where not 0, the easy variants come in at most so many rounds of further training instead, as long
-    as the policy does not begin to do their tasks (`razorbench.introduce`), and shares are not used.
+    as the policy does not begin to do their tasks (`razorbench.introduce`), and shares are not used. goals: where goals may lie when a skill is asked for in
+    a scene that is not its own.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Recipe:
     learning_rate: float
     rounds: int = 0
     directory: str | None = None
+    goals: Goals | None = None
 
     @property
     def folder(self) -> Path:
@@ -58,7 +61,7 @@ class Recipe:
 class Base:
     """A loaded base policy. `sha256` is that of its weights' file, `probe_sha256` that of its probe states' file.
 
-    other_seed: the weights of another pretraining seed, or its own where there is but one.
+    other_seed: the weights of another pretraining seed, or its own where there is but one. goals: the recipe's.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Base:
     sha256: str
     probe_sha256: str
     other_seed: Path
+    goals: Goals | None = None
 
     def other_policy(self) -> ActorCriticPolicy:
         """Return the base of another pretraining seed: a policy that is neither this one nor an expert."""
@@ -102,7 +106,8 @@ def load(recipe: Recipe, run_seed: int) -> Base:
             )
     loaded = policy.load(weights, _like(card, skills[0]))
     other = seeds[(run_seed + 1) % len(seeds)]
-    return Base(id, loaded, probe.load(states), card, skills, found["policy"], found["probe"], recipe.folder / f"{recipe.name}-s{other}.safetensors")
+    other_seed = recipe.folder / f"{recipe.name}-s{other}.safetensors"
+    return Base(id, loaded, probe.load(states), card, skills, found["policy"], found["probe"], other_seed, recipe.goals)
 
 
 def _like(card: Mapping[str, Any], skill: Task) -> ActorCriticPolicy:

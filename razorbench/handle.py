@@ -44,6 +44,7 @@ class TaskHandle:
     """A new task as a method sees it: environments, demonstrations and a place to report updates; all of it counted.
 
     skills: the base's original skills; a method learns their instructions, and their demonstrations if `old_task_data` lets it.
+    goals: where goals may lie when one of them is asked for in the new task's scenes.
     other_policy: returns a policy that is neither the base nor an expert. upstream: the policy that the method builds on.
     recorded: demonstrations to take instead of an expert's.
     log_std_trains: whether optimisers may move the log standard deviation. on_update(policy, update, total, metrics) is
@@ -55,6 +56,7 @@ class TaskHandle:
     budget: Budget
     style: str
     skills: tuple[Task, ...] = ()
+    goals: Goals | None = None
     threads: int | None = None
     old_task_data: bool = False
     log_std_trains: bool = True

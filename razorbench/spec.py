@@ -116,6 +116,7 @@ class RunSpec:
             budget=self.budget,
             style=self.style,
             skills=self.base.skills,
+            goals=self.base.goals,
             threads=threads,
             old_task_data=self.method.old_task_data,
             recorded=None if self.recorded is None else self.recorded[0],

@@ -95,7 +95,8 @@ class Toy(TaskHandle):
 
 
 def toy(**settings):
-    return Toy(SimpleNamespace(horizon=1, id="toy-v1"), BUDGET, "direct", skills=(None, None, None), old_task_data=True, **settings)
+    skills, anywhere = (None, None, None), lambda readings, u: []
+    return Toy(SimpleNamespace(horizon=1, id="toy-v1"), BUDGET, "direct", skills=skills, goals=anywhere, old_task_data=True, **settings)
 
 
 def adapted(method, base, handle=None, seed=0):
