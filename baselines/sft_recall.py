@@ -21,7 +21,7 @@ class SFTRecall(SFTRehearse):
     learning_rate: float = 3e-4
     """Adam's step, constant; what the search found."""
 
-    def goals(self, task: TaskHandle) -> Goals | None:
+    def goals(self, task: TaskHandle) -> Goals:
         """Return the goals of every kind that the base's world has."""
         if task.goals is None:
             raise UsageError("the base's recipe does not say where goals may lie, which sft_recall needs: give it `goals`, as conf/base/mlp.yaml does")

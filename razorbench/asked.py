@@ -19,14 +19,12 @@ import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy, seeding
-from razorbench.divergence import action_mse, moved
+from razorbench.divergence import PER_STATE
 from razorbench.evaluate import Cell, play_policy
-from razorbench.goals import Goals, elsewhere
+from razorbench.goals import Goals, with_goals
 from razorbench.store import POLICY, read_record, write_atomically
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
-
-MEASURES = ("kl_forward", "kl_reverse", "action_mse", "moved")
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,10 @@ class Asking:
 
     scenes: int
     states: int
-    goals: Goals
 
-    def visited(self, base: ActorCriticPolicy, task: Task, skills: Sequence[Task]) -> FloatArray:
+    def visited(self, base: ActorCriticPolicy, task: Task, skills: Sequence[Task], goals: Goals) -> FloatArray:
         """Return states (M, O) of the base's sampled episodes in the new task's scenes, asked for every old skill with goals of every kind."""
-        places = elsewhere(replace(task, success=partial(_never, task)), self.goals)
+        places = with_goals(replace(task, success=partial(_never, task)), goals)
         index = np.arange(self.scenes)
         cells = [Cell(replace(place, slot=skill.slot), Split.PROBE, index, "sampled") for skill in skills for place in places]
         states = play_policy(base, cells, keep=True).pairs()[0]
@@ -50,8 +47,7 @@ class Asking:
 def measure(base: ActorCriticPolicy, tuned: ActorCriticPolicy, states: FloatArray) -> dict[str, float]:
     """Return the divergences between two policies on states (M, O), as `razorbench.probe.Ruler` defines them."""
     p, q = policy.distribution(base, states), policy.distribution(tuned, states)
-    values = (p.kl(q), q.kl(p), action_mse(p, q), moved(p, q))
-    return {name: float(value.mean()) for name, value in zip(MEASURES, values, strict=True)}
+    return {name: float(per_state(p, q).mean()) for name, per_state in PER_STATE.items()}
 
 
 def _never(task: Task, readings: Any) -> BoolArray:
@@ -96,9 +92,11 @@ def main() -> None:
                 continue
             spec = registered.recorded(record)
             base, tuned = spec.base, policy.load(path.parent / POLICY, spec.base.policy)
-            key = base.id, spec.task.id
+            key = base.id, spec.task.fingerprint()
             if key not in visited:
-                visited[key] = asking.visited(base.policy, spec.task, base.skills)
+                # The recipe as it is now: records made before it named goals do not have them.
+                goals = registered.item("base", record["base"].rpartition("-s")[0]).goals
+                visited[key] = asking.visited(base.policy, spec.task, base.skills, goals)
             found[run] = measure(base.policy, tuned, visited[key])
     write_atomically(options.out, lambda path: _write(path, found))
     print(f"{len(found)} runs measured: {options.out}")

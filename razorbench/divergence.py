@@ -7,6 +7,7 @@ draws of both policies made of the same uniforms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,6 +48,15 @@ def moved(p: Distribution, q: Distribution) -> FloatArray:
     """Return 1 where the greedy actions, clipped to the box [-1, 1], are more than 0.3 apart in some dimension, else 0, (N,)."""
     gap = np.abs(np.clip(p.mode(), -1.0, 1.0) - np.clip(q.mode(), -1.0, 1.0))
     return (gap.max(axis=1) > MOVED).astype(float)
+
+
+PER_STATE: dict[str, Callable[[Distribution, Distribution], FloatArray]] = {
+    "kl_forward": lambda p, q: p.kl(q),
+    "kl_reverse": lambda p, q: q.kl(p),
+    "action_mse": action_mse,
+    "moved": moved,
+}
+"""Divergences of a policy q from its base p that each state has one of, (N,), by the name that a record has for their mean."""
 
 
 def tv_and_js(p: Distribution, q: Distribution, u: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ Goals = Callable[[Any, FloatArray], list[FloatArray]]
 """Readings of N scenes and the uniforms (N, start_uniforms) of their starts to goals (N, goal_size), as many kinds as there are."""
 
 
-def elsewhere(task: Task, goals: Goals) -> list[Task]:
+def with_goals(task: Task, goals: Goals) -> list[Task]:
     """Return the task with goals of each kind in the place of its own, and all else as it is."""
     kinds = len(_goals(task, goals, np.zeros((1, task.world.start_uniforms))))
     return [replace(task, start=partial(_start, task, goals, kind)) for kind in range(kinds)]

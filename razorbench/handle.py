@@ -20,8 +20,7 @@ from razorbench.engine import Engine
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.evaluate import Cell, play
 from razorbench.faces import TaskVecEnv
-from razorbench.goals import Goals
-from razorbench.goals import elsewhere as with_goals
+from razorbench.goals import Goals, with_goals
 from razorbench.method import ACTION_NOISE, Budget, Demonstrations, Rollouts, Used, all_finite, saying_where
 from razorbench.task import Split, Task, asking, other_slots
 from razorbench.types import FloatArray, IntArray

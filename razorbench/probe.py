@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
-from razorbench.divergence import Gaussian, action_mse, moved, tv_and_js
+from razorbench.divergence import PER_STATE, Gaussian, tv_and_js
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played, play_policy
 from razorbench.policy import distribution
@@ -124,13 +124,11 @@ class Ruler:
             measured["kl_forward"]["new_common_sigma"] = float(base.kl_common_sigma(tuned).mean())
         for key, (base, tuned) in pairs.items():
             tv, js = tv_and_js(base, tuned, uniforms[key])
-            measured["kl_forward"][key] = self._mean(key, base.kl(tuned))
-            measured["kl_reverse"][key] = self._mean(key, tuned.kl(base))
+            for name, per_state in PER_STATE.items():
+                measured[name][key] = self._mean(key, per_state(base, tuned))
             measured["js"][key] = self._mean(key, js)
             measured["tv"][key] = self._mean(key, tv)
             measured["w2"][key] = self._mean(key, base.w2_squared(tuned)) ** 0.5
-            measured["action_mse"][key] = self._mean(key, action_mse(base, tuned))
-            measured["moved"][key] = self._mean(key, moved(base, tuned))
         return measured
 
     def _mean(self, key: str, values: FloatArray) -> float:

@@ -8,8 +8,9 @@ from conftest import TINY, compose
 from synthetic import write_run
 
 from razorbench import asked, policy
-from razorbench.config import registry
-from razorbench.goals import elsewhere
+from razorbench.asked import Asking
+from razorbench.divergence import PER_STATE
+from razorbench.goals import with_goals
 from razorbench.probe import Ruler
 from razorbench.reporting.asking import asking
 from razorbench.results import PREDICTORS, STATES, read_runs
@@ -22,23 +23,18 @@ def spec():
     return compose("task=pick_place", "method=sft", *TINY)[0]
 
 
-def small(scenes, states):
-    with registry() as registered:
-        return asked.Asking(scenes, states, registered.item("study", "asked").goals)
-
-
 def test_the_base_is_asked_for_every_old_skill_at_every_place_in_the_new_tasks_scenes(spec):
-    few, skills = small(2, 10**9), spec.base.skills[:3]
-    states = few.visited(spec.base.policy, spec.task, skills)
+    skills, goals = spec.base.skills[:3], spec.base.goals
+    states = Asking(2, 10**9).visited(spec.base.policy, spec.task, skills, goals)
     columns = spec.task.world.instruction
     assert set(states[:, columns].argmax(axis=1)) == {skill.slot for skill in skills}
-    places = elsewhere(spec.task, few.goals)
+    places = with_goals(spec.task, goals)
     # Nothing says that an old skill is done: every episode lasts as long as the new task's may.
     assert len(states) == len(skills) * len(places) * 2 * spec.task.horizon
     own, *others = (task.starts(Split.PROBE, np.arange(2)) for task in (spec.task, *places))
     assert all(np.array_equal(other.state, own.state) for other in others)
     assert len({start.goal.tobytes() for start in (own, *others)}) == 1 + len(places)
-    assert len(small(2, 100).visited(spec.base.policy, spec.task, skills)) == 100
+    assert len(Asking(2, 100).visited(spec.base.policy, spec.task, skills, goals)) == 100
 
 
 def test_divergences_are_those_of_the_records(spec):
@@ -47,7 +43,7 @@ def test_divergences_are_those_of_the_records(spec):
         parameter.data += 0.01
     found = Ruler(base, spec.base.probes, spec.task, spec.base.skills).measure(tuned)
     ours = asked.measure(base, tuned, spec.base.probes[spec.task.name].states)
-    assert ours == pytest.approx({name: found[name]["new"] for name in asked.MEASURES}, rel=1e-12)
+    assert ours == pytest.approx({name: found[name]["new"] for name in PER_STATE}, rel=1e-12)
     assert set(asked.measure(base, base, spec.base.probes[spec.task.name].states).values()) == {0.0}
 
 
@@ -57,7 +53,7 @@ def test_the_final_policies_of_a_study_are_measured_once(tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["asked", str(tmp_path / "study"), str(out := tmp_path / "asked.csv")])
     asked.main()
     (hash_,) = found = asked.read(out)
-    assert hash_ == outcome.record["hashes"]["run"] and set(found[hash_]) == set(asked.MEASURES)
+    assert hash_ == outcome.record["hashes"]["run"] and set(found[hash_]) == set(PER_STATE)
     assert found[hash_]["kl_forward"] > 0
     # What is there already is kept, also where its policy is not.
     out.write_text(out.read_text().replace(f"{found[hash_]['moved']:.6g}\n", "0.125\n") + "f00,1,2,3,0.5\n")
@@ -71,7 +67,7 @@ def test_the_final_policies_of_a_study_are_measured_once(tmp_path, monkeypatch, 
 
 
 def test_what_tells_forgetting_is_told_from_what_does_not(tmp_path):
-    recorded = [name for name, path in PREDICTORS.items() if path.split(".")[1] in asked.MEASURES and path.split(".")[2] in STATES]
+    recorded = [name for name, path in PREDICTORS.items() if path.split(".")[1] in PER_STATE and path.split(".")[2] in STATES]
     found = {}
     for task in ("alpha", "beta"):
         for method, family, harm in (("ppo", "on-policy reward", 0.05), ("sft", "offline supervised", 0.3), ("lwf", "continual learning", 0.2)):
@@ -81,7 +77,7 @@ def test_what_tells_forgetting_is_told_from_what_does_not(tmp_path):
     runs = read_runs(tmp_path, {})
     assert asking(runs, {}) == []
     for each in runs:
-        found[each.record["hashes"]["run"]] = dict.fromkeys(asked.MEASURES, each.record["forgetting"]["value"])
+        found[each.record["hashes"]["run"]] = dict.fromkeys(PER_STATE, each.record["forgetting"]["value"])
     text = asking(runs, found)
     assert text[0].startswith("Final policies of 12 runs, ")
     tables = [part for part in text if part.startswith("| states")]

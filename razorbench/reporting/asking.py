@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from razorbench.asked import MEASURES
+from razorbench.divergence import PER_STATE
 from razorbench.law import Law, laws
 from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.fits import FEWEST
@@ -39,12 +39,12 @@ def asking(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> lis
         return []
     points = final_points(runs, "greedy")
     measured = {
-        f"{states} {measure}": replace(points, x=np.array([_value(run, found, states, measure) for run in runs])) for states in _SETS for measure in MEASURES
+        f"{states} {measure}": replace(points, x=np.array([_value(run, found, states, measure) for run in runs])) for states in _SETS for measure in PER_STATE
     }
     fitted = laws(measured, "new kl_forward", generator("reference", "asking"))
     parts = [f"Final policies of {len(points.method)} runs, R2 of the saturating fit, by the states on which a divergence is measured."]
     for score, name in _SCORES.items():
-        rows: list[Sequence[Value]] = [[said, *(_score(fitted[f"{states} {measure}"], score) for measure in MEASURES)] for states, said in _SETS.items()]
+        rows: list[Sequence[Value]] = [[said, *(_score(fitted[f"{states} {measure}"], score) for measure in PER_STATE)] for states, said in _SETS.items()]
         parts += [f"{name}:", markdown(Table(score, name, ("states", *_NAMES.values()), rows))]
     return parts
 

@@ -41,18 +41,17 @@ def other_base(base: str, pool: Pool, families: Mapping[str, str]) -> list[str]:
     return text
 
 
-def rate_of(run: Run) -> float:
-    """Return a run's learning rate."""
+def _rate(run: Run) -> float:
     return float(run.record["config"]["method"]["learning_rate"])
 
 
 def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[str]:
     """Return the part of the page about methods at several learning rates, and draw its picture."""
-    rungs = sorted({(run.arm, rate_of(run)) for run in runs})
+    rungs = sorted({(run.arm, _rate(run)) for run in runs})
     tasks = sorted({run.task for run in runs})
     rows: list[Sequence[Value]] = []
     for arm, rate in rungs:
-        mine = [run for run in runs if (run.arm, rate_of(run)) == (arm, rate)]
+        mine = [run for run in runs if (run.arm, _rate(run)) == (arm, rate)]
         told = {name: numbers(mine, arm, MEASURES[name]) for name in _TOLD}
         rows.append([arm, f"{rate:.0e}", *(on_task(task, told[name]) for task in tasks for name in _TOLD)])
     measured = snapshots(runs)
@@ -63,7 +62,7 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
         name: laws({predictor: each.where(which[each.run]) for predictor, each in points.items()}, HEADLINE, generator("ladder", name), PER_TASK)
         for name, which in parts.items()
     }
-    best = max((name for name in points if name != HEADLINE), key=lambda name: getattr(found["all"][name].r2, "value", -np.inf))
+    best = excerpts.best(found["all"])
     fitted: list[Sequence[Value]] = [
         [name, int(parts[name].sum()), *(excerpts.r2(each[predictor]) for predictor in (HEADLINE, best))] for name, each in found.items()
     ]
@@ -86,10 +85,10 @@ def _draw(runs: Sequence[Run], families: Mapping[str, str]) -> Figure:
     axes = figure.subplots()
     measured, seen = snapshots(runs, [HEADLINE]), looks(runs, families)
     cloud(axes, measured.x[HEADLINE], measured.y, [seen[runs[k].arm].colour for k in measured.run], markersize=1.8, alpha=0.25)
-    rates = sorted({rate_of(run) for run in runs})
+    rates = sorted({_rate(run) for run in runs})
     for arm, task in sorted({(run.arm, run.task) for run in runs}):
         look = seen[arm]
-        finals = [[final_points([run], "greedy") for run in runs if (run.arm, run.task, rate_of(run)) == (arm, task, rate)] for rate in rates]
+        finals = [[final_points([run], "greedy") for run in runs if (run.arm, run.task, _rate(run)) == (arm, task, rate)] for rate in rates]
         x, y = (np.array([np.mean([getattr(point, name)[0] for point in each]) if each else np.nan for each in finals]) for name in "xy")
         axes.plot(x, y, color=look.colour, linewidth=0.9)
         for rung, place in enumerate(zip(x, y, strict=True)):

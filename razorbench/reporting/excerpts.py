@@ -29,14 +29,14 @@ def methods(material: Material, scores: Table) -> str:
     """Return the most important columns of the arms' table `scores`, and what is kept at a matched success."""
     columns = ("arm", "score", "success", "retention", "forward KL, nats per decision", "runs")
     rows = []
-    for arm, score, success, retention, kl, runs in chosen(scores, columns).rows:
+    for arm, score, success, retention, kl, runs in _chosen(scores, columns).rows:
         matched = material.suite(str(arm), MEASURES[f"retention@{LEVEL:g}"])
         value = Undefined("not reached") if isinstance(matched.value, Undefined) else matched.value
         rows.append((arm, score, success, retention, value, kl, f"{matched.runs} of {runs}"))
     return markdown(Table("first", "Methods", (*columns[:4], f"retention at success {LEVEL:g}", columns[4], "runs that have it"), rows))
 
 
-def chosen(table: Table, columns: Sequence[str]) -> Table:
+def _chosen(table: Table, columns: Sequence[str]) -> Table:
     """Return a table's columns of these names."""
     at = [list(table.columns).index(name) for name in columns]
     return Table(table.name, table.title, columns, [[row[k] for k in at] for row in table.rows], table.note)
@@ -44,24 +44,24 @@ def chosen(table: Table, columns: Sequence[str]) -> Table:
 
 def predictors(found: Mapping[str, Law], notes: Sequence[str] = (), most: int = 10) -> list[str]:
     """Return tables of the headline's best rivals, and of the best of those that need nothing of the old tasks, with what they mean."""
-    ranked = sorted(found, key=lambda name: (name != HEADLINE, -left_out(found[name])))[1:]
+    ranked = sorted(found, key=lambda name: (name != HEADLINE, -_left_out(found[name])))[1:]
     bare = [name for name in ranked if "old tasks" not in name]
     table, without = (rivals("rivals", "Rivals", found, [HEADLINE, *names[:most]], notes) for names in (ranked, bare))
     return [
         f"The best {most} of {len(found)}, by a family left out:",
-        markdown(chosen(table, _SCORES)),
+        markdown(_chosen(table, _SCORES)),
         "Those that need nothing of the old tasks but their instructions:",
-        markdown(chosen(without, _SCORES)),
+        markdown(_chosen(without, _SCORES)),
         table.note,
     ]
 
 
 def best(found: Mapping[str, Law]) -> str:
     """Return the rival that does best where a family was left out."""
-    return max((name for name in found if name != HEADLINE), key=lambda name: left_out(found[name]))
+    return max((name for name in found if name != HEADLINE), key=lambda name: _left_out(found[name]))
 
 
-def left_out(found: Law) -> float:
+def _left_out(found: Law) -> float:
     """Return R2 on a family left out, minus infinity where it is undefined."""
     return -np.inf if found.family_left_out is None else found.family_left_out.value
 

@@ -202,11 +202,19 @@ def main() -> None:
         pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
         decided = decide(registered, styles, {base: each.runs for base, each in pools.items()}, results, BUDGET)
     hours = sum(float(run.record["wall_s"]) for run in runs) / 3600
-    others = {base: each for base, each in pools.items() if base != BASE}
-    on_rungs = [run for run in every if run.record["hashes"]["run"] in rungs]
-    write(
-        Study(pools[BASE], decided, families, len(wanted), len(runs), hours, sequences(results, in_order), others, on_rungs, read(results / ASKED)), readme, out
+    study = Study(
+        pools[BASE],
+        decided,
+        families,
+        asked=len(wanted),
+        done=len(runs),
+        hours=hours,
+        sequences=sequences(results, in_order),
+        others={base: each for base, each in pools.items() if base != BASE},
+        ladder=[run for run in every if run.record["hashes"]["run"] in rungs],
+        elsewhere=read(results / ASKED),
     )
+    write(study, readme, out)
 
 
 if __name__ == "__main__":
