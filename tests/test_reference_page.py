@@ -50,7 +50,9 @@ def test_pages_are_written_from_runs(tmp_path):
     assert "| forward KL, new task | " in page
     assert (tmp_path / "docs" / "reference" / "trade_and_law.png").stat().st_size > 10_000
     assert "task after task" not in page
-    write(replace(study, asked=12), readme, tmp_path / "docs" / "reference")
+    assert "Kept as well" not in page
+    write(replace(study, asked=12, spare=3), readme, tmp_path / "docs" / "reference")
+    assert "in no number here: 3 runs of studies that are not complete." in (tmp_path / "docs" / "reference" / "README.md").read_text()
     assert "All 12 runs, 3.2 processor hours on abacus.\n" in readme.read_text()
 
 

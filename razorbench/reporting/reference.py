@@ -50,7 +50,7 @@ class Study:
     """What the pages are made from.
 
     asked: runs of the whole study; done: of these; hours: of one processor, over all runs that are kept. others: runs from other bases; ladder: at
-    several learning rates; elsewhere: what `razorbench.asked` has measured.
+    several learning rates; elsewhere: what `razorbench.asked` has measured; spare: runs that are kept and in none of the others.
     """
 
     pool: Pool
@@ -63,6 +63,7 @@ class Study:
     others: Mapping[str, Pool] = field(default_factory=dict)
     ladder: Sequence[Run] = ()
     elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    spare: int = 0
 
     @property
     def how_far(self) -> str:
@@ -105,6 +106,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         "# The reference study",
         "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
         study.how_far,
+        f"Kept as well, and in no number here: {study.spare:,} runs of studies that are not complete." if study.spare else "",
         f"![{_CAPTION}]({_PICTURE})",
         _CAPTION,
         "## Every arm",
@@ -213,6 +215,7 @@ def main() -> None:
         others={base: each for base, each in pools.items() if base != BASE},
         ladder=[run for run in every if run.record["hashes"]["run"] in rungs],
         elsewhere=read(results / ASKED),
+        spare=sum(run.record["hashes"]["run"] not in wanted | rungs for run in every),
     )
     write(study, readme, out)
 
