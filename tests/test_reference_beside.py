@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import write_run
 
-from razorbench.reporting.beside import LADDER, ladder, other_base
+from razorbench.reporting.beside import LADDER, excerpt, ladder
 from razorbench.reporting.drawing import styled
 from razorbench.results import Pool, read_runs
 
@@ -12,19 +12,18 @@ STYLES = {"alpha": ("direct",), "beta": ("direct",)}
 FAMILIES = {"ppo": "on-policy reward", "sft": "offline supervised"}
 
 
-def test_another_base_has_its_arms_and_what_predicts_their_forgetting(tmp_path):
+def test_anexcerpt_has_its_arms_and_what_predicts_their_forgetting(tmp_path):
     for task in ("alpha", "beta"):
         for method, family in FAMILIES.items():
             write_run(tmp_path, task, method, 0, speed=0.3, harm=0.2, family=family, base="tokens-s0")
-    text = other_base("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)
-    assert text[0] == "### `tokens`"
-    assert [line.split(" | ")[0] for line in text[1].splitlines()[2:]] in (["| ppo", "| sft"], ["| sft", "| ppo"])
-    assert any("| forward KL, new task | " in part for part in text[2:])
+    text = excerpt("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)
+    assert [line.split(" | ")[0] for line in text[0].splitlines()[2:]] in (["| ppo", "| sft"], ["| sft", "| ppo"])
+    assert any("| forward KL, new task | " in part for part in text[1:])
 
 
 def test_a_base_with_too_few_runs_has_arms_alone(tmp_path):
     write_run(tmp_path, "alpha", "ppo", 0, speed=0.3, harm=0.2, family=FAMILIES["ppo"], base="tokens-s0")
-    assert len(other_base("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)) == 2
+    assert len(excerpt("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)) == 1
 
 
 def test_a_ladder_by_hand(tmp_path):

@@ -18,6 +18,7 @@ from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
 from razorbench.reporting.trade_and_law import way
 from razorbench.results import pool, read_runs
+from razorbench.rules import HOLDS, UNDERPOWERED, Finding
 from razorbench.store import SCHEMA, SequenceFolder
 from razorbench.suite import Undefined
 
@@ -36,7 +37,7 @@ def test_pages_are_written_from_runs(tmp_path):
                 write_run(tmp_path / "results", task, method, seed, speed=0.3, harm=harm, family=family, machine={"processor": "abacus"})
     found = pool(read_runs(tmp_path / "results", {}), "mlp", "standard")
     (readme := tmp_path / "README.md").write_text("# Before\n<!-- reference: anew -->\nyesterday\n<!-- /reference -->\nafter\n")
-    claims = [(Claim("C1", "it is so", ()), ["do this"])]
+    claims = {"`core`": [Claim("C1", "it is so", ())]}
     study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25, sequences(tmp_path / "results", ()))
     write(study, readme, tmp_path / "docs" / "reference")
     text = readme.read_text()
@@ -54,6 +55,32 @@ def test_pages_are_written_from_runs(tmp_path):
     write(replace(study, asked=12, spare=3), readme, tmp_path / "docs" / "reference")
     assert "in no number here: 3 runs of studies that are not complete." in (tmp_path / "docs" / "reference" / "README.md").read_text()
     assert "All 12 runs, 3.2 processor hours on abacus.\n" in readme.read_text()
+    assert "## On more tasks" not in page
+
+
+def test_what_was_also_run_on_more_tasks_stands_beside_the_main_runs(tmp_path):
+    for task in ("alpha", "beta", "gamma"):
+        for method, (family, harm) in METHODS.items():
+            if task != "gamma" or method != "lwf":
+                write_run(tmp_path / "results", task, method, 0, speed=0.3, harm=harm, family=family, machine={"processor": "abacus"})
+    runs = read_runs(tmp_path / "results", {})
+    main, wide = (pool([run for run in runs if which(run)], "mlp", "standard") for which in (lambda run: run.task != "gamma", lambda run: run.method != "lwf"))
+    (readme := tmp_path / "README.md").write_text("<!-- reference: anew -->\n<!-- /reference -->\n")
+    underpowered, holds = (
+        Claim("C1", "it is so", (Finding("x less y", "above 0", None, "2 tasks", None, verdict, False),)) for verdict in (UNDERPOWERED, HOLDS)
+    )
+    decided = {"`core`": [underpowered], "all twelve tasks": [holds]}
+    families = {name: family for name, (family, _) in METHODS.items()}
+    write(Study(main, decided, families, 8, 8, 1.0, sequences(tmp_path / "results", ()), wide=wide), readme, tmp_path / "docs" / "reference")
+    page = (tmp_path / "docs" / "reference" / "README.md").read_text()
+    for text in (readme.read_text(), page):
+        assert "| claim | it says | on `core` | on all twelve tasks |" in text
+        assert "| C1 | it is so | underpowered | holds |" in text
+    before, beside = page.split("## On more tasks")
+    assert "gamma" not in before
+    beside = beside.split("\n## ")[0]
+    assert "| arm | alpha | beta | gamma |" in beside and "lwf" not in beside
+    assert page.count("| C1 | x less y | above 0 |") == 2
 
 
 def test_an_arms_way_leads_from_its_bases_to_its_final_policies_and_every_task_counts_alike(tmp_path):

@@ -171,7 +171,7 @@ def test_eight_workers_with_random_kills_do_each_run_once():
     assert len(read_records(Path("shared"))) == 12
 
 
-@pytest.mark.parametrize("name", ["ladder", "razor_core", "razor_full", "scale", "sequences", "tokens"])
+@pytest.mark.parametrize("name", ["ladder", "more_seeds", "razor_core", "razor_full", "scale", "sequences", "tokens"])
 def test_experiments_are_runs_that_exist(name):
     with config.registry() as registry:
         assert name in registry.names("experiment")
@@ -285,7 +285,7 @@ def test_what_a_sweep_left_damaged_is_named(capsys):
 WRONG = {
     "hours that are none": (["-m", "task=stack", "method=frozen", "--hours", "0"], "--hours 0.0: it must be a positive number of hours"),
     "hours in words": (["-m", "task=stack", "method=frozen", "--hours", "many"], "argument --hours: invalid float value: 'many'"),
-    "an experiment that is none": (["-m", "+experiment=razor"], "experiment=razor: no such experiment; there are ladder, razor_core"),
+    "an experiment that is none": (["-m", "+experiment=razor"], "experiment=razor: no such experiment; there are ladder, more_seeds, razor_core"),
     "a tracker that is none": (["task=stack", "method=frozen", "track=paper", *TINY], "track=paper: it must be one of tensorboard, wandb"),
     "a search on TEST": (["-m", "hydra/sweeper=optuna", "task=stack", "method=sft"], "needs -m and eval.split=select"),
     "params of Hydra's own sweeper": (["-m", "task=stack", "method=frozen", "+experiment=params", "--config-dir", "mine"], "would be passed over"),

@@ -1,4 +1,4 @@
-"""What stands beside the main comparison: other bases, and one method over a range of learning rates."""
+"""What stands beside the main comparison: other bases, more tasks, and methods over a range of learning rates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from razorbench.law import laws
 from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, powers
 from razorbench.reporting.fits import FEWEST, PER_TASK, comparable
-from razorbench.reporting.headline import arms, on_task
+from razorbench.reporting.headline import arms, each_task, on_task
 from razorbench.reporting.material import Material
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value
@@ -30,14 +30,16 @@ LADDER = "ladder.png"
 _TOLD = ("success", "retention", "forward_kl")
 
 
-def other_base(base: str, pool: Pool, families: Mapping[str, str]) -> list[str]:
-    """Return the part of the page about the runs from another base: its arms, and what predicts their forgetting."""
+def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
+    """Return what the page says of runs beside the main ones: their arms, on each task as well if asked, and what predicts their forgetting."""
     material = Material(pool.runs, pool.apart, looks(pool.runs, families), Path())
     measured = snapshots(pool.runs)
-    points, notes = comparable({name: measured.points(name) for name in measured.x})
-    text = [f"### `{base}`", excerpts.methods(material, arms(material))]
+    points, notes = comparable({predictor: measured.points(predictor) for predictor in measured.x})
+    text = [excerpts.methods(material, arms(material))]
+    if each:
+        text += [part for table in each_task(material) for part in (f"### {table.title}", excerpts.markdown(table))]
     if HEADLINE in points and len(points[HEADLINE].method) >= FEWEST:
-        text += excerpts.predictors(laws(points, HEADLINE, generator("reference", base), PER_TASK), notes, _MOST)
+        text += excerpts.predictors(laws(points, HEADLINE, generator("reference", name), PER_TASK), notes, _MOST)
     return text
 
 

@@ -18,7 +18,7 @@ from razorbench.law import Law, laws
 from razorbench.readme import section
 from razorbench.reporting import excerpts
 from razorbench.reporting.asking import ABOUT, asking
-from razorbench.reporting.beside import ladder, other_base
+from razorbench.reporting.beside import excerpt, ladder
 from razorbench.reporting.drawing import DPI, styled
 from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
@@ -35,12 +35,18 @@ from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
 from razorbench.seeding import generator
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
+STUDIES = ("razor_core", "scale", "razor_full", "more_seeds")
+"""Experiments whose runs count: those of the first as far as they are there, those of another once it is complete."""
 LADDER = "ladder"
 """Folder beside that of the runs that are kept: of other learning rates, which are never averaged in."""
 ASKED = "asked.csv"
 """What `make asked` has measured, in the folder of the runs that are kept."""
 _PICTURE = "trade_and_law.png"
 _CAPTION = "Left: every arm's way from the base to its final policy, with that one's interval. Right: forgetting against forward KL, with the fit."
+_WIDE = (
+    "Arms that were also run on the tasks that are not in `core`, on all twelve. Two of these, push_far and lift_heavy, are those that hyper-parameters were "
+    "searched on, on other starts."
+)
 _PAPERS = ("on-policy reward", "offline supervised")
 """The families that the paper compares; it has nothing that keeps old skills by another term."""
 
@@ -49,17 +55,19 @@ _PAPERS = ("on-policy reward", "offline supervised")
 class Study:
     """What the pages are made from.
 
-    asked: runs of the whole study; done: of these; hours: of one processor, over all runs that are kept. others: runs from other bases; ladder: at
-    several learning rates; elsewhere: what `razorbench.asked` has measured; spare: runs that are kept and in none of the others.
+    pool: the main runs, on the core tasks; decided: the claims, by the tasks that they are decided on, the most last. asked: runs of the whole study;
+    done: of these; hours: of one processor, over all of these. wide: runs of the arms that were done on more tasks, on all of them; others: runs from
+    other bases; ladder: at several learning rates; elsewhere: what `razorbench.asked` has measured; spare: runs that are kept and in none of the others.
     """
 
     pool: Pool
-    decided: Sequence[tuple[Claim, Sequence[str]]]
+    decided: Mapping[str, Sequence[Claim]]
     families: Mapping[str, str]
     asked: int
     done: int
     hours: float
     sequences: Table
+    wide: Pool | None = None
     others: Mapping[str, Pool] = field(default_factory=dict)
     ladder: Sequence[Run] = ()
     elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -86,8 +94,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         kept = matched_success(material)
         rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
     scores = arms(material)
-    claims = [[claim.name, claim.says, claim.verdict] for claim, _ in study.decided]
-    verdict = Table("claims", "Verdicts", ("claim", "it says", "verdict"), claims)
+    verdict = _verdicts(study.decided)
     page = out.resolve().relative_to(readme.resolve().parent).as_posix()
     first = [
         study.how_far,
@@ -101,7 +108,10 @@ def write(study: Study, readme: Path, out: Path) -> None:
     ]
     readme.write_text(section(readme.read_text(encoding="utf-8"), "reference", "\n\n".join(first)), encoding="utf-8")
     elsewhere = asking(study.pool.runs, study.elsewhere)
-    others = [part for base, each in study.others.items() for part in (*other_base(base, each, study.families), *asking(each.runs, study.elsewhere))]
+    others = [
+        part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(base, each, study.families), *asking(each.runs, study.elsewhere))
+    ]
+    wide = () if study.wide is None else (*excerpt("wide", study.wide, study.families, each=True), *asking(study.wide.runs, study.elsewhere))
     whole = [
         "# The reference study",
         "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
@@ -119,14 +129,25 @@ def write(study: Study, readme: Path, out: Path) -> None:
         *(excerpts.predictors(found.pooled, found.notes) if found is not None else ["Undefined: too few runs."]),
         *_on_parts(found, parts),
         *((*ABOUT, *elsewhere) if elsewhere else ()),
+        *(("## On more tasks", _WIDE, *wide) if wide else ()),
         *(("## From other bases", *others) if others else ()),
         *rungs,
         *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
         markdown(verdict),
-        *(markdown(table) for table in tables([verdicts(study.decided)]) if table.name == "parts"),
+        *(part for tasks, claims in study.decided.items() for part in (f"### On {tasks}", *_rest_on(claims))),
     ]
     (out / "README.md").write_text("\n\n".join(part for part in whole if part) + "\n", encoding="utf-8")
+
+
+def _verdicts(decided: Mapping[str, Sequence[Claim]]) -> Table:
+    """The verdict on every claim, in a column for each choice of tasks."""
+    rows = [[several[0].name, several[0].says, *(claim.verdict for claim in several)] for several in zip(*decided.values(), strict=True)]
+    return Table("claims", "Verdicts", ("claim", "it says", *(f"on {tasks}" for tasks in decided)), rows)
+
+
+def _rest_on(claims: Sequence[Claim]) -> list[str]:
+    return [markdown(table) for table in tables([verdicts([(claim, ()) for claim in claims])]) if table.name == "parts"]
 
 
 def _law_in_a_sentence(found: Fits | None, parts: Sequence[_Part]) -> str:
@@ -196,26 +217,33 @@ def main() -> None:
     results, readme, out = map(Path, sys.argv[1:4])
     with registry() as registered:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
-        styles = styles_of(registered)
-        names = ("razor_core", "ladder", "sequences")
-        wanted, rungs, in_order = ({one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in names)
+        styles, core = styles_of(registered), registered.item("suite", SUITE)["tasks"]
+        asked = {name: {one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in (*STUDIES, "ladder", "sequences")}
         every = [*read_runs(results, styles), *read_runs(results.parent / LADDER, styles)]
+        there = {run.record["hashes"]["run"] for run in every}
+        wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= there))
         runs = [run for run in every if run.record["hashes"]["run"] in wanted]
-        pools = {base: pool(several, base, BUDGET) for base, several in by_base(runs, BUDGET).items()}
-        decided = decide(registered, styles, {base: each.runs for base, each in pools.items()}, results, BUDGET)
-    hours = sum(float(run.record["wall_s"]) for run in runs) / 3600
+        pools = {base: pool(several, base, BUDGET) for base, several in by_base([run for run in runs if run.task in core], BUDGET).items()}
+        further = {run.arm for run in runs if run.task not in core}
+        wide = pool([run for run in runs if run.arm in further], BASE, BUDGET) if further else None
+        kinds = {f"`{SUITE}`": pools} | ({"all twelve tasks": pools | {BASE: pool(runs, BASE, BUDGET)}} if wide else {})
+        decided = {
+            tasks: [claim for claim, _ in decide(registered, styles, {base: each.runs for base, each in kind.items()}, results, BUDGET)]
+            for tasks, kind in kinds.items()
+        }
     study = Study(
         pools[BASE],
         decided,
         families,
         asked=len(wanted),
         done=len(runs),
-        hours=hours,
-        sequences=sequences(results, in_order),
+        hours=sum(float(run.record["wall_s"]) for run in runs) / 3600,
+        sequences=sequences(results, asked["sequences"]),
+        wide=wide,
         others={base: each for base, each in pools.items() if base != BASE},
-        ladder=[run for run in every if run.record["hashes"]["run"] in rungs],
+        ladder=[run for run in every if run.record["hashes"]["run"] in asked["ladder"]],
         elsewhere=read(results / ASKED),
-        spare=sum(run.record["hashes"]["run"] not in wanted | rungs for run in every),
+        spare=sum(run.record["hashes"]["run"] not in wanted | asked["ladder"] for run in every),
     )
     write(study, readme, out)
 
