@@ -219,10 +219,10 @@ def main() -> None:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
         styles, core = styles_of(registered), registered.item("suite", SUITE)["tasks"]
         asked = {name: {one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in (*STUDIES, "ladder", "sequences")}
-        every = [*read_runs(results, styles), *read_runs(results.parent / LADDER, styles)]
-        there = {run.record["hashes"]["run"] for run in every}
-        wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= there))
-        runs = [run for run in every if run.record["hashes"]["run"] in wanted]
+        # A ladder that was made on its own has the core study's rungs as well.
+        every = {run.record["hashes"]["run"]: run for folder in (results.parent / LADDER, results) for run in read_runs(folder, styles)}
+        wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= every.keys()))
+        runs = [run for run_hash, run in every.items() if run_hash in wanted]
         pools = {base: pool(several, base, BUDGET) for base, several in by_base([run for run in runs if run.task in core], BUDGET).items()}
         further = {run.arm for run in runs if run.task not in core}
         wide = pool([run for run in runs if run.arm in further], BASE, BUDGET) if further else None
@@ -241,9 +241,9 @@ def main() -> None:
         sequences=sequences(results, asked["sequences"]),
         wide=wide,
         others={base: each for base, each in pools.items() if base != BASE},
-        ladder=[run for run in every if run.record["hashes"]["run"] in asked["ladder"]],
+        ladder=[run for run_hash, run in every.items() if run_hash in asked["ladder"]],
         elsewhere=read(results / ASKED),
-        spare=sum(run.record["hashes"]["run"] not in wanted | asked["ladder"] for run in every),
+        spare=len(every.keys() - wanted - asked["ladder"]),
     )
     write(study, readme, out)
 
