@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import write_run
 
-from razorbench.reporting.beside import LADDER, excerpt, ladder
+from razorbench.reporting.beside import LADDER, excerpt, ladder, sizes
 from razorbench.reporting.drawing import styled
 from razorbench.results import Pool, read_runs
 
@@ -47,3 +47,28 @@ def test_a_ladder_by_hand(tmp_path):
         assert float(kl.split()[0]) == pytest.approx(np.mean([record["divergence"]["kl_forward"]["new"] for record in mine]), abs=0.005)
     fitted = text[-1].splitlines()
     assert [line.split(" | ")[:2] for line in fitted[2:]] == [["| ppo", "6"], ["| sft", "6"], ["| all", "12"]]
+
+
+def test_sizes_by_hand(tmp_path):
+    harms = {"small": 0.4, "large": 0.1}
+    for size, harm in harms.items():
+        for task in STYLES:
+            for seed in range(2):
+                write_run(tmp_path / size, task, "sft", seed, speed=0.3, harm=harm, base=f"{size}-s{seed}")
+    write_run(tmp_path / "large", "alpha", "ppo", 0, speed=0.3, harm=0.1, base="large-s0")
+    runs = {size: read_runs(tmp_path / size, STYLES) for size in harms}
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in sizes(runs)[-1].splitlines()]
+    assert rows[0] == ["arm", "measure", "`small`", "`large`", "`large` less `small`"]
+    assert {row[0] for row in rows[2:]} == {"sft"}
+    kept = {
+        size: [np.mean([run.record["retention"]["value"] for run in each if (run.task, run.method) == (task, "sft")]) for task in STYLES]
+        for size, each in runs.items()
+    }
+    (row,) = (row for row in rows if row[1] == "retention")
+    assert [float(cell.split()[0]) for cell in row[2:4]] == pytest.approx([np.mean(kept["small"]), np.mean(kept["large"])], abs=0.006)
+    differences = np.subtract(kept["large"], kept["small"])
+    # Student's t for two values is 12.7062, their standard error half of how far they lie apart.
+    half = 12.7062 * abs(differences[0] - differences[1]) / 2
+    told = [float(part.strip("[],")) for part in row[4].split()]
+    assert told[0] == pytest.approx(differences.mean(), abs=0.006)
+    assert told[2] - told[0] >= half - 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from razorbench.compare import MEASURES, numbers
+from razorbench.compare import MEASURES, Measure, numbers, paired, units
 from razorbench.law import laws
 from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, powers
@@ -20,6 +21,7 @@ from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value
 from razorbench.results import HEADLINE, Pool, Run, final_points, snapshots
 from razorbench.seeding import generator
+from razorbench.suite import Undefined
 
 _MOST = 5
 _CAPTION = (
@@ -28,6 +30,13 @@ _CAPTION = (
 )
 LADDER = "ladder.png"
 _TOLD = ("success", "retention", "forward_kl")
+_ON_SIZES = {
+    "success": MEASURES["success"],
+    "retention": MEASURES["retention"],
+    f"retention at success {excerpts.LEVEL:g}": MEASURES[f"retention@{excerpts.LEVEL:g}"],
+    "forward KL, new task": MEASURES["forward_kl"],
+    "forward KL, old tasks": Measure("divergence.kl_forward.original"),
+}
 
 
 def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
@@ -41,6 +50,23 @@ def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = Fal
     if HEADLINE in points and len(points[HEADLINE].method) >= FEWEST:
         text += excerpts.predictors(laws(points, HEADLINE, generator("reference", name), PER_TASK), notes, _MOST)
     return text
+
+
+def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
+    """Return the part of the page about bases that differ in size alone. runs: by base, the smallest first; arms that some base lacks are left out."""
+    bases = list(runs)
+    common = set.intersection(*({run.arm for run in each} for each in runs.values()))
+    rows: list[Sequence[Value]] = []
+    for arm, name in itertools.product(sorted(common), _ON_SIZES):
+        found = [numbers(runs[base], arm, _ON_SIZES[name]) for base in bases]
+        means, less = [units(each).difference for each in found], paired(found[-1], found[0])
+        rows.append([arm, name, *(mean or Undefined("too few runs") for mean in means), less.difference or Undefined("too few runs")])
+    columns = ("arm", "measure", *(f"`{base}`" for base in bases), f"`{bases[-1]}` less `{bases[0]}`")
+    return [
+        "## The size of the base",
+        "Means over tasks of means over seeds with 95% Student intervals over tasks; differences are paired by task and seed:",
+        excerpts.markdown(Table("sizes", "Sizes", columns, rows)),
+    ]
 
 
 def _rate(run: Run) -> float:

@@ -15,10 +15,11 @@ import numpy as np
 from razorbench.asked import read
 from razorbench.claims import Claim
 from razorbench.law import Law, laws
+from razorbench.policy import SIZES
 from razorbench.readme import section
 from razorbench.reporting import excerpts
 from razorbench.reporting.asking import ABOUT, asking
-from razorbench.reporting.beside import excerpt, ladder
+from razorbench.reporting.beside import excerpt, ladder, sizes
 from razorbench.reporting.drawing import DPI, styled
 from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
@@ -57,7 +58,8 @@ class Study:
 
     pool: the main runs, on the core tasks; decided: the claims, by the tasks that they are decided on, the most last. asked: runs of the whole study;
     done: of these; hours: of one processor, over all of these. wide: runs of the arms that were done on more tasks, on all of them; others: runs from
-    other bases; ladder: at several learning rates; elsewhere: what `razorbench.asked` has measured; spare: runs that are kept and in none of the others.
+    other bases; sizes: by base, the smallest first, of those that differ in nothing else; ladder: at several learning rates; elsewhere: what
+    `razorbench.asked` has measured; spare: runs that are kept and in none of the others.
     """
 
     pool: Pool
@@ -69,6 +71,7 @@ class Study:
     sequences: Table
     wide: Pool | None = None
     others: Mapping[str, Pool] = field(default_factory=dict)
+    sizes: Mapping[str, Sequence[Run]] = field(default_factory=dict)
     ladder: Sequence[Run] = ()
     elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     spare: int = 0
@@ -131,6 +134,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         *((*ABOUT, *elsewhere) if elsewhere else ()),
         *(("## On more tasks", _WIDE, *wide) if wide else ()),
         *(("## From other bases", *others) if others else ()),
+        *(sizes(study.sizes) if len(study.sizes) > 1 else ()),
         *rungs,
         *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
@@ -231,6 +235,8 @@ def main() -> None:
             tasks: [claim for claim, _ in decide(registered, styles, {base: each.runs for base, each in kind.items()}, results, BUDGET)]
             for tasks, kind in kinds.items()
         }
+        recipes = {base: registered.item("base", base) for base in pools}
+        alike = sorted((base for base in pools if recipes[base].head == recipes[BASE].head), key=lambda base: SIZES[recipes[base].size])
     study = Study(
         pools[BASE],
         decided,
@@ -241,6 +247,7 @@ def main() -> None:
         sequences=sequences(results, asked["sequences"]),
         wide=wide,
         others={base: each for base, each in pools.items() if base != BASE},
+        sizes={base: pools[base].runs for base in alike},
         ladder=[run for run_hash, run in every.items() if run_hash in asked["ladder"]],
         elsewhere=read(results / ASKED),
         spare=len(every.keys() - wanted - asked["ladder"]),
