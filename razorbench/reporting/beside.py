@@ -53,7 +53,7 @@ def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = Fal
 
 
 def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
-    """Return the part of the page about bases that differ in size alone. runs: by base, the smallest first; arms that some base lacks are left out."""
+    """Return the part of the page about bases of several sizes. runs: by base, the smallest first; arms that some base lacks are left out."""
     bases = list(runs)
     common = set.intersection(*({run.arm for run in each} for each in runs.values()))
     rows: list[Sequence[Value]] = []
@@ -64,7 +64,8 @@ def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
     columns = ("arm", "measure", *(f"`{base}`" for base in bases), f"`{bases[-1]}` less `{bases[0]}`")
     return [
         "## The size of the base",
-        "Means over tasks of means over seeds with 95% Student intervals over tasks; differences are paired by task and seed:",
+        "Each was trained to the same bars ([how](../bases.md)); learning rates are those that were searched for on the default one. Means over tasks of means "
+        "over seeds with 95% Student intervals over tasks; differences are paired by task and seed:",
         excerpts.markdown(Table("sizes", "Sizes", columns, rows)),
     ]
 

@@ -58,7 +58,7 @@ class Study:
 
     pool: the main runs, on the core tasks; decided: the claims, by the tasks that they are decided on, the most last. asked: runs of the whole study;
     done: of these; hours: of one processor, over all of these. wide: runs of the arms that were done on more tasks, on all of them; others: runs from
-    other bases; sizes: by base, the smallest first, of those that differ in nothing else; ladder: at several learning rates; elsewhere: what
+    other bases; sizes: by base, the smallest first, of those with the same head; ladder: at several learning rates; elsewhere: what
     `razorbench.asked` has measured; spare: runs that are kept and in none of the others.
     """
 
