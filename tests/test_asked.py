@@ -12,7 +12,7 @@ from razorbench.asked import Asking
 from razorbench.divergence import PER_STATE
 from razorbench.goals import with_goals
 from razorbench.probe import Ruler
-from razorbench.reporting.asking import asking
+from razorbench.reporting.asking import across_bases, asking
 from razorbench.results import PREDICTORS, STATES, read_runs
 from razorbench.run import run
 from razorbench.task import Split
@@ -88,3 +88,26 @@ def test_what_tells_forgetting_is_told_from_what_does_not(tmp_path):
         best = next(cells for said, cells in rows.items() if said.startswith("where the base goes"))
         assert all(float(cell.split()[0]) > 0.95 for cell in best)
         assert all(float(cell.split()[0]) < 0.95 for cell in rows["new task: the base's own"])
+
+
+def test_one_curve_for_several_bases(tmp_path):
+    found = {}
+    for base, arms in (("small", ("ppo", "sft")), ("large", ("sft", "ppo", "lwf"))):
+        for task in ("alpha", "beta"):
+            for method in arms:
+                hashes = {"run": f"{base}{task}{method}", "task_spec": task}
+                write_run(tmp_path / base, task, method, 0, speed=0.3, harm=0.3, base=f"{base}-s0", hashes=hashes, predictors=list(PREDICTORS))
+    runs = [run for base in ("small", "large") for run in read_runs(tmp_path / base, dict.fromkeys(("alpha", "beta"), ("direct",)))]
+    for each in runs:
+        # The same curve for both bases on one divergence, another for each on the other.
+        shift = {"small": 0.0, "large": 5.0}[each.base]
+        kept = each.record["forgetting"]["value"]
+        found[each.record["hashes"]["run"]] = dict.fromkeys(PER_STATE, kept) | {"kl_reverse": kept + shift}
+    title, about, runs_told, _, table = across_bases("A base left out", runs, found)
+    assert title == "### A base left out"
+    assert about == "One curve for `large`, `small`, on the arms that all have: ppo, sft."
+    assert runs_told.startswith("Final policies of 8 runs, ")
+    (asked_row,) = (line.strip("| ").split(" | ")[1:] for line in table.splitlines() if line.startswith("| where the base goes"))
+    kl, reverse, *_ = (float(cell.split()[0].replace(",", "")) for cell in asked_row)
+    assert kl > 0.9 > reverse
+    assert across_bases("", [run for run in runs if run.base == "small"], found) == []

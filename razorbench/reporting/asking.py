@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from razorbench.divergence import PER_STATE
-from razorbench.law import Law, laws
+from razorbench.law import Law, Points, laws
 from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.fits import FEWEST
 from razorbench.reporting.tables import Table, Value
@@ -34,16 +34,35 @@ _SCORES = {"family_left_out": "A family left out", "task_left_out": "A task left
 
 def asking(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Return tables of R2 by states and divergence, none where fewer than three runs were measured. found: by the run's hash, as `razorbench.asked` has it."""
-    runs = [run for run in runs if run.record["hashes"]["run"] in found and run.method != "frozen"]
+    runs = _measured(runs, found)
+    return _tables(runs, found, final_points(runs, "greedy"), _SCORES) if len(runs) >= FEWEST else []
+
+
+def across_bases(title: str, runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return a table as of `asking`, each base's runs predicted from those of the others; only arms that all bases have. None with fewer than two bases."""
+    runs = _measured(runs, found)
+    bases = sorted({run.base for run in runs})
+    common = set.intersection(*({run.arm for run in runs if run.base == base} for base in bases)) if len(bases) > 1 else set()
+    runs = [run for run in runs if run.arm in common]
     if len(runs) < FEWEST:
         return []
-    points = final_points(runs, "greedy")
+    # What the law leaves out as a task is a base here.
+    points = replace(final_points(runs, "greedy"), task=tuple(run.base for run in runs))
+    about = f"One curve for {', '.join(f'`{base}`' for base in bases)}, on the arms that all have: {', '.join(sorted(common))}."
+    return [f"### {title}", about, *_tables(runs, found, points, {"task_left_out": "R2 on the base left out"})]
+
+
+def _measured(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> list[Run]:
+    return [run for run in runs if run.record["hashes"]["run"] in found and run.method != "frozen"]
+
+
+def _tables(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]], points: Points, scores: Mapping[str, str]) -> list[str]:
     measured = {
         f"{states} {measure}": replace(points, x=np.array([_value(run, found, states, measure) for run in runs])) for states in _SETS for measure in PER_STATE
     }
     fitted = laws(measured, "new kl_forward", generator("reference", "asking"))
     parts = [f"Final policies of {len(points.method)} runs, R2 of the saturating fit, by the states on which a divergence is measured."]
-    for score, name in _SCORES.items():
+    for score, name in scores.items():
         rows: list[Sequence[Value]] = [[said, *(_score(fitted[f"{states} {measure}"], score) for measure in PER_STATE)] for states, said in _SETS.items()]
         parts += [f"{name}:", markdown(Table(score, name, ("states", *_NAMES.values()), rows))]
     return parts

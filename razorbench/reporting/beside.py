@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from razorbench.compare import MEASURES, Measure, numbers, paired, units
 from razorbench.law import laws
 from razorbench.reporting import excerpts
-from razorbench.reporting.drawing import DPI, cloud, powers
+from razorbench.reporting.drawing import DPI, cloud, labels, powers
 from razorbench.reporting.fits import FEWEST, PER_TASK, comparable
 from razorbench.reporting.headline import arms, each_task, on_task
 from razorbench.reporting.material import Material
-from razorbench.reporting.styles import looks
+from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table, Value
 from razorbench.results import HEADLINE, Pool, Run, final_points, snapshots
 from razorbench.seeding import generator
@@ -116,6 +116,7 @@ def _draw(runs: Sequence[Run], families: Mapping[str, str]) -> Figure:
     measured, seen = snapshots(runs, [HEADLINE]), looks(runs, families)
     cloud(axes, measured.x[HEADLINE], measured.y, [seen[runs[k].arm].colour for k in measured.run], markersize=1.8, alpha=0.25)
     rates = sorted({_rate(run) for run in runs})
+    ends: dict[str, tuple[tuple[float, float], Look]] = {}
     for arm, task in sorted({(run.arm, run.task) for run in runs}):
         look = seen[arm]
         finals = [[final_points([run], "greedy") for run in runs if (run.arm, run.task, _rate(run)) == (arm, task, rate)] for rate in rates]
@@ -123,7 +124,7 @@ def _draw(runs: Sequence[Run], families: Mapping[str, str]) -> Figure:
         axes.plot(x, y, color=look.colour, linewidth=0.9)
         for rung, place in enumerate(zip(x, y, strict=True)):
             axes.plot(*place, linestyle="", markersize=3.0 + 1.5 * rung, **look.marker)
-        axes.annotate(task, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", fontsize=7, color=look.colour, va="center")
+        ends[f"{arm}, {task}"] = (x[-1], y[-1]), look
     for arm in sorted({run.arm for run in runs}):
         axes.plot([], [], linestyle="", label=arm, **seen[arm].marker)
     axes.legend(loc="upper left", fontsize=8, frameon=False)
@@ -131,4 +132,5 @@ def _draw(runs: Sequence[Run], families: Mapping[str, str]) -> Figure:
     axes.set_xscale("symlog", linthresh=0.1)
     axes.set_xlim(left=0)
     powers(axes.xaxis)
+    labels(axes, {name: place for name, (place, _) in ends.items()}, {name: look for name, (_, look) in ends.items()})
     return figure

@@ -18,7 +18,7 @@ from razorbench.law import Law, laws
 from razorbench.policy import SIZES
 from razorbench.readme import section
 from razorbench.reporting import excerpts
-from razorbench.reporting.asking import ABOUT, asking
+from razorbench.reporting.asking import ABOUT, across_bases, asking
 from razorbench.reporting.beside import excerpt, ladder, sizes
 from razorbench.reporting.drawing import DPI, styled
 from razorbench.reporting.excerpts import markdown
@@ -96,6 +96,9 @@ def write(study: Study, readme: Path, out: Path) -> None:
         trade_and_law(material, found, study.families).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
         kept = matched_success(material)
         rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
+    sized: Sequence[str] = ()
+    if len(study.sizes) > 1:
+        sized = *sizes(study.sizes), *across_bases("A size left out", [run for each in study.sizes.values() for run in each], study.elsewhere)
     scores = arms(material)
     verdict = _verdicts(study.decided)
     page = out.resolve().relative_to(readme.resolve().parent).as_posix()
@@ -114,6 +117,9 @@ def write(study: Study, readme: Path, out: Path) -> None:
     others = [
         part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(base, each, study.families), *asking(each.runs, study.elsewhere))
     ]
+    if others:
+        both = [run for each in (study.pool, *study.others.values()) for run in each.runs]
+        others += across_bases("A base left out", both, study.elsewhere)
     wide = () if study.wide is None else (*excerpt("wide", study.wide, study.families, each=True), *asking(study.wide.runs, study.elsewhere))
     whole = [
         "# The reference study",
@@ -134,7 +140,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         *((*ABOUT, *elsewhere) if elsewhere else ()),
         *(("## On more tasks", _WIDE, *wide) if wide else ()),
         *(("## From other bases", *others) if others else ()),
-        *(sizes(study.sizes) if len(study.sizes) > 1 else ()),
+        *sized,
         *rungs,
         *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
