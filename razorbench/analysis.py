@@ -32,8 +32,11 @@ def styles_of(registered: Registry) -> Styles:
 
 def _told(found: Pool) -> Pool:
     """Return the pool again, having said what is not in it."""
+    by_reason: dict[str, list[Run]] = {}
     for run, why in found.apart:
-        print(f"set apart: {run.folder} {why}", file=sys.stderr)
+        by_reason.setdefault(why, []).append(run)
+    for why, (first, *others) in by_reason.items():
+        print(f"set apart: {first.folder} {why}{f'; and so {len(others)} more' if others else ''}", file=sys.stderr)
     return found
 
 
@@ -97,7 +100,12 @@ def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
     parser.add_argument("a", metavar="A", help="a method; sft/2 is sft with each task's second style of demonstrations")
     parser.add_argument("b", metavar="B", help="the method that it is compared with")
-    parser.add_argument("--by", choices=tuple(MEASURES), default="retention@0.7", help="measure that decides the exit code (retention@0.7)")
+    parser.add_argument(
+        "--by",
+        choices=tuple(name for name, measure in MEASURES.items() if measure.more_is_better),
+        default="retention@0.7",
+        help="measure that decides the exit code (retention@0.7)",
+    )
     return _selecting(parser)
 
 
@@ -119,7 +127,8 @@ def _table(a: str, b: str, found: dict[str, Comparison]) -> Table:
         else:
             shown = each.difference
             visible = "" if each.visible is None else f"{each.visible:.3f}"
-            table.add_row(name, f"{shown.value:+.3f}", f"{shown.low:+.3f} to {shown.high:+.3f}", over, str(each.pairs), visible, each.verdict())
+            verdict = each.verdict() if MEASURES[name].more_is_better else ""
+            table.add_row(name, f"{shown.value:+.3f}", f"{shown.low:+.3f} to {shown.high:+.3f}", over, str(each.pairs), visible, verdict)
     return table
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from razorbench.matched import LEVELS, matched
+from razorbench.matched import LEVELS, NATS, at_forward_kl, matched
 from razorbench.metrics import Estimate
 from razorbench.results import Run, lookup, value
 
@@ -25,17 +25,22 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a run, at a dotted path of its record or, with a level, of the snapshot at a matched success.
+    """A number of a run, at a dotted path of its record or, with a level, of the snapshot at a matched success; or, with nats, retention at a forward KL.
 
     rates: path of the success rates that the number is a mean of; from them comes its sampling variance, 0 for what is measured exactly.
+    more_is_better: whether one arm can be called better by it.
     """
 
     path: str
     level: float | None = None
     rates: str | None = None
+    nats: float | None = None
+    more_is_better: bool = True
 
     def value(self, run: Run) -> float | None:
         """Return the number, None where it is undefined."""
+        if self.nats is not None:
+            return at_forward_kl(run.curve, self.nats)
         found = value(self._source(run), self.path)
         return found if math.isfinite(found) else None
 
@@ -55,13 +60,15 @@ class Measure:
 
 MEASURES = {
     **{f"retention@{level:g}": Measure("retention.value", level, "original") for level in LEVELS},
+    **{f"retention_kl{nats}": Measure("retention.value", nats=nats) for nats in NATS},
     **{f"cka@{level:g}": Measure("drift.activations.original.cka", level) for level in LEVELS},
     "retention": Measure("retention.value", rates="original"),
     "success": Measure("new_task.final.greedy.rate", rates="new_task.final.greedy"),
     "score": Measure("score"),
-    "forward_kl": Measure("divergence.kl_forward.new"),
+    "forward_kl": Measure("divergence.kl_forward.new", more_is_better=False),
 }
-"""What arms are compared by. `retention@0.7`: at a success of 0.7 on the new task, and so CKA on old tasks; the others are the final policy's."""
+"""What arms are compared by. `retention@0.7`: at a success of 0.7 on the new task, and so CKA on old tasks; `retention_kl1`: where forward KL on the new
+task first reaches 1 nat per decision; the others are the final policy's."""
 
 Numbers = Mapping[tuple[str, int], tuple[float, float]]
 """By (task, seed): a number and its sampling variance."""

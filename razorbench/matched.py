@@ -1,16 +1,21 @@
-"""Matched success: what a run had kept of its original skills when it first reached a given success on the new task."""
+"""What a run had kept of its original skills when it first reached a given success on the new task, or a given forward KL there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from razorbench.results import value
+
 LEVELS = (0.5, 0.7, 0.9)
 JUMP = 0.2
+NATS = (1, 2, 4)
+"""Forward KLs, per decision, at which retention is told."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,17 @@ def matched(curve: Sequence[Mapping[str, Any]], level: float) -> Matched:
     if fit[first] - fit[first - 1] > JUMP + 1e-12:
         return Matched(None, f"success jumps from {fit[first - 1]:.2f} to {fit[first]:.2f} between two snapshots", "jumped over")
     return Matched(curve[first])
+
+
+def at_forward_kl(curve: Sequence[Mapping[str, Any]], nats: float) -> float | None:
+    """Return retention on TEST where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
+
+    Unlike success, KL is no rate of episodes that luck could pick from, and it is the same whichever starts are TEST.
+    """
+    # Not a number where it was not measured, which no comparison passes.
+    kl = [value(point, "divergence.kl_forward.new") for point in curve]
+    for (before, after), (low, high) in zip(pairwise(curve), pairwise(kl), strict=True):
+        if low < nats <= high:
+            first, second = before["retention"]["value"], after["retention"]["value"]
+            return float(first + (second - first) * (nats - low) / (high - low))
+    return None

@@ -43,6 +43,20 @@ def test_compare_tells_better_from_worse_and_from_no_difference(results, capsys)
     code, out, _ = command(capsys, "compare", results, "ppo", "lwf")
     assert code == 1
     assert "ppo against lwf: better" not in out
+    # A larger KL is neither better nor worse.
+    assert all(re.search(r"\d\s*$", line) for line in out.splitlines() if line.lstrip().startswith("forward_kl"))
+
+
+def test_runs_set_apart_for_one_reason_are_told_in_one_line(tmp_path, capsys):
+    for seed in range(3):
+        write_run(tmp_path, "stack", "ppo", seed, speed=0.2, harm=0.05)
+        write_run(tmp_path, "stack", "sft", seed, speed=0.2, harm=0.4)
+        write_run(tmp_path / "tokens", "stack", "sft", seed, speed=0.2, harm=0.4, base=f"tokens-s{seed}")
+    write_run(tmp_path / "quick", "stack", "sft", 0, speed=0.2, harm=0.4, budget={"name": "quick"})
+    _, _, err = command(capsys, "compare", tmp_path, "ppo", "sft")
+    quick, tokens = sorted(err.splitlines())
+    assert quick.endswith("is of budget quick, not standard")
+    assert tokens.endswith("is of base tokens, not mlp; and so 2 more")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +65,7 @@ def test_compare_tells_better_from_worse_and_from_no_difference(results, capsys)
         (("ppo", "sgt"), "sgt: no such method among the runs; there are lwf, ppo, sft"),
         (("ppo", "sft", "--base", "tokens"), "no run with base=tokens budget=standard among 27; there are base=mlp budget=standard"),
         (("ppo", "sft", "--by", "luck"), "invalid choice: 'luck'"),
+        (("ppo", "sft", "--by", "forward_kl"), "invalid choice: 'forward_kl'"),
         (("ppo",), "the following arguments are required: B"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from razorbench.compare import MEASURES, Measure, numbers, paired, student, units
-from razorbench.matched import matched
+from razorbench.matched import at_forward_kl, matched
 from razorbench.results import Run
 from razorbench.seeding import generator
 
@@ -46,6 +46,14 @@ def test_undefined_says_why(rates, why):
 
 def test_a_jump_of_a_fifth_is_no_jump():
     assert matched(curve(0.3, 0.5, 0.7), 0.7).snapshot["update"] == 2
+
+
+@pytest.mark.parametrize(("nats", "kept"), [(0.5, 0.95), (1.0, 0.9), (2.0, 0.8), (2.5, 0.7), (3.0, 0.6), (3.1, None)])
+def test_retention_at_a_forward_kl_lies_on_the_line_to_the_snapshot_that_first_reaches_it(nats, kept):
+    points = [(0.0, 1.0), (1.0, 0.9), (0.8, 0.2), (2.0, 0.8), (3.0, 0.6)]
+    along = [{"retention": {"value": value}, "divergence": {"kl_forward": {"new": kl}}} for kl, value in points]
+    assert at_forward_kl(along, nats) == (None if kept is None else pytest.approx(kept))
+    assert MEASURES["retention_kl2"].value(Run({}, along)) == pytest.approx(0.8)
 
 
 def test_student_by_hand():

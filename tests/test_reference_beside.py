@@ -6,7 +6,11 @@ from synthetic import write_run
 
 from razorbench.reporting.beside import LADDER, excerpt, ladder, sizes
 from razorbench.reporting.drawing import styled
+from razorbench.reporting.material import Material, tables
+from razorbench.reporting.same_kl import same_kl
+from razorbench.reporting.styles import looks
 from razorbench.results import Pool, read_runs
+from razorbench.suite import Undefined
 
 STYLES = {"alpha": ("direct",), "beta": ("direct",)}
 FAMILIES = {"ppo": "on-policy reward", "sft": "offline supervised"}
@@ -72,3 +76,28 @@ def test_sizes_by_hand(tmp_path):
     told = [float(part.strip("[],")) for part in row[4].split()]
     assert told[0] == pytest.approx(differences.mean(), abs=0.006)
     assert told[2] - told[0] >= half - 0.01
+
+
+def test_at_the_same_forward_kl_an_arm_is_set_beside_the_mean_of_the_others(tmp_path):
+    harms = {"ppo": 0.02, "sft": 0.2, "lwf": 0.1}
+    for method, harm in harms.items():
+        for task in STYLES:
+            write_run(tmp_path, task, method, 0, speed=0.3, harm=harm)
+    runs = read_runs(tmp_path, STYLES)
+    (table,) = tables([same_kl(Material(runs, (), looks(runs, FAMILIES), tmp_path))])
+    rows = {row[0]: dict(zip(table.columns[2:5], row[2:5], strict=True)) | {"at 4 nats": row[8]} for row in table.rows}
+    # KL rises along these runs, so that the first crossing is the only one.
+    kept = {
+        (run.method, run.task): np.interp(
+            1.0, [point["divergence"]["kl_forward"]["new"] for point in run.curve], [point["retention"]["value"] for point in run.curve]
+        )
+        for run in runs
+    }
+    for arm in harms:
+        own = [kept[arm, task] for task in STYLES]
+        others = [np.mean([kept[name, task] for name in harms if name != arm]) for task in STYLES]
+        assert rows[arm]["retention at 1 nat"].value == pytest.approx(np.mean(own))
+        assert rows[arm]["less the others'"].value == pytest.approx(np.mean(np.subtract(own, others)))
+        assert rows[arm]["runs that have it"] == "2 of 2"
+        assert isinstance(rows[arm]["at 4 nats"], Undefined)
+    assert rows["ppo"]["less the others'"].value > 0 > rows["sft"]["less the others'"].value

@@ -26,6 +26,7 @@ from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
 from razorbench.reporting.headline import arms, each_task
 from razorbench.reporting.material import Material, tables
 from razorbench.reporting.predicting import residuals
+from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.sequences import sequences
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value, interval
@@ -99,7 +100,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
     sized: Sequence[str] = ()
     if len(study.sizes) > 1:
         sized = *sizes(study.sizes), *across_bases("A size left out", [run for each in study.sizes.values() for run in each], study.elsewhere)
-    scores = arms(material)
+    scores, moved = arms(material), same_kl(material)
     verdict = _verdicts(study.decided)
     page = out.resolve().relative_to(readme.resolve().parent).as_posix()
     first = [
@@ -134,6 +135,9 @@ def write(study: Study, readme: Path, out: Path) -> None:
         *(part for table in each_task(material) for part in (f"### {table.title}", markdown(table), table.note)),
         "## What is kept at the same success",
         *(markdown(table) for table in tables([kept])),
+        f"## {moved.title}",
+        *moved.text,
+        *(markdown(table) for table in tables([moved])),
         "## What predicts forgetting",
         *(excerpts.predictors(found.pooled, found.notes) if found is not None else ["Undefined: too few runs."]),
         *_on_parts(found, parts),

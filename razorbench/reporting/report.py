@@ -14,6 +14,7 @@ from razorbench.reporting.headline import headline
 from razorbench.reporting.material import Material, Section
 from razorbench.reporting.page import page, write
 from razorbench.reporting.predicting import predicting
+from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import looks
 from razorbench.reporting.trade import matched_success, pareto
 from razorbench.reporting.verdicts import verdicts
@@ -36,7 +37,7 @@ def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str
         fitting = background.submit(fits, pool.runs, measured)
         first: list[Section] = []
         later: list[Section] = []
-        for parts, place in (((headline, lambda _: verdicts(claims()), pareto), first), ((matched_success, forgetting, curves, every_run), later)):
+        for parts, place in (((headline, lambda _: verdicts(claims()), pareto), first), ((matched_success, same_kl, forgetting, curves, every_run), later)):
             for part in parts:
                 place.append(part(material))
                 say(place[-1].title)

@@ -1,0 +1,42 @@
+"""What is kept at the same forward KL on the new task: by the law, the same, whatever the method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from razorbench.compare import MEASURES, Numbers, numbers, paired
+from razorbench.matched import NATS
+from razorbench.reporting.material import Material, Section
+from razorbench.reporting.tables import Table, Value
+from razorbench.suite import Undefined, suite
+
+
+def same_kl(material: Material) -> Section:
+    """Return the section of retention at the same forward KL."""
+    by_level = {nats: {arm: numbers(runs, arm, MEASURES[f"retention_kl{nats}"]) for arm, runs in material.by_arm.items()} for nats in NATS}
+    rows: list[Sequence[Value]] = []
+    for arm, runs in material.by_arm.items():
+        row: list[Value] = [arm, runs[0].family]
+        for found in by_level.values():
+            kept = suite(found[arm], material.tasks)
+            more = paired(found[arm], _others(found, arm)).difference
+            row += [kept.value, more or Undefined("too few runs"), f"{kept.runs} of {len(runs)}"]
+        rows.append(row)
+    columns = ["arm", "family", *(part for nats in NATS for part in (f"retention at {nats} nat{'s' * (nats > 1)}", "less the others'", "runs that have it"))]
+    return Section(
+        "What is kept at the same forward KL",
+        [
+            "Retention where a run's forward KL on the new task first reaches the level, on the line between the two snapshots. By the law all keep the same "
+            "there. The others': the mean of all other arms on the same task and seed. Means over tasks of means over seeds, 95% Student intervals over tasks.",
+        ],
+        [Table("same_kl", "Retention at the same forward KL", columns, rows)],
+    )
+
+
+def _others(found: Mapping[str, Numbers], arm: str) -> Numbers:
+    """The mean of all arms but one, by task and seed."""
+    keys = {key for name, each in found.items() if name != arm for key in each}
+    values = {key: [each[key] for name, each in found.items() if name != arm and key in each] for key in keys}
+    return {key: (float(np.mean([number for number, _ in each])), 0.0) for key, each in values.items()}
