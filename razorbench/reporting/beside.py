@@ -16,7 +16,8 @@ from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, labels, powers
 from razorbench.reporting.fits import FEWEST, PER_TASK, comparable
 from razorbench.reporting.headline import arms, each_task, on_task
-from razorbench.reporting.material import Material
+from razorbench.reporting.material import Material, tables
+from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table, Value
 from razorbench.results import HEADLINE, Pool, Run, final_points, snapshots
@@ -40,13 +41,13 @@ _ON_SIZES = {
 
 
 def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
-    """Return what the page says of runs beside the main ones: their arms, on each task as well if asked, and what predicts their forgetting."""
+    """Return what the page says of runs beside the main ones: their arms, on each task and at each KL if asked, and what predicts their forgetting."""
     material = Material(pool.runs, pool.apart, looks(pool.runs, families), Path())
     measured = snapshots(pool.runs)
     points, notes = comparable({predictor: measured.points(predictor) for predictor in measured.x})
     text = [excerpts.methods(material, arms(material))]
     if each:
-        text += [part for table in each_task(material) for part in (f"### {table.title}", excerpts.markdown(table))]
+        text += [part for table in (*each_task(material), *tables([same_kl(material)])) for part in (f"### {table.title}", excerpts.markdown(table))]
     if HEADLINE in points and len(points[HEADLINE].method) >= FEWEST:
         text += excerpts.predictors(laws(points, HEADLINE, generator("reference", name), PER_TASK), notes, _MOST)
     return text
