@@ -25,7 +25,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a run, at a dotted path of its record or, with a level, of the snapshot at a matched success; or, with nats, retention at a forward KL.
+    """A number of a run, at a dotted path of its record or, with a level, of the snapshot at a matched success; or, with nats, at a matched forward KL.
 
     rates: path of the success rates that the number is a mean of; from them comes its sampling variance, 0 for what is measured exactly.
     more_is_better: whether one arm can be called better by it.
@@ -39,10 +39,8 @@ class Measure:
 
     def value(self, run: Run) -> float | None:
         """Return the number, None where it is undefined."""
-        if self.nats is not None:
-            return at_forward_kl(run.curve, self.nats)
-        found = value(self._source(run), self.path)
-        return found if math.isfinite(found) else None
+        found = value(self._source(run), self.path) if self.nats is None else at_forward_kl(run.curve, self.nats, self.path)
+        return found if found is not None and math.isfinite(found) else None
 
     def variance(self, run: Run) -> float:
         """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
@@ -60,7 +58,7 @@ class Measure:
 
 MEASURES = {
     **{f"retention@{level:g}": Measure("retention.value", level, "original") for level in LEVELS},
-    **{f"retention_kl{nats}": Measure("retention.value", nats=nats) for nats in NATS},
+    **{f"{name}_kl{nats}": Measure(path, nats=nats) for name, path in (("retention", "retention.value"), ("success", "new_task.test.rate")) for nats in NATS},
     **{f"cka@{level:g}": Measure("drift.activations.original.cka", level) for level in LEVELS},
     "retention": Measure("retention.value", rates="original"),
     "success": Measure("new_task.final.greedy.rate", rates="new_task.final.greedy"),

@@ -15,7 +15,7 @@ from razorbench.results import value
 LEVELS = (0.5, 0.7, 0.9)
 JUMP = 0.2
 NATS = (1, 2, 4)
-"""Forward KLs, per decision, at which retention is told."""
+"""Forward KLs, per decision, at which retention and success are told."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,14 @@ def matched(curve: Sequence[Mapping[str, Any]], level: float) -> Matched:
     return Matched(curve[first])
 
 
-def at_forward_kl(curve: Sequence[Mapping[str, Any]], nats: float) -> float | None:
-    """Return retention on TEST where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
+def at_forward_kl(curve: Sequence[Mapping[str, Any]], nats: float, path: str) -> float | None:
+    """Return a snapshot's number where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
 
-    Unlike success, KL is no rate of episodes that luck could pick from, and it is the same whichever starts are TEST.
+    Unlike success, KL is no rate of episodes that luck could pick from, and it is the same whichever starts are TEST. path: dotted, as of `results.value`.
     """
     # Not a number where it was not measured, which no comparison passes.
-    kl = [value(point, "divergence.kl_forward.new") for point in curve]
-    for (before, after), (low, high) in zip(pairwise(curve), pairwise(kl), strict=True):
+    kl, found = ([value(point, name) for point in curve] for name in ("divergence.kl_forward.new", path))
+    for (low, high), (before, after) in zip(pairwise(kl), pairwise(found), strict=True):
         if low < nats <= high:
-            first, second = before["retention"]["value"], after["retention"]["value"]
-            return float(first + (second - first) * (nats - low) / (high - low))
+            return before + (after - before) * (nats - low) / (high - low)
     return None

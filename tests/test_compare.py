@@ -49,11 +49,13 @@ def test_a_jump_of_a_fifth_is_no_jump():
 
 
 @pytest.mark.parametrize(("nats", "kept"), [(0.5, 0.95), (1.0, 0.9), (2.0, 0.8), (2.5, 0.7), (3.0, 0.6), (3.1, None)])
-def test_retention_at_a_forward_kl_lies_on_the_line_to_the_snapshot_that_first_reaches_it(nats, kept):
+def test_what_is_there_at_a_forward_kl_lies_on_the_line_to_the_snapshot_that_first_reaches_it(nats, kept):
     points = [(0.0, 1.0), (1.0, 0.9), (0.8, 0.2), (2.0, 0.8), (3.0, 0.6)]
-    along = [{"retention": {"value": value}, "divergence": {"kl_forward": {"new": kl}}} for kl, value in points]
-    assert at_forward_kl(along, nats) == (None if kept is None else pytest.approx(kept))
+    along = [{"retention": {"value": value}, "new_task": {"test": {"rate": 1 - value}}, "divergence": {"kl_forward": {"new": kl}}} for kl, value in points]
+    assert at_forward_kl(along, nats, "retention.value") == (None if kept is None else pytest.approx(kept))
     assert MEASURES["retention_kl2"].value(Run({}, along)) == pytest.approx(0.8)
+    assert MEASURES["success_kl2"].value(Run({}, along)) == pytest.approx(0.2)
+    assert MEASURES["success_kl4"].value(Run({}, along)) is None
 
 
 def test_student_by_hand():

@@ -84,8 +84,9 @@ def test_at_the_same_forward_kl_an_arm_is_set_beside_the_mean_of_the_others(tmp_
         for task in STYLES:
             write_run(tmp_path, task, method, 0, speed=0.3, harm=harm)
     runs = read_runs(tmp_path, STYLES)
-    (table,) = tables([same_kl(Material(runs, (), looks(runs, FAMILIES), tmp_path))])
-    rows = {row[0]: dict(zip(table.columns[2:5], row[2:5], strict=True)) | {"at 4 nats": row[8]} for row in table.rows}
+    first, _, last = tables([same_kl(Material(runs, (), looks(runs, FAMILIES), tmp_path))])
+    rows = {row[0]: dict(zip(first.columns, row, strict=True)) for row in first.rows}
+    assert all(isinstance(cell, Undefined) for row in last.rows for cell in row[2:5])
     # KL rises along these runs, so that the first crossing is the only one.
     kept = {
         (run.method, run.task): np.interp(
@@ -96,8 +97,8 @@ def test_at_the_same_forward_kl_an_arm_is_set_beside_the_mean_of_the_others(tmp_
     for arm in harms:
         own = [kept[arm, task] for task in STYLES]
         others = [np.mean([kept[name, task] for name in harms if name != arm]) for task in STYLES]
-        assert rows[arm]["retention at 1 nat"].value == pytest.approx(np.mean(own))
+        assert rows[arm]["retention"].value == pytest.approx(np.mean(own))
         assert rows[arm]["less the others'"].value == pytest.approx(np.mean(np.subtract(own, others)))
-        assert rows[arm]["runs that have it"] == "2 of 2"
-        assert isinstance(rows[arm]["at 4 nats"], Undefined)
+        assert rows[arm]["runs that reach it"] == "2 of 2"
+        assert 0.05 < rows[arm]["success"].value < 1
     assert rows["ppo"]["less the others'"].value > 0 > rows["sft"]["less the others'"].value

@@ -137,7 +137,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         *(markdown(table) for table in tables([kept])),
         f"## {moved.title}",
         *moved.text,
-        *(markdown(table) for table in tables([moved])),
+        *(part for table in tables([moved]) for part in (f"### {table.title}", markdown(table))),
         "## What predicts forgetting",
         *(excerpts.predictors(found.pooled, found.notes) if found is not None else ["Undefined: too few runs."]),
         *_on_parts(found, parts),

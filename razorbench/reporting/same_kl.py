@@ -14,25 +14,28 @@ from razorbench.suite import Undefined, suite
 
 
 def same_kl(material: Material) -> Section:
-    """Return the section of retention at the same forward KL."""
-    by_level = {nats: {arm: numbers(runs, arm, MEASURES[f"retention_kl{nats}"]) for arm, runs in material.by_arm.items()} for nats in NATS}
-    rows: list[Sequence[Value]] = []
-    for arm, runs in material.by_arm.items():
-        row: list[Value] = [arm, runs[0].family]
-        for found in by_level.values():
-            kept = suite(found[arm], material.tasks)
-            more = paired(found[arm], _others(found, arm)).difference
-            row += [kept.value, more or Undefined("too few runs"), f"{kept.runs} of {len(runs)}"]
-        rows.append(row)
-    columns = ["arm", "family", *(part for nats in NATS for part in (f"retention at {nats} nat{'s' * (nats > 1)}", "less the others'", "runs that have it"))]
+    """Return the section of what is kept, and what is learned, at the same forward KL."""
     return Section(
         "What is kept at the same forward KL",
         [
-            "Retention where a run's forward KL on the new task first reaches the level, on the line between the two snapshots. By the law all keep the same "
-            "there. The others': the mean of all other arms on the same task and seed. Means over tasks of means over seeds, 95% Student intervals over tasks.",
+            "Retention, and success on the new task, where a run's forward KL there first reaches the level, on the line between the two snapshots. By the law "
+            "all keep the same there. The others': the mean of all other arms on the same task and seed. Means over tasks of means over seeds, 95% Student "
+            "intervals over tasks.",
         ],
-        [Table("same_kl", "Retention at the same forward KL", columns, rows)],
+        [_at(material, nats) for nats in NATS],
     )
+
+
+def _at(material: Material, nats: int) -> Table:
+    found = {arm: numbers(runs, arm, MEASURES[f"retention_kl{nats}"]) for arm, runs in material.by_arm.items()}
+    rows: list[Sequence[Value]] = []
+    for arm, runs in material.by_arm.items():
+        kept = suite(found[arm], material.tasks)
+        more = paired(found[arm], _others(found, arm)).difference
+        learned = material.suite(arm, MEASURES[f"success_kl{nats}"]).value
+        rows.append([arm, runs[0].family, kept.value, more or Undefined("too few runs"), learned, f"{kept.runs} of {len(runs)}"])
+    columns = ("arm", "family", "retention", "less the others'", "success", "runs that reach it")
+    return Table(f"same_kl_{nats}", f"At a forward KL of {nats} nat{'s' * (nats > 1)} per decision", columns, rows)
 
 
 def _others(found: Mapping[str, Numbers], arm: str) -> Numbers:
