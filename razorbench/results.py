@@ -277,9 +277,19 @@ def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Sn
     )
 
 
+def updated(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs that have a snapshot after an update."""
+    return [run for run in runs if any(point["update"] > 0 for point in run.curve)]
+
+
+def common_arms(runs: Mapping[str, Sequence[Run]]) -> set[str]:
+    """Return the arms that are among the runs of every group; none if there is no group."""
+    return set.intersection(*({run.arm for run in each} for each in runs.values())) if runs else set()
+
+
 def final_points(runs: Sequence[Run], mode: str) -> Points:
     """Return a point per run that was updated, its final policy's, for the headline's predictor. mode: `greedy` or `sampled`, of success."""
-    runs = [run for run in runs if any(point["update"] > 0 for point in run.curve)]
+    runs = updated(runs)
     rates = [[(each["base"][mode]["rate"], each["final"][mode]) for each in run.record["original"].values()] for run in runs]
     return Points(
         np.arange(len(runs)),

@@ -1,5 +1,6 @@
 """Divergences where the base goes when it is asked for its old skills in a new task's scenes."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -97,8 +98,8 @@ def test_one_curve_for_several_bases(tmp_path):
             for method in arms:
                 hashes = {"run": f"{base}{task}{method}", "task_spec": task}
                 write_run(tmp_path / base, task, method, 0, speed=0.3, harm=0.3, base=f"{base}-s0", hashes=hashes, predictors=list(PREDICTORS))
-    runs = [run for base in ("small", "large") for run in read_runs(tmp_path / base, dict.fromkeys(("alpha", "beta"), ("direct",)))]
-    for each in runs:
+    runs = {base: read_runs(tmp_path / base, dict.fromkeys(("alpha", "beta"), ("direct",))) for base in ("small", "large")}
+    for each in itertools.chain(*runs.values()):
         # The same curve for both bases on one divergence, another for each on the other.
         shift = {"small": 0.0, "large": 5.0}[each.base]
         kept = each.record["forgetting"]["value"]
@@ -110,4 +111,4 @@ def test_one_curve_for_several_bases(tmp_path):
     (asked_row,) = (line.strip("| ").split(" | ")[1:] for line in table.splitlines() if line.startswith("| where the base goes"))
     kl, reverse, *_ = (float(cell.split()[0].replace(",", "")) for cell in asked_row)
     assert kl > 0.9 > reverse
-    assert across_bases("", [run for run in runs if run.base == "small"], found) == []
+    assert across_bases("", {"small": runs["small"]}, found) == []

@@ -12,7 +12,7 @@ from razorbench.law import Law, Points, laws
 from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.fits import FEWEST
 from razorbench.reporting.tables import Table, Value
-from razorbench.results import Run, final_points, value
+from razorbench.results import Run, common_arms, final_points, updated, value
 from razorbench.seeding import generator
 from razorbench.suite import Undefined
 
@@ -38,22 +38,21 @@ def asking(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> lis
     return _tables(runs, found, final_points(runs, "greedy"), _SCORES) if len(runs) >= FEWEST else []
 
 
-def across_bases(title: str, runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> list[str]:
+def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Return a table as of `asking`, each base's runs predicted from those of the others; only arms that all bases have. None with fewer than two bases."""
-    runs = _measured(runs, found)
-    bases = sorted({run.base for run in runs})
-    common = set.intersection(*({run.arm for run in runs if run.base == base} for base in bases)) if len(bases) > 1 else set()
-    runs = [run for run in runs if run.arm in common]
-    if len(runs) < FEWEST:
+    known = {base: measured for base, runs in by_base.items() if (measured := _measured(runs, found))}
+    common = common_arms(known)
+    runs = [run for each in known.values() for run in each if run.arm in common]
+    if len(known) < 2 or len(runs) < FEWEST:
         return []
     # What the law leaves out as a task is a base here.
     points = replace(final_points(runs, "greedy"), task=tuple(run.base for run in runs))
-    about = f"One curve for {', '.join(f'`{base}`' for base in bases)}, on the arms that all have: {', '.join(sorted(common))}."
+    about = f"One curve for {', '.join(f'`{base}`' for base in sorted(known))}, on the arms that all have: {', '.join(sorted(common))}."
     return [f"### {title}", about, *_tables(runs, found, points, {"task_left_out": "R2 on the base left out"})]
 
 
 def _measured(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]]) -> list[Run]:
-    return [run for run in runs if run.record["hashes"]["run"] in found and run.method != "frozen"]
+    return [run for run in updated(runs) if run.record["hashes"]["run"] in found]
 
 
 def _tables(runs: Sequence[Run], found: Mapping[str, Mapping[str, float]], points: Points, scores: Mapping[str, str]) -> list[str]:

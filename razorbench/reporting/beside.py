@@ -20,7 +20,7 @@ from razorbench.reporting.material import Material, tables
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table, Value
-from razorbench.results import HEADLINE, Pool, Run, final_points, snapshots
+from razorbench.results import HEADLINE, Pool, Run, common_arms, final_points, snapshots
 from razorbench.seeding import generator
 from razorbench.suite import Undefined
 
@@ -37,6 +37,8 @@ _ON_SIZES = {
     f"retention at success {excerpts.LEVEL:g}": MEASURES[f"retention@{excerpts.LEVEL:g}"],
     "forward KL, new task": MEASURES["forward_kl"],
     "forward KL, old tasks": Measure("divergence.kl_forward.original"),
+    "action MSE, new task": Measure("divergence.action_mse.new"),
+    "action MSE, old tasks": Measure("divergence.action_mse.original"),
 }
 
 
@@ -56,9 +58,8 @@ def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = Fal
 def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
     """Return the part of the page about bases of several sizes. runs: by base, the smallest first; arms that some base lacks are left out."""
     bases = list(runs)
-    common = set.intersection(*({run.arm for run in each} for each in runs.values()))
     rows: list[Sequence[Value]] = []
-    for arm, name in itertools.product(sorted(common), _ON_SIZES):
+    for arm, name in itertools.product(sorted(common_arms(runs)), _ON_SIZES):
         found = [numbers(runs[base], arm, _ON_SIZES[name]) for base in bases]
         means, less = [units(each).difference for each in found], paired(found[-1], found[0])
         rows.append([arm, name, *(mean or Undefined("too few runs") for mean in means), less.difference or Undefined("too few runs")])

@@ -99,7 +99,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
     sized: Sequence[str] = ()
     if len(study.sizes) > 1:
-        sized = *sizes(study.sizes), *across_bases("A size left out", [run for each in study.sizes.values() for run in each], study.elsewhere)
+        sized = *sizes(study.sizes), *across_bases("A size left out", study.sizes, study.elsewhere)
     scores, moved = arms(material), same_kl(material)
     verdict = _verdicts(study.decided)
     page = out.resolve().relative_to(readme.resolve().parent).as_posix()
@@ -119,8 +119,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(base, each, study.families), *asking(each.runs, study.elsewhere))
     ]
     if others:
-        both = [run for each in (study.pool, *study.others.values()) for run in each.runs]
-        others += across_bases("A base left out", both, study.elsewhere)
+        others += across_bases("A base left out", {base: each.runs for base, each in {BASE: study.pool, **study.others}.items()}, study.elsewhere)
     wide = () if study.wide is None else (*excerpt("wide", study.wide, study.families, each=True), *asking(study.wide.runs, study.elsewhere))
     whole = [
         "# The reference study",
