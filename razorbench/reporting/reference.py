@@ -37,7 +37,7 @@ from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
 from razorbench.seeding import generator
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
-STUDIES = ("razor_core", "scale", "razor_full", "more_seeds")
+STUDIES = ("razor_core", "scale", "razor_full", "tokens", "more_seeds")
 """Experiments whose runs count: those of the first as far as they are there, those of another once it is complete."""
 LADDER = "ladder"
 """Folder beside that of the runs that are kept: of other learning rates, which are never averaged in."""
