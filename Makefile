@@ -41,7 +41,7 @@ tuning: $(VENV)/ready  ## the search for every method's defaults anew, its recor
 	$(BIN)/python -m razorbench.tuning tuning docs/methods.md baselines/results/tuning.jsonl.gz build/tuning
 
 ablations: $(VENV)/ready  ## what sft_cf, dagger, simpo, our own methods and the law depend on, anew: runs, records, tables; two or three hours
-	for each in sft_cf:methods sft_cf_far:methods dagger:methods own:methods limits:methods simpo:methods law:findings; do \
+	for each in sft_cf:methods sft_cf_far:methods dagger:methods dagger_tokens:methods own:methods limits:methods simpo:methods law:findings; do \
 	  study=$${each%:*} page=docs/$${each#*:}.md && $(BIN)/razorbench tune --study $$study --results build/$$study && \
 	  $(BIN)/python -m razorbench.tuning $$study $$page baselines/results/$$study.jsonl.gz build/$$study || exit 1; done
 

@@ -113,7 +113,9 @@ def test_the_defaults_are_what_the_search_found(study):
             assert not unlike, method
 
 
-@pytest.mark.parametrize(("name", "page"), [*((name, "methods") for name in ("sft_cf", "sft_cf_far", "dagger", "own", "limits", "simpo")), ("law", "findings")])
+@pytest.mark.parametrize(
+    ("name", "page"), [*((name, "methods") for name in ("sft_cf", "sft_cf_far", "dagger", "dagger_tokens", "own", "limits", "simpo")), ("law", "findings")]
+)
 def test_ablations_are_on_their_page(name, page):
     file = ROOT / "baselines" / "results" / f"{name}.jsonl.gz"
     if not file.exists():
