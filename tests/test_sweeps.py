@@ -184,9 +184,10 @@ def test_experiments_are_runs_that_exist(name):
         assert {arm[1] for arm in arms} == set(METHODS)
 
 
-def test_overrides_take_the_place_of_an_experiments_own():
+@pytest.mark.parametrize("name", ["ladder", "scale", "sequences"])
+def test_overrides_take_the_place_of_an_experiments_own(name):
     with config.registry() as registry:
-        asked, again = (registry.asked(["+experiment=scale", "seed=0", f"budget={budget}"], True) for budget in ("standard", "quick"))
+        asked, again = (registry.asked([f"+experiment={name}", "seed=0", f"budget={budget}"], True) for budget in ("standard", "quick"))
     assert len(asked) == len(again) == len({one.folder.path for one in asked + again}) / 2
 
 
