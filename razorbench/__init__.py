@@ -4,12 +4,17 @@ Importing this package registers every task with Gymnasium by string, `RazorBenc
 torch nor mujoco.
 """
 
+import os
 from importlib.resources import files
 from pathlib import Path
 
 import gymnasium
 
 __version__ = "0.1.0"
+
+# torch's threads wait for one another by spinning, which makes training ten times slower as soon as another process is busy. OpenMP reads this when torch
+# is loaded, so it has to be set before.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # In a checkout envs/, baselines/ and conf/ lie beside this package; in a wheel they are inside it.
 _ROOT = Path(__file__).resolve().parents[1]

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from razorbench.canvas import style
 from razorbench.plots import BLUE, GREEN, GREY, ORANGE
 from razorbench.readme import section
 
@@ -24,7 +25,7 @@ def tables(measured: Mapping[str, Any], console: Console) -> None:
     counts = {"environment": measured["num_envs"], "thread": measured["threads"], "usable core": measured["usable_cores"], "round": measured["rounds"]}
     rates = Table(title="medians: " + ", ".join(f"{count:g} {what}{'' if count == 1 else 's'}" for what, count in counts.items()), title_justify="left")
     for column in ("", "env steps/s", "over raw", "engine is"):
-        rates.add_column(column, justify="left" if not column else "right")
+        rates.add_column(column, justify="left" if not column else "right", no_wrap=True)
     for name, row in measured["rates"].items():
         times = "" if name == "engine" else f"{row['engine_over_this']:.3g} x"
         rates.add_row(name, f"{row['per_s']:,.0f}", f"{row['over_raw']:.2g}" if row["over_raw"] < 0.1 else f"{row['over_raw']:.2f}", times)
@@ -32,7 +33,7 @@ def tables(measured: Mapping[str, Any], console: Console) -> None:
     run = measured["run"]
     phases = Table(title=f"one whole run, budget {run['budget']}: {run['wall_s']:.0f} s", title_justify="left")
     for column in ("", "seconds", "us per env step"):
-        phases.add_column(column, justify="left" if not column else "right")
+        phases.add_column(column, justify="left" if not column else "right", no_wrap=True)
     for scope, parts in run["seconds"].items():
         per_step = run["training_us_per_env_step"] if scope == "training" else {}
         phases.add_row(scope, f"{sum(parts.values()):.1f}", f"{sum(per_step.values()):.0f}" if per_step else "", style="bold")
@@ -71,8 +72,13 @@ def render(text: str, measured: Mapping[str, Any]) -> str:
 
 def picture(measured: Mapping[str, Any], path: Path) -> None:
     """Draw rates, one run by phase, and how cost grows."""
-    plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    figure, axes = plt.subplot_mosaic([["rates", "rates", "run", "batch"], ["threads", "skills", "tasks", "width"]], figsize=(17, 8), layout="constrained")
+    with style({"font.size": 10}):
+        _drawn(measured).savefig(path, dpi=110)
+
+
+def _drawn(measured: Mapping[str, Any]) -> Figure:
+    figure = Figure((17, 8), layout="constrained")
+    axes = figure.subplot_mosaic([["rates", "rates", "run", "batch"], ["threads", "skills", "tasks", "width"]])
     growth = measured["growth"]
     _rates(axes["rates"], measured["rates"])
     _phases(axes["run"], measured["run"])
@@ -87,8 +93,7 @@ def picture(measured: Mapping[str, Any], path: Path) -> None:
     _curve(axes["width"], growth["width"], "width", {"training_per_s": ("training, update included", GREEN)}, "env steps/s", "Width of the actor's layers")
     machine = measured["machine"]
     figure.suptitle(f"RazorBench on {machine['processor'] or machine['architecture']}: {measured['threads']} threads, {measured['num_envs']} environments")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    return figure
 
 
 def _rates(axis: Any, rates: Mapping[str, Any]) -> None:

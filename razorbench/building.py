@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from razorbench import base, demos
-from razorbench.errors import UsageError
+from razorbench.errors import RazorbenchError, UsageError
 from razorbench.method import Budget
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import EvalSettings, RunSpec
@@ -47,10 +49,12 @@ class Builder:
         seed = plain["seed"]
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise UsageError(f"seed is {seed!r}: it must be a whole number, 0 or more")
-        method = self._once(plain["method"], "method")
-        built: Task = self._once(task, "task")
+        method = expected("method", chosen.get("method"), self._once(plain["method"], "method"))
+        built: Task = expected("task", chosen.get("task"), self._once(task, "task"))
         first, given = next(iter(built.experts)), plain["demos"]
         from_file = str(given).endswith(demos.SUFFIX)
+        if given is not None and not from_file and str(given) not in built.experts and (Path(str(given)).suffix or Path(str(given)).exists()):
+            raise UsageError(f"demos={given}: demonstrations come in a {demos.SUFFIX} file, as `razorbench demos` writes it; or name a style of {built.id}")
         spec = RunSpec(
             task=built,
             method_name=str(chosen.get("method")),
@@ -61,7 +65,7 @@ class Builder:
             style=first if given is None or from_file else str(given),
             eval=typed(EvalSettings, plain["eval"], "eval"),
             log_std=str(plain["log_std"]),
-            recorded=demos.load(Path(given).expanduser(), built) if from_file else None,
+            recorded=demos.load(Path(given), built) if from_file else None,
         )
         if (upstream := getattr(method, "upstream", None)) is None:
             return spec
@@ -75,7 +79,7 @@ class Builder:
         return self._built[key]
 
     def _base(self, node: Any, seed: int) -> base.Base:
-        recipe: base.Recipe = self._once(node, "base")
+        recipe: base.Recipe = expected("base", node.get("name") if isinstance(node, Mapping) else node, self._once(node, "base"))
         seeds = recipe.seeds()
         key = f"base {seed % len(seeds) if seeds else 0}", json.dumps(node)
         if key not in self._built:
@@ -85,8 +89,12 @@ class Builder:
 
 def build(node: Any, where: str) -> Any:
     """Build what a node's `_target_` names, nested targets first, lists as tuples; values are checked against type annotations."""
+    if isinstance(node, list):
+        return tuple(build(each, where) for each in node)
+    if isinstance(node, float) and not math.isfinite(node):
+        raise UsageError(f"{where} is {node}: it must be a finite number")
     if not isinstance(node, Mapping):
-        return tuple(build(each, where) if isinstance(each, Mapping) else each for each in node) if isinstance(node, list) else node
+        return node
     values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key not in ("_target_", "reward")}
     if "_target_" not in node:
         return values
@@ -94,14 +102,11 @@ def build(node: Any, where: str) -> Any:
     try:
         module, _, name = target.rpartition(".")
         factory = getattr(importlib.import_module(module), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
     if is_dataclass(factory):
         return typed(factory, values, where)
-    try:
-        built = factory(**values)
-    except TypeError as error:
-        raise UsageError(f"{where}: {target} does not take these values ({error})") from error
+    built = _called(factory, values, where, target)
     if isinstance(built, Task) and node.get("reward", "sparse") != "sparse":
         if node["reward"] != "shaped":
             raise UsageError(f"{where}.reward is {node['reward']!r}: it must be sparse or shaped")
@@ -111,6 +116,9 @@ def build(node: Any, where: str) -> Any:
 
 def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
     """Build a dataclass from values of the right types; whole numbers pass for floats."""
+    if not isinstance(values, Mapping):
+        found = "null" if values is None else values
+        raise UsageError(f"{where} is {found}: it holds settings; leave it out, or give one, as in {where}.{fields(cls)[0].name}=...")
     hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
     for key in values:
         if key not in known:
@@ -126,7 +134,50 @@ def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
         if get_origin(wanted) in (tuple, Sequence) and not isinstance(value, tuple | list):
             raise UsageError(f"{where}.{key} is {value!r}: it must be a list, as in [{value}]")
         checked[key] = value
+    return _called(cls, checked, where, cls.__name__)
+
+
+def _called(factory: Callable[..., Any], values: Mapping[str, Any], where: str, name: str) -> Any:
+    """Call what builds a thing, which may be a user's: any error in it is about these values."""
     try:
-        return cls(**checked)
-    except TypeError as error:
-        raise UsageError(f"{where}: {error}") from error
+        return factory(**values)
+    except RazorbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        said = str(error) or f"{type(error).__name__} in `{last.line}`"
+        raise UsageError(f"{where}: {name} does not take these values ({said})") from error
+
+
+_HOLDS = {"task": (Task, "a task"), "skill": (Task, "a task"), "base": (base.Recipe, "a base policy's recipe")}
+_LISTS = {"suite": "tasks", "sequence": "tasks"}
+_DECLARED = (("family", str, '"ours"'), ("version", int, "1"), ("old_task_data", bool, "False"))
+
+
+def expected(group: str, name: object, built: Any) -> Any:
+    """Return what a yaml of a group built. Raises UsageError if it is not what the group holds."""
+    thing = f"{group}={name}"
+    if group == "method":
+        _check_method(thing, built)
+    elif group in _HOLDS:
+        kind, said = _HOLDS[group]
+        if not isinstance(built, kind):
+            raise UsageError(f"{thing}: its yaml makes no {kind.__name__}; let `_target_: module.name` name what makes {said}")
+    elif group == "budget":
+        typed(Budget, built, thing)
+    elif group in _LISTS and not (isinstance(built, Mapping) and built.get(_LISTS[group])):
+        raise UsageError(f"{thing}: its yaml has no {_LISTS[group]}; list them under `{_LISTS[group]}:`")
+    return built
+
+
+def _check_method(thing: str, method: Any) -> None:
+    if isinstance(method, Mapping | tuple) or method is None:
+        raise UsageError(f"{thing}: its yaml names no class; write `_target_: module.Class` into it")
+    kind = type(method).__name__
+    if not is_dataclass(method):
+        raise UsageError(f"{thing}: {kind} is no dataclass, so its settings cannot be told; write @dataclass(frozen=True) above the class")
+    for name, wanted, example in _DECLARED:
+        if not isinstance(getattr(method, name, None), wanted):
+            raise UsageError(f"{thing}: {kind} does not declare {name}; write `{name}: ClassVar[{wanted.__name__}] = {example}` into the class")
+    if not callable(getattr(method, "adapt", None)):
+        raise UsageError(f"{thing}: {kind} has no `adapt(self, base, task, budget, rng)`; that is what does the work")

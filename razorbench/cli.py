@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from razorbench import __version__
 from razorbench.errors import RazorbenchError, UsageError
+from razorbench.output import lenient, warn
 
 HELP = """\
 RazorBench: how much do robot policies forget, and can it be predicted?
@@ -65,25 +67,22 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _terminated)
-    try:
-        code = _dispatch(arguments)
-    except RazorbenchError as error:
-        print(f"razorbench: {error}", file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        print("razorbench: stopped; give the same command again, and runs go on where they were", file=sys.stderr)
-        code = 1
-    except BrokenPipeError:
-        # Whoever reads the output has seen enough; Python must not try to flush the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(
-            f"razorbench: no space left on the disk{f' of {error.filename}' if error.filename else ''}: free some, and give the command again", file=sys.stderr
-        )
-        code = 1
+    # Nothing here is drawn in a window, and a window's backend that is not installed would keep Matplotlib from drawing at all.
+    os.environ.pop("MPLBACKEND", None)
+    with lenient():
+        try:
+            code = _dispatch(arguments)
+        except RazorbenchError as error:
+            warn(str(error))
+            code = error.exit_code
+        except KeyboardInterrupt:
+            warn("stopped; give the same command again, and runs go on where they were")
+            code = 1
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            warn(f"no space left on the disk{f' of {error.filename}' if error.filename else ''}: free some, and give the command again")
+            code = 1
     sys.exit(code)
 
 
@@ -126,6 +125,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _run(arguments: list[str]) -> int:
+    if sys.stdout is not None and sys.stdout.isatty():
+        # The packages take seconds, and nothing on the screen would look as if it hung.
+        print(f"RazorBench {__version__}: loading ...", flush=True)
     from razorbench.running import run_all
 
     return run_all(arguments, _Parser)
@@ -297,8 +299,9 @@ def _check(arguments: list[str]) -> int:
     from razorbench.store import make_writable
 
     with config.registry(options.config_dir) as registry:
+        chosen = None if options.task == "all" else registry.task_or_skill(options.task)
         everything = registry.all_tasks()
-        wanted = everything if options.task == "all" else [registry.task_or_skill(options.task)]
+    wanted = everything if chosen is None else [chosen]
     compare = options.golden is not None and options.golden.exists()
     if options.golden is not None and not compare:
         make_writable(options.golden.parent, str(options.golden), "--golden")

@@ -1,54 +1,54 @@
-"""From Hydra's configuration to typed objects; with cli.py the only place that knows Hydra."""
+"""From Hydra's configuration to typed objects. Besides this file only launching.py and cli.py know Hydra."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import hydra
+import yaml
 from hydra import compose, initialize_config_module
-from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from razorbench.building import UPSTREAM, Builder, build
-from razorbench.errors import Claimed, UsageError
+from razorbench.building import UPSTREAM, Builder, build, expected
+from razorbench.errors import UsageError
+from razorbench.output import warn
+from razorbench.overrides import is_name, key, literal, quoted, resolvers
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
+from razorbench.store import near
 from razorbench.sweeps import Asked
 from razorbench.task import Task
 from razorbench.tracking import check
 
 _GROUPS = ("task", "sequence", "method", "base", "budget", "eval")
 """Parts of a run's configuration that are composed apart."""
+_CHOSEN = ("task", "sequence", "method", "base", "budget", "study", "suite")
+"""Groups of which a run or a command takes things by name."""
 _WORDS = ("seed", "demos", "log_std", "results", "track")
 """Keys of a run that hold one plain value."""
 _EXTRAS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "ray_aws": "ray", "optuna": "optuna"}
 """What plugins of Hydra come with which extra of ours."""
 EVERY = "demos=every"
 """Stands for one run with each of the task's demonstration styles."""
-Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any]], Any]
-"""What a launcher does: a run, in a results folder, with its configuration as plain data."""
 
 
 @contextmanager
 def registry(searchpath: str | None = None) -> Iterator[Registry]:
-    """Open the configuration for look-ups; `searchpath` is a user's own conf folder."""
+    """Open the configuration for look-ups. searchpath: a user's own conf folder. Raises UsageError if there is no such folder."""
+    found = Registry(searchpath)
     GlobalHydra.instance().clear()
     with initialize_config_module("razorbench.conf", version_base="1.3"):
-        yield Registry(searchpath)
+        yield found
     GlobalHydra.instance().clear()
 
 
@@ -56,16 +56,23 @@ class Registry:
     """What is registered: the yaml files of the conf folders."""
 
     def __init__(self, searchpath: str | None) -> None:
-        self._extra, self._theirs = _finding(searchpath), Path(searchpath) if searchpath else None
+        self._extra, self._theirs = finding(searchpath), Path(searchpath) if searchpath else None
 
     def compose(self, overrides: list[str]) -> DictConfig:
-        """Return the configuration of a run, Hydra's own part included; every fault in it is a UsageError of one sentence."""
+        """Return the configuration of a run, Hydra's own part included, from what was typed; every fault in it is a UsageError of one sentence."""
+        return self.whole(literal(overrides))
+
+    def whole(self, overrides: list[str]) -> DictConfig:
+        """Return the same from overrides that are `literal` already."""
         return self._compose("config", overrides, hydra=True)
 
     def _compose(self, name: str | None, overrides: list[str], hydra: bool = False) -> DictConfig:
+        for override in overrides:
+            if (group := key(override)) in _CHOSEN and not override.startswith("~") and not is_name(override):
+                raise UsageError(f"{override}: it must be a name; there are {', '.join(self.names(group))}")
         try:
             return compose(name, overrides=self._extra + overrides, return_hydra_config=hydra)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
             raise UsageError(self._sentence(error)) from error
 
     def names(self, group: str) -> list[str]:
@@ -77,18 +84,28 @@ class Registry:
     def item(self, group: str, name: str) -> Any:
         """Build one registered thing with its defaults."""
         # Alone, without the rest of a run's configuration, which takes three times as long.
-        config = self._compose(None, [f"+{group}={name}"])
-        return build(OmegaConf.to_container(config[group], resolve=True), group)
+        node = plain_config(self._compose(None, [f"+{group}={name}"])).get(group)
+        return expected(group, name, build(node, group))
+
+    def sound(self, group: str) -> dict[str, Any]:
+        """Build everything in a group, by name; what is broken, in a user's folder say, is named on stderr and passed over."""
+        found = {}
+        for name in self.names(group):
+            try:
+                found[name] = self.item(group, name)
+            except UsageError as error:
+                warn(f"{group} {name} is passed over: {error}")
+        return found
 
     def study(self, overrides: Sequence[str]) -> tuple[Any, Path]:
         """Build a study from study=NAME and overrides such as study.seed=1; and the results folder asked for, `results` by default."""
         name = next(override for override in overrides if override.startswith("study="))
         known = self._compose(None, [f"+{name}"])["study"]
-        for key in (override.partition("=")[0] for override in overrides):
-            if key.startswith("study.") and key.split(".")[1] not in known:
-                raise UsageError(f"{key}: no such setting of {name}; there are {', '.join(sorted(str(each) for each in known if each != '_target_'))}")
+        for setting in (override.partition("=")[0] for override in overrides):
+            if setting.startswith("study.") and setting.split(".")[1] not in known:
+                raise UsageError(f"{setting}: no such setting of {name}; there are {', '.join(sorted(str(each) for each in known if each != '_target_'))}")
         config = self.compose([f"+{override}" if override.startswith("study=") else override for override in overrides])
-        return build(OmegaConf.to_container(config["study"], resolve=True), "study"), results_of(config)
+        return build(plain_config(config)["study"], "study"), results_of(config)
 
     def suite(self, name: str) -> list[str] | None:
         """Return the tasks of a suite, or None if there is none of that name."""
@@ -104,15 +121,16 @@ class Registry:
         parts = _Parts(self)
         found: dict[Path, Asked] = {}
         for sweep in self._experiment(overrides, multirun):
-            for combination in combinations(self._suites(sweep, multirun), multirun):
+            for combination in combinations(literal(self._suites(sweep, multirun), multirun), multirun):
                 if EVERY in combination and not multirun:
                     raise UsageError(f"{EVERY}: every style is several runs and needs -m, as in `python -m razorbench -m {EVERY}`")
                 for each in parts.styles(combination):
                     plain, chosen = parts.of(each)
                     check(plain["track"])
-                    spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).expanduser()
+                    spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).absolute()
                     folder = spec.folder(results)
-                    found.setdefault(folder.path, Asked(each, spec, folder))
+                    others = [override for override in each if key(override) != "results"]
+                    found.setdefault(folder.path, Asked([*others, quoted("results", str(results))], spec, folder))
         return list(found.values())
 
     def _experiment(self, overrides: list[str], multirun: bool) -> list[list[str]]:
@@ -142,8 +160,8 @@ class Registry:
         return expanded
 
     def all_tasks(self) -> list[Task]:
-        """Build every new task and original skill, in order of name."""
-        return [self.item(group, name) for group in ("task", "skill") for name in self.names(group)]
+        """Build every new task and original skill that is not broken, in order of name."""
+        return [*self.sound("task").values(), *self.sound("skill").values()]
 
     def task_or_skill(self, name: str) -> Task:
         """Build the new task or the original skill of that name."""
@@ -158,18 +176,31 @@ class Registry:
             config["demos"] = None
         return Builder().run_spec(config, config["task"], {"method": record["method"]["name"], UPSTREAM: upstream.get("method")})
 
+    def _undecodable(self) -> str:
+        """The first of a user's files that is not UTF-8 text, by its path."""
+        for path in sorted(self._theirs.rglob("*.yaml")) if self._theirs else ():
+            try:
+                path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                return str(near(path.absolute()))
+        return "a configuration file"
+
     def _sentence(self, error: Exception) -> str:
+        if isinstance(error, UnicodeDecodeError):
+            return f"{self._undecodable()} is not UTF-8 text: save it as UTF-8"
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+            mark = error.problem_mark
+            return f"{near(Path(mark.name))} is not sound YAML: {error.problem}, in line {mark.line + 1}; correct that line"
         text = str(error)
-        unknown = re.search(r"Could not find '([^']+)/([^'/]*)'", text)
+        unknown = re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text)
         if unknown:
             group, name = unknown.groups()
             extra = f"; it comes with pip install 'razorbench[{_EXTRAS[name]}]'" if name in _EXTRAS else ""
             return f"{group}={name}: no such {group}; there are {', '.join(self.names(group))}{extra}"
         typo = re.search(r"Could not override '([^']*)'", text) or re.search(r"Key '([^']*)' is not in struct", text)
         if typo:
-            key = typo.group(1)
             return (
-                f"{key}: no such key in the configuration; "
+                f"{typo.group(1)}: no such key in the configuration; "
                 "the top-level keys are task, sequence, method, base, budget, seed, demos, log_std, results, track and eval (see `razorbench list --keys`)"
             )
         return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
@@ -184,13 +215,20 @@ def spec(config: DictConfig, chosen: Mapping[str, Any] | None = None) -> RunSpec
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
-    """Return the run's part of the configuration as plain data."""
-    return {str(key): OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value for key, value in config.items() if key != "hydra"}
+    """Return the run's part of the configuration as plain data. Raises UsageError for a value that refers to nothing, or would differ from job to job."""
+    ours = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    if (place := resolvers(OmegaConf.to_container(ours))) is not None:
+        raise UsageError(f"{place}: what ${{name:...}} gives may differ from job to job; write the value itself, or give it on the command line")
+    try:
+        plain = OmegaConf.to_container(ours, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UsageError(f"{error.full_key}: {str(error.msg or error).splitlines()[0]}; write a value, or the dotted path of another setting") from error
+    return {str(name): value for name, value in plain.items()}  # type: ignore[union-attr]
 
 
 def results_of(config: DictConfig) -> Path:
     """Return the results folder asked for."""
-    return Path(str(config.results)).expanduser()
+    return Path(str(config.results)).absolute()
 
 
 class _Parts:
@@ -217,11 +255,11 @@ class _Parts:
 
     def of(self, combination: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Return the plain configuration that overrides describe, and the name chosen in each group."""
-        by: dict[str, list[str]] = {key: [] for key in (*_GROUPS, *_WORDS, "hydra", "")}
+        by: dict[str, list[str]] = {name: [] for name in (*_GROUPS, *_WORDS, "hydra", "")}
         for override in combination:
-            key = re.split(r"[.@/=]", override)[0]
-            by[key if key in by else ""].append(override)
-        if by[""] or any("${" in word for key in _WORDS for word in by[key]):
+            part = re.split(r"[.@/=]", override)[0]
+            by[part if part in by else ""].append(override)
+        if by[""] or any("${" in word for name in _WORDS for word in by[name]):
             return self._compose(combination)
         plain, chosen = (dict(part) for part in self._compose(by["hydra"]))
         for group in _GROUPS:
@@ -229,19 +267,19 @@ class _Parts:
                 part, names = self._compose(by["hydra"] + by[group])
                 plain[group] = part[group]
                 chosen |= {name: names[name] for name in (group, UPSTREAM) if name in names and name.startswith(group)}
-        for key in _WORDS:
-            for override in by[key]:
-                plain[key] = _value(override)
+        for name in _WORDS:
+            for override in by[name]:
+                plain[name] = _value(override)
         return plain, chosen
 
     def _compose(self, overrides: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
-        key = tuple(overrides)
-        if key not in self._composed:
-            composed = self._registry.compose(overrides)
+        wanted = tuple(overrides)
+        if wanted not in self._composed:
+            composed = self._registry.whole(overrides)
             if composed.hydra.sweeper.get("params"):
                 raise UsageError("hydra.sweeper.params is set, and would be passed over: give swept values on the command line, as in `-m seed=0,1,2`")
-            self._composed[key] = plain_config(composed), dict(composed.hydra.runtime.choices)
-        return self._composed[key]
+            self._composed[wanted] = plain_config(composed), dict(composed.hydra.runtime.choices)
+        return self._composed[wanted]
 
 
 @functools.cache
@@ -266,56 +304,11 @@ def combinations(overrides: list[str], multirun: bool) -> Iterator[list[str]]:
     yield from (list(combination) for combination in itertools.product(*choices))
 
 
-def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) -> None:
-    """Let Hydra's launcher, the basic one or that which the overrides name, do the job for every combination; one run alone needs none.
-
-    The launcher is called as Hydra's own sweeper calls it, but with the runs that are left instead of a whole grid. A job's
-    failure is written into its run's folder.
-    """
-    with registry(searchpath) as known:
-        if len(combinations) == 1 and not any(override.startswith("hydra") for override in combinations[0]):
-            composed = known.compose(combinations[0])
-            HydraConfig.instance().set_config(composed)
-            _guarded(job)(composed)
-            return
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        # What all share sets up the launcher; the rest is each job's own.
-        shared = [override for override in combinations[0] if override.startswith(("hydra", "results="))]
-        config = hydra.compose_config("config", [*_finding(searchpath), *shared], RunMode.MULTIRUN)
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_guarded(job), config=config)
-        launcher.launch([[each for each in combination if not each.startswith("hydra")] for combination in combinations], initial_job_idx=0)
-
-
-def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
-    """Let Hydra itself do a multirun, for sweepers that choose their runs as they go."""
-    GlobalHydra.instance().clear()
-    before = sys.argv
-    sys.argv = ["razorbench", "--multirun", *_finding(searchpath), *overrides]
-    try:
-        hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job))()
-    finally:
-        sys.argv = before
-
-
-def _finding(searchpath: str | None) -> list[str]:
+def finding(searchpath: str | None) -> list[str]:
     """The override that lets Hydra find a user's own conf folder."""
-    return [f"hydra.searchpath=[file://{Path(searchpath).resolve()}]"] if searchpath else []
-
-
-def _guarded(job: Job) -> Callable[[DictConfig], Any]:
-    @functools.wraps(job)
-    def guarded(config: DictConfig) -> Any:
-        run, results = spec(config), results_of(config)
-        try:
-            return job(run, results, plain_config(config))
-        except Claimed:
-            return None  # whoever does it writes the record
-        except Exception as error:
-            # On a full disk even this fails; then the run has no record and no reason.
-            with suppress(OSError):
-                run.folder(results).write_failure(error)
-            return None
-
-    return guarded
+    if searchpath is None:
+        return []
+    if not Path(searchpath).is_dir():
+        raise UsageError(f"--config-dir {searchpath}: no such folder; give the one that holds task/ or method/")
+    place = quoted("", f"file://{Path(searchpath).resolve()}")[1:].replace("\\${", "${")  # filled in nowhere
+    return [f"hydra.searchpath=[{place}]"]

@@ -14,6 +14,7 @@ from razorbench import seeding
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.evaluate import Cell, play_expert
 from razorbench.method import ACTION_NOISE, Demonstrations
+from razorbench.store import near
 from razorbench.task import Split, Task
 
 SUFFIX = ".safetensors"
@@ -70,19 +71,19 @@ def load(path: Path, task: Task) -> tuple[Demonstrations, str]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             about = file.metadata() or {}
     except FileNotFoundError as error:
-        raise FileDamaged(f"demos={path}: there is no such file; record one with `razorbench demos`") from error
+        raise FileDamaged(f"demos={near(path)}: there is no such file; record one with `razorbench demos`") from error
     except (SafetensorError, OSError) as error:
-        raise FileDamaged(f"demos={path}: not a safetensors file ({error}); record one with `razorbench demos`") from error
+        raise FileDamaged(f"demos={near(path)}: not a safetensors file ({error}); record one with `razorbench demos`") from error
     if about.get("task") != task.id:
         raise UsageError(
-            f"demos={path}: it holds demonstrations of {about.get('task', 'no task that it names')}, the run is of {task.id}; give a file of this task"
+            f"demos={near(path)}: it holds demonstrations of {about.get('task', 'no task that it names')}, the run is of {task.id}; give a file of this task"
         )
     if about.get("spec") != task.fingerprint():
         raise UsageError(
-            f"demos={path}: it was recorded under other physics, starts or success of {task.id} than today's; record it anew with `razorbench demos`"
+            f"demos={near(path)}: it was recorded under other physics, starts or success of {task.id} than today's; record it anew with `razorbench demos`"
         )
     if fault := _fault(tensors, task):
-        raise FileDamaged(f"demos={path}: {fault}; record one with `razorbench demos`")
+        raise FileDamaged(f"demos={near(path)}: {fault}; record one with `razorbench demos`")
     episode, start = tensors["episode"].numpy(), tensors["start"].numpy()
     return Demonstrations(tensors["observations"], tensors["actions"], episode, start), hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -25,5 +25,9 @@ class BudgetExceeded(RazorbenchError):
     """A method asked for more than its budget allows."""
 
 
+class UpdatesWrong(RazorbenchError):
+    """A method's report of its updates does not add up."""
+
+
 class NotFinite(RazorbenchError):
     """NaN or infinity where a number belongs; the run stops rather than report it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,11 +18,11 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from razorbench import cores, demos, policy, seeding
 from razorbench.checkpoint import Checkpoints
 from razorbench.engine import Engine
-from razorbench.errors import BudgetExceeded, NotFinite, UsageError
+from razorbench.errors import BudgetExceeded, NotFinite, UpdatesWrong, UsageError
 from razorbench.evaluate import Cell, play
 from razorbench.faces import TaskVecEnv
 from razorbench.goals import Goals, with_goals
-from razorbench.method import ACTION_NOISE, Budget, Demonstrations, Rollouts, Used, all_finite, saying_where
+from razorbench.method import ACTION_NOISE, Budget, Demonstrations, Notes, Rollouts, Used, all_finite, saying_where
 from razorbench.task import Split, Task, asking, other_slots
 from razorbench.types import FloatArray, IntArray
 
@@ -67,7 +68,9 @@ class TaskHandle:
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
     used: Used = field(default_factory=Used)
     used_upstream: Used = field(default_factory=Used)
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
+    _reported: int = field(default=0, init=False, repr=False, compare=False)
+    _total: int | None = field(default=None, init=False, repr=False, compare=False)
     _counting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _loops: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
 
@@ -205,22 +208,33 @@ class TaskHandle:
             "used": asdict(self.used),
             "used_upstream": asdict(self.used_upstream),
             "notes": dict(self.notes),
+            "reported": self._reported,
             "rng": self.rng.bit_generator.state,
+            "python": random.getstate(),
             "numpy": np.random.get_state(legacy=False),
             "torch": torch.get_rng_state(),
         }
 
     def _restore(self, state: Any) -> None:
-        self.used, self.used_upstream, self.notes = Used(**state["used"]), Used(**state["used_upstream"]), dict(state["notes"])
+        self.used, self.used_upstream, self.notes = Used(**state["used"]), Used(**state["used_upstream"]), Notes(state["notes"])
+        self._reported = state["reported"]
         self.rng.bit_generator.state = state["rng"]
+        random.setstate(state["python"])
         np.random.set_state(state["numpy"])
         torch.set_rng_state(state["torch"])
 
     def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: float) -> None:
         """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching.
 
-        Raises NotFinite if a metric or a parameter is NaN or infinite.
+        Raises UpdatesWrong if the numbers do not follow one another or exceed the total, NotFinite if a metric or a parameter is NaN or infinite.
         """
+        self._total = total if self._total is None else self._total
+        if (update, total) != (self._reported + 1, self._total) or update > total:
+            raise UpdatesWrong(
+                f"the method reported update {update} of {total} after update {self._reported} of {self._total}: "
+                "number updates 1, 2, 3 and so on to one total, as `for update in task.updates(total, ...)` does"
+            )
+        self._reported = update
         for name, value in metrics.items():
             if not np.isfinite(value):
                 raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
@@ -228,6 +242,16 @@ class TaskHandle:
             raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
         if self.on_update is not None:
             self.on_update(policy, update, total, metrics)
+
+    def finish(self, tuned: ActorCriticPolicy) -> None:
+        """Have the last reported update measured, if the method ended before its total. Raises UpdatesWrong if it trained and reported nothing."""
+        if not self._reported and self.used.gradient_steps:
+            raise UpdatesWrong(
+                f"the method took {self.used.gradient_steps} gradient steps and reported no update, so nothing was measured along the way: "
+                "call task.update(policy, update, total) after each update"
+            )
+        if self._total is not None and self._reported < self._total and self.on_update is not None:
+            self.on_update(tuned, self._reported, self._reported, {})
 
     def charge(self, what: str, amount: int, *, upstream: bool = False) -> None:
         """Count a cost, also from a method's own threads; raises BudgetExceeded beyond the cap. What goes upstream has no cap."""

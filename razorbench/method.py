@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections import UserDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -75,6 +77,17 @@ class Rollouts:
     start: IntArray
     success: BoolArray
     labels: torch.Tensor | None = None
+
+
+class Notes(UserDict[str, Any]):
+    """What a method wants to stand in the record, by name: numbers, words, true, false, None, and lists and mappings of these. Others raise UsageError."""
+
+    def __setitem__(self, key: str, item: Any) -> None:
+        try:
+            kept = json.loads(json.dumps({key: item}, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"task.notes[{key!r}] is {item!r}: a note must be what JSON can hold ({error}); convert it first") from error
+        super().__setitem__(*next(iter(kept.items())))
 
 
 @dataclass

@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+from razorbench.canvas import style
 
 BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#c05621", "#2f855a", "#a0aec0"
 
 
 def summary(record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw new success, retention and forward KL along the run, and success per skill before and after."""
-    plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), width_ratios=(1.15, 1), layout="constrained")
+    with style({"font.size": 11}):
+        _summary(record, curve).savefig(path, dpi=130)
+
+
+def _summary(record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure((12.5, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     new = [next(iter(point["new_task"].values())) for point in curve]
     _band(left, curve, [p["rate"] for p in new], [p["ci95"] for p in new], BLUE, "new task, success")
     kept = [point["retention"] for point in curve]
@@ -39,8 +42,7 @@ def summary(record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], path:
     left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9.5)
     _bars(right, record)
     figure.suptitle(f"{record['task']}  |  {record['method']['name']}  |  base {record['base']}  |  seed {record['seed']}", fontsize=12.5)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    return figure
 
 
 def _updates(curve: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -75,9 +77,15 @@ def _bars(axes: Any, record: Mapping[str, Any]) -> None:
 
 def matrix(record: Mapping[str, Any], path: Path) -> None:
     """Draw the success matrix of a sequence: tasks and original skills down, stages across."""
+    with style({"axes.spines.top": True, "axes.spines.right": True}):
+        _matrix(record).savefig(path, dpi=110)
+
+
+def _matrix(record: Mapping[str, Any]) -> Figure:
     names, tasks = list(record["success"]), len(record["tasks"])
     rates = np.array([[rate["rate"] for rate in record["success"][name]] for name in names])
-    figure, axes = plt.subplots(figsize=(2.6 + 0.62 * (tasks + 1), 1.6 + 0.36 * len(names)), layout="constrained")
+    figure = Figure((2.6 + 0.62 * (tasks + 1), 1.6 + 0.36 * len(names)), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(rates, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), rate in np.ndenumerate(rates):
         axes.text(column, row, f"{rate:.2f}", ha="center", va="center", fontsize=9, color="white" if rate > 0.6 else "black")
@@ -87,5 +95,4 @@ def matrix(record: Mapping[str, Any], path: Path) -> None:
     axes.set_xticks(range(tasks + 1), ["base", *(f"after {stage}" for stage in range(1, tasks + 1))], rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), [f"{i + 1}  {name}" if i < tasks else name for i, name in enumerate(names)])
     axes.set_title(f"{record['sequence']}, {record['method']['name']}, seed {record['seed']}: greedy success; framed: just trained", fontsize=11)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    return figure

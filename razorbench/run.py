@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
-from razorbench import probe, provenance, seeding
+from razorbench import probe, process, provenance, seeding
 from razorbench.checkpoint import Checkpoints
 from razorbench.claim import Claim
 from razorbench.drift import DriftRuler
 from razorbench.episodes import Episodes
-from razorbench.errors import Claimed
+from razorbench.errors import Claimed, RazorbenchError
 from razorbench.evaluate import Cell, play_policy
+from razorbench.handle import TaskHandle
 from razorbench.journal import Journal
 from razorbench.method import Used, saying_where
 from razorbench.spec import RunSpec
@@ -149,8 +149,7 @@ class _Run:
             with self.journal.measuring():
                 self.journal.episodes += self._base_episodes()
                 self._snapshot(spec.base.policy, 0, "base")
-        with global_generators(int(self.rng.integers(2**31))), self.handle.counting_gradients():
-            tuned = spec.method.adapt(spec.base.policy, self.handle, spec.budget, self.rng).eval()
+        tuned = adapted(spec, spec.base.policy, self.handle, self.rng)
         with self.journal.measuring():
             record = self._final(tuned)
         self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
@@ -162,7 +161,7 @@ class _Run:
     def _on_update(self, policy: ActorCriticPolicy, update: int, total: int, metrics: dict[str, float]) -> None:
         if not self.schedule:
             self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
-        if update in self.schedule:
+        if update in {*self.schedule, total} and self.journal.curve[-1]["update"] < update:
             with self.journal.measuring(), saying_where(f"measuring after update {update}"):
                 self._snapshot(policy, update, f"update{update}")
                 self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(policy, path))
@@ -232,7 +231,7 @@ class _Run:
             "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.demos},
             "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
             "upstream": self._upstream(),
-            "notes": self.handle.notes,
+            "notes": dict(self.handle.notes),
             "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
             **self.subject.final(self.journal.episodes),
             "divergence": self.ruler.measure(tuned, states),
@@ -273,17 +272,17 @@ def snapshot_schedule(total: int, count: int) -> set[int]:
     return {*updates, total}
 
 
-@contextmanager
-def global_generators(seed: int) -> Iterator[None]:
-    """Seed the global generators that SB3 and torch draw from, and restore them afterwards."""
-    numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)
+def adapted(spec: RunSpec, policy: ActorCriticPolicy, handle: TaskHandle, rng: np.random.Generator) -> ActorCriticPolicy:
+    """Let a run's method adapt a policy, and return what it made of it; the process is as before afterwards.
+
+    Raises RazorbenchError if that is no policy, or if it changed without a word.
+    """
+    with process.lent(int(rng.integers(2**31))), handle.counting_gradients():
+        tuned = spec.method.adapt(policy, handle, spec.budget, rng)
+        if not isinstance(tuned, ActorCriticPolicy):
+            raise RazorbenchError(f"method={spec.method_name} returned {type(tuned).__name__}: `adapt` must return the tuned policy")
+        handle.finish(tuned)
+        return tuned.eval()
 
 
 @contextmanager

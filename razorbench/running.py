@@ -6,16 +6,18 @@ import argparse
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from razorbench import config, show, status, sweeps
+from razorbench import config, launching, show, status, sweeps
 from razorbench.errors import UsageError
+from razorbench.output import harmless
+from razorbench.progress import watching
 from razorbench.run import Progress, run
 from razorbench.sequence import SequenceSpec, forward_transfer_auc, run_sequence
 from razorbench.spec import RunSpec
-from razorbench.store import make_writable
+from razorbench.store import make_writable, near
 from razorbench.tracking import tracking
 
 
@@ -26,13 +28,14 @@ def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPar
     made.add_argument("--config-dir", "-cd")
     made.add_argument("--hours", type=float)
     options, overrides = made.parse_known_args(arguments)
+    if options.config_dir is not None:
+        # A run may not find what it names if its method goes to another folder.
+        options.config_dir = str(Path(options.config_dir).absolute())
     for override in overrides:
         if override.startswith("-") or "=" not in override.lstrip("~"):
             raise UsageError(f"{override}: not understood; write key=value pairs, and see razorbench --help for the options")
     if options.hours is not None and not 0 < options.hours < 10_000:
         raise UsageError(f"--hours {options.hours}: it must be a positive number of hours, as in --hours 2.5")
-    if options.config_dir is not None and not Path(options.config_dir).is_dir():
-        raise UsageError(f"--config-dir {options.config_dir}: no such folder; give the one that holds task/ or method/")
 
     logging.getLogger("razorbench").addHandler(logging.NullHandler())
     if any(override.startswith("hydra/sweeper=") for override in overrides):
@@ -40,7 +43,7 @@ def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPar
     with config.registry(options.config_dir) as registry:
         asked = registry.asked(overrides, options.multirun)
     for root in {one.folder.results for one in asked}:
-        make_writable(root, f"results={root}", "results=DIR")
+        make_writable(root, f"results={near(root)}", "results=DIR")
     before = [one for one in asked if one.done]
     if before and not options.multirun:
         before[0].folder.record()
@@ -48,7 +51,7 @@ def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPar
         status.ask(asked)
     try:
         with _within(options.hours):
-            theirs = sweeps.finish(asked, lambda todo: config.launch(_job, todo, options.config_dir), show.console.print)
+            theirs = sweeps.finish(asked, lambda todo: launching.launch(_job, todo, options.config_dir), show.console.print)
     except KeyboardInterrupt as stop:
         done = sum(one.done for one in asked)
         print(f"{'time is up' if isinstance(stop, _TimeUp) else 'stopped'}: {done} of {len(asked)} runs are done; the same command goes on from here")
@@ -66,27 +69,31 @@ def _search(overrides: list[str], options: argparse.Namespace) -> int:
     if not options.multirun or "eval.split=select" not in overrides:
         raise UsageError("a sweeper that searches needs -m and eval.split=select: nothing may be chosen by how it does on TEST")
     with _within(options.hours):
-        config.hand_over(_job, overrides, options.config_dir)
+        launching.hand_over(_job, overrides, options.config_dir)
     return 0
 
 
-def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any]) -> float | None:
-    """Do one run of a command, show it, and return its score, for sweepers that search."""
+def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any], alone: bool = True) -> float | None:
+    """Do one run of a command, then show it, and return its score, for sweepers that search. alone: no other run draws in the same terminal."""
     title, first = (spec.task.name, spec) if isinstance(spec, RunSpec) else (spec.name, spec.first)
-    folder = spec.folder(results).path
-    with show.watching(title, first) as shown, tracking(plain.get("track"), folder, f"{title} {first.method_name} {first.seed}", plain) as tracked:
+    folder = spec.folder(results)
+    with ExitStack() as stack:
+        watchers = []
+        if not (folder.path / folder.file).exists():
+            watchers.append(stack.enter_context(tracking(plain.get("track"), folder.path, f"{title} {first.method_name} {first.seed}", plain)))
+            watchers.append(stack.enter_context(watching(show.console, title, first, alone)))
 
         def watch(progress: Progress) -> None:
-            shown(progress)
-            tracked(progress)
+            for watcher in watchers:
+                watcher(progress)
 
         outcome = run(spec, results, plain, watch) if isinstance(spec, RunSpec) else run_sequence(spec, results, plain, watch)
-    if isinstance(spec, RunSpec):
-        show.finished(outcome)
-        score: float | None = outcome.record["score"]
-        return score
-    show.sequence_finished(outcome, forward_transfer_auc(spec, results))
-    return None
+    with harmless("showing the result"):
+        if isinstance(spec, RunSpec):
+            show.finished(outcome)
+        else:
+            show.sequence_finished(outcome, forward_transfer_auc(spec, results))
+    return outcome.record.get("score")
 
 
 class _TimeUp(KeyboardInterrupt):

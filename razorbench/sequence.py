@@ -25,8 +25,8 @@ from razorbench.run import (
     Outcome,
     Progress,
     Watcher,
+    adapted,
     carry_out,
-    global_generators,
     log,
     no_watcher,
     record_head,
@@ -136,7 +136,7 @@ class _Sequence:
             nonlocal success
             if not schedule:
                 schedule.update(snapshot_schedule(total, run.eval.snapshots))
-            if update in schedule:
+            if update in {*schedule, total} and self.journal.curve[-1]["update"] < update:
                 with self.journal.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
                     success = self._snapshot(policy, stage, run, update, handle)
             done, whole = round(1000 * (stage - 1 + update / total)), 1000 * len(self.spec.runs)
@@ -149,8 +149,7 @@ class _Sequence:
         if not self.journal.resume(checkpoints):
             with self.journal.measuring():
                 self._snapshot(policy, stage, run, 0, handle)
-        with global_generators(int(rng.integers(2**31))), handle.counting_gradients():
-            tuned = run.method.adapt(policy, handle, run.budget, rng).eval()
+        tuned = adapted(run, policy, handle, rng)
         self.used.append(asdict(handle.used))
         return tuned
 

@@ -1,28 +1,38 @@
-"""What a person sees in the terminal: progress, the table at the end of a run, lists."""
+"""What a person sees in the terminal: the table at the end of a run, lists."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Markdown
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from razorbench.base import Recipe, read_card
-from razorbench.run import Outcome, Watcher
-from razorbench.run import Progress as RunProgress
-from razorbench.spec import RunSpec
+from razorbench.output import harmless
+from razorbench.run import Outcome
+from razorbench.store import near
 from razorbench.tuning import Choice, describe
 
-console = Console(highlight=False, soft_wrap=True)
-_EVERY_S = 10.0
-"""Seconds between lines of progress where there is no terminal to draw a bar in."""
+console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+"""Names and paths are printed as they are, brackets and colons too."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A table whose narrowest columns are still whole: a narrower terminal wraps its lines, which is better than numbers cut short."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        least = Measurement.get(console, options.update(max_width=10_000), self.table).minimum
+        yield from console.render(self.table, options.update(max_width=max(options.max_width, least)))
 
 
 class Registry(Protocol):
@@ -34,76 +44,47 @@ class Registry(Protocol):
     def item(self, group: str, name: str) -> Any:
         """Return one thing."""
 
-
-@contextmanager
-def watching(title: str, spec: RunSpec) -> Iterator[Watcher]:
-    """Show progress while a run, or the sequence of that title which begins with it, goes on."""
-    console.print(
-        f"[bold]{title}[/bold] with [bold]{spec.method_name}[/bold], from {spec.base.id}, seed {spec.seed}, budget {spec.budget.name}: "
-        f"measuring the base policy first"
-    )
-    began = time.perf_counter()
-    last = began
-
-    def text(progress: RunProgress) -> str:
-        rate = progress.used.env_steps / (time.perf_counter() - began)
-        steps = f"{rate:,.0f} env steps/s, " if progress.used.env_steps else ""
-        success = "not measured yet" if progress.success is None else f"{progress.success:.2f}"
-        return f"{steps}success {success}"
-
-    if not console.is_terminal:
-
-        def plain(progress: RunProgress) -> None:
-            nonlocal last
-            now = time.perf_counter()
-            if now - last >= _EVERY_S:
-                last = now
-                left = "" if progress.left_s is None else f", about {progress.left_s:.0f} s left"
-                console.print(f"{title}, {spec.method_name}, seed {spec.seed}: update {progress.update} of {progress.total}, {text(progress)}{left}")
-
-        yield plain
-        return
-    columns = (
-        TextColumn("update {task.completed:.0f} of {task.total:.0f}"),
-        BarColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        job = bar.add_task("starting", total=None)
-        yield lambda progress: bar.update(job, completed=progress.update, total=progress.total, description=text(progress))
+    def sound(self, group: str) -> dict[str, Any]:
+        """Return what a group holds, by name, without what is broken."""
 
 
 def finished(outcome: Outcome) -> None:
     """Print a run's table, draw its picture, and say where the record is."""
-    picture = outcome.path / "plots" / "summary.png"
-    if outcome.worked or not picture.exists():
-        picture.parent.mkdir(exist_ok=True)
-        from razorbench.plots import summary
-
-        summary(outcome.record, outcome.curve, picture)
     if not outcome.worked:
         console.print("This run is already done; nothing was run again.")
     report(outcome.record, console)
-    console.print(f"picture                       {picture}")
-    console.print(f"record                        {outcome.path / 'record.json'}")
+
+    def draw(picture: Path) -> None:
+        from razorbench.plots import summary
+
+        summary(outcome.record, outcome.curve, picture)
+
+    _files(outcome, "record.json", "summary.png", draw)
 
 
 def sequence_finished(outcome: Outcome, forward: Mapping[str, Any]) -> None:
     """Print a sequence's matrix and measures, draw its picture, and say where the record is. forward: its forward-transfer AUC."""
-    picture = outcome.path / "plots" / "matrix.png"
-    if outcome.worked or not picture.exists():
-        picture.parent.mkdir(exist_ok=True)
-        from razorbench.plots import matrix
-
-        matrix(outcome.record, picture)
     if not outcome.worked:
         console.print("This sequence is already done; nothing was run again.")
     sequence_report(outcome.record, forward, console)
-    console.print(f"picture                       {picture}")
-    console.print(f"record                        {outcome.path / 'sequence.json'}")
+
+    def draw(picture: Path) -> None:
+        from razorbench.plots import matrix
+
+        matrix(outcome.record, picture)
+
+    _files(outcome, "sequence.json", "matrix.png", draw)
+
+
+def _files(outcome: Outcome, record: str, name: str, draw: Callable[[Path], None]) -> None:
+    """Say where the record is, and where the picture, drawn if need be."""
+    console.print(f"{'record':<30}{near(outcome.path / record)}")
+    picture = outcome.path / "plots" / name
+    with harmless("drawing the picture"):
+        if outcome.worked or not picture.exists():
+            picture.parent.mkdir(exist_ok=True)
+            draw(picture)
+        console.print(f"{'picture':<30}{near(picture)}")
 
 
 def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], console: Console) -> None:
@@ -118,9 +99,7 @@ def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], conso
         number = f"{position:2d} " if position <= len(record["tasks"]) else ""
         cells = [f"{rate['rate']:.2f}" for rate in rates]
         table.add_row(number + name, *cells, interval(rates[-1]["ci95"]), end_section=position == len(record["tasks"]))
-    # A narrow terminal wraps the lines of a long sequence; figures cut off would be worse.
-    console.width = max(console.width, 41 + 6 * len(record["tasks"]))
-    console.print(table)
+    console.print(Whole(table))
     for name, value in {**record["transfer"], "forward_transfer_auc": forward}.items():
         console.print(f"{name.replace('_', ' '):<30}{estimate(value)}")
     console.print(f"{'retention of original skills':<30}{estimate(record['retention'][-1])}")
@@ -131,12 +110,12 @@ def report(record: Mapping[str, Any], console: Console) -> None:
     """Print what a record says."""
     table = Table(title=f"{record['task']}, {record['method']['name']}, {record['base']}, seed {record['seed']}", title_justify="left")
     for column in ("success, greedy", "base", "tuned", "tuned 95%"):
-        table.add_column(column, justify="left" if column.startswith("success") else "right")
+        table.add_column(column, justify="left" if column.startswith("success") else "right", no_wrap=True)
     rows = [("new task", record["new_task"]), *record["original"].items()]
     for position, (name, rates) in enumerate(rows):
         tuned = rates["final"]["greedy"]
         table.add_row(name, f"{rates['base']['greedy']['rate']:.2f}", f"{tuned['rate']:.2f}", interval(tuned["ci95"]), end_section=position == 0)
-    console.print(table)
+    console.print(Whole(table))
     forward = record["divergence"]["kl_forward"]
     used = record["budget"]
     lines = {
@@ -154,9 +133,9 @@ def report(record: Mapping[str, Any], console: Console) -> None:
 def outcome(failures: Sequence[tuple[str, str]], total: int, found: int) -> None:
     """Print how many runs of a command are good, how many of these were found so, and why the others failed."""
     before = "; nothing was run again" if found == total else f", {found} of them before" if found else ""
-    console.print(f"{total - len(failures)} of {total} runs are done{before}.")
+    console.print(f"{total - len(failures)} of {total} {'run is' if total == 1 else 'runs are'} done{before}.")
     for overrides, reason in failures:
-        console.print(f"failed: {overrides}\n  {reason}", markup=False)
+        console.print(f"failed: {overrides}\n  {reason}")
 
 
 def ranked(method: str, choices: Sequence[Choice]) -> None:
@@ -164,10 +143,9 @@ def ranked(method: str, choices: Sequence[Choice]) -> None:
     table = Table(title=f"{method}: means over the tuning tasks, SELECT starts", title_justify="left")
     for column in ("configuration", "score", "success", "retention", "forward KL"):
         table.add_column(column, justify="left" if column == "configuration" else "right", no_wrap=True)
-    console.width = max(console.width, 100)
     for choice in choices:
         table.add_row(describe(choice.settings), *(f"{value:.3f}" for value in (choice.score, choice.success, choice.retention, choice.forward_kl)))
-    console.print(table)
+    console.print(Whole(table))
 
 
 def listing(registry: Registry) -> None:
@@ -194,10 +172,9 @@ def listing(registry: Registry) -> None:
         "study": "studies",
     }
     for group, title in titles.items():
-        console.print(f"[bold]{title}[/bold]")
-        for name in registry.names(group):
-            item = registry.item(group, name)
-            console.print(f"  {name:<17}{use(item, name) if group == 'study' else described[group](item)}", markup=False)
+        console.print(Text(title, "bold"))
+        for name, item in registry.sound(group).items():
+            console.print(f"  {name:<17}{use(item, name) if group == 'study' else described[group](item)}")
 
 
 def use(study: Any, name: str) -> str:
@@ -211,11 +188,11 @@ def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
     shipped = read_card(shipped_path)["success"]["select"] if shipped_path.exists() else {}
     table = Table(title=f"{card['id']}: success on SELECT starts", title_justify="left")
     for column in ("task", "greedy", "95%", "sampled", "shipped, greedy"):
-        table.add_column(column, justify="left" if column == "task" else "right")
+        table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
     for name, rates in card["success"]["select"].items():
         before = f"{shipped[name]['greedy']['rate']:.3f}" if name in shipped else "none"
         table.add_row(name, f"{rates['greedy']['rate']:.3f}", interval(rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}", before)
-    console.print(table)
+    console.print(Whole(table))
     if not shipped_path.exists():
         beside = "none of this name is shipped"
     elif read_card(shipped_path)["sha256"]["policy"] == card["sha256"]["policy"]:

@@ -43,6 +43,12 @@ def digest(identity: Any) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 
+def near(path: Path) -> Path:
+    """Return a path as one would type it here: from the working folder, if it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def make_writable(folder: Path, given: str, setting: str) -> None:
     """Make a folder and see that files can be written there; raises UsageError naming what was given and the setting to change."""
     try:
@@ -100,7 +106,7 @@ class RunFolder:
 
         Raises UsageError if the folder cannot be made, Claimed if another living worker holds it, and Claimed from `write` once one has taken it over.
         """
-        make_writable(self.path, f"results={self.results}", "results=DIR")
+        make_writable(self.path, f"results={near(self.results)}", "results=DIR")
         with Claim(self.path) as self._claim:
             (self.path / FAILED).unlink(missing_ok=True)
             shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
@@ -147,15 +153,20 @@ class RunFolder:
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_failure(self, error: Exception) -> None:
-        """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is not ours."""
+        """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is not ours.
+
+        Nothing is left if there is a record: then the run is done, whatever failed later.
+        """
+        if (self.path / self.file).exists():
+            return
         log = self.path / LOG
         trace: list[str] = []
         if isinstance(error, RazorbenchError):
             sentence = str(error)
         elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            sentence = f"no space left on the disk of {self.path}: free some and give the same command again, it goes on where it was"
+            sentence = f"no space left on the disk of {near(self.path)}: free some and give the same command again, it goes on where it was"
         else:
-            sentence, trace = f"unexpected {type(error).__name__}: {error}; see {log}", traceback.format_exception(error)
+            sentence, trace = f"unexpected {type(error).__name__}: {error} ({_place(error)}); see {near(log)}", traceback.format_exception(error)
         self.write_text(FAILED, sentence + "\n")
         with log.open("a", encoding="utf-8") as file:
             file.write("".join([*trace, f"failed: {sentence}\n"]))
@@ -214,6 +225,13 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in content(path, _AGAIN).decode().splitlines()]
     except ValueError as error:
         raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
+
+
+def _place(error: Exception) -> str:
+    """Say where an error came up: the last line that is not of an installed package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = [frame for frame in frames if "site-packages" not in frame.filename][-1:] or frames[-1:]
+    return "".join(f"line {frame.lineno} of {near(Path(frame.filename))}" for frame in last)
 
 
 def _sync(path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from razorbench.errors import UsageError
+from razorbench.output import harmless, once_harmless
 from razorbench.run import Progress, Watcher
 
 Write = Callable[[int, Mapping[str, float]], None]
@@ -41,7 +42,7 @@ def tracking(names: object, folder: Path, title: str, config: Mapping[str, Any])
             for write in writers:
                 write(progress.update, values)
 
-        yield watch
+        yield once_harmless(watch, "tracking")
 
 
 @contextmanager
@@ -61,7 +62,8 @@ def _tensorboard(folder: Path, title: str, config: Mapping[str, Any]) -> Iterato
         yield write
     finally:
         if writer is not None:
-            writer.close()
+            with harmless("closing TensorBoard's file"):
+                writer.close()
 
 
 @contextmanager
@@ -75,7 +77,8 @@ def _wandb(folder: Path, title: str, config: Mapping[str, Any]) -> Iterator[Writ
     try:
         yield lambda update, values: run.log(dict(values), step=update)
     finally:
-        run.finish()
+        with harmless("ending the run of Weights & Biases"):
+            run.finish()
 
 
 def _imported(module: str, extra: str) -> Any:

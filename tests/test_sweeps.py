@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import METHODS, TINY, razorbench
 
-from razorbench import claim, config, store
+from razorbench import claim, config, launching, store
 from razorbench.store import read_records
 
 FROZEN = ["-m", "task=pick_place,stack", "method=frozen", *TINY]
@@ -57,7 +57,7 @@ def test_runs_composed_from_parts_are_those_that_hydra_composes(words):
 def test_what_is_done_is_not_even_handed_out(capsys, monkeypatch):
     assert razorbench(capsys, *FROZEN)[0] == 0
     launched = []
-    monkeypatch.setattr(config, "launch", lambda job, todo, place: launched.append(todo))
+    monkeypatch.setattr(launching, "launch", lambda job, todo, place: launched.append(todo))
     code, out, _ = razorbench(capsys, *FROZEN)
     assert (code, launched) == (0, [])
     assert "2 of 2 runs are done; nothing was run again." in out
@@ -246,7 +246,7 @@ def test_status_tells_done_running_failed_and_missing(capsys, monkeypatch):
     assert razorbench(capsys, *FROZEN)[0] == 0
     code, out, _ = status(capsys, "results")
     assert (code, out) == (0, "2 runs: 2 done, 0 running, 0 failed, 0 missing\n")
-    monkeypatch.setattr(config, "launch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(launching, "launch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert razorbench(capsys, *FROZEN, "seed=0,1,2")[0] == 1
     code, out, _ = status(capsys, "results")
     assert code == 0

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -18,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from razorbench.canvas import style
 from razorbench.reporting.styles import Look
 from razorbench.reporting.tables import Table, plain
 from razorbench.types import FloatArray
@@ -34,11 +34,8 @@ MANY = 300
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "razorbench",
-    "text.parse_math": False,
     "axes.unicode_minus": False,
     "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "axes.grid": True,
     "axes.titlesize": 10,
     "axes.axisbelow": True,
@@ -66,7 +63,7 @@ class Picture:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in the report's style. What a font lacks of a hostile name, or a crowded layout, is no reason to fail."""
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+    with style(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
 

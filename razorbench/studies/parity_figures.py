@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from razorbench.canvas import style
 from razorbench.studies.findings import Row
 from razorbench.studies.parity_law import Fit, Sweep, matched, rising, student
 from razorbench.studies.parity_methods import METHODS
 from razorbench.types import FloatArray
 
 COLOURS = dict(zip(METHODS, ("#009E73", "#56B4E9", "#0072B2", "#CC79A7", "#E69F00", "#D55E00"), strict=True))
-_STYLE: Any = {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "parity"}
+_STYLE: Any = {"font.size": 11, "svg.hashsalt": "parity", "text.parse_math": True}
 _DARK, _PALE = "#4a5568", "#cbd5e0"
 
 
 def figures(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:
     """Return `tradeoff`, `rivals` and `matched`."""
-    with mpl.rc_context(_STYLE):
+    with style(_STYLE):
         return {"tradeoff": _tradeoff(sweep, law), "rivals": _rivals(tables["rivals"]), "matched": _matched(tables["matched"])}
 
 

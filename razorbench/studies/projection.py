@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 from scipy.special import stdtrit
 
+from razorbench.canvas import style
 from razorbench.errors import UsageError
 from razorbench.metrics import wilson
 from razorbench.seeding import generator
@@ -104,7 +105,8 @@ class Projection:
             "worked": self._worked(),
             "rates": self._rates(),
         }
-        pictures = {"paths": figures.paths(), "along": figures.along(tables["distance"]), "ends": figures.ends(tables["distance"])}
+        with style({"axes.spines.top": True, "axes.spines.right": True}):
+            pictures = {"paths": figures.paths(), "along": figures.along(tables["distance"]), "ends": figures.ends(tables["distance"])}
         return Findings(report(self, tables), tables, pictures)
 
     def _draw(self) -> list[tuple[str, str, Bandits]]:

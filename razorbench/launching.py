@@ -1,0 +1,81 @@
+"""How runs are launched: by Hydra's launchers and sweepers, each job guarded so that it never raises."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
+
+from razorbench.config import finding, plain_config, registry, results_of, spec
+from razorbench.errors import Claimed
+from razorbench.output import lenient
+from razorbench.overrides import literal
+from razorbench.sequence import SequenceSpec
+from razorbench.spec import RunSpec
+
+Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any], bool], Any]
+"""What a launcher does: a run, in a results folder, with its configuration as plain data; whether alone in its terminal."""
+
+
+def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) -> None:
+    """Let Hydra's launcher, the basic one or that which the overrides name, do the job for every combination; one run alone needs none.
+
+    The launcher is called as Hydra's own sweeper calls it, but with the runs that are left instead of a whole grid. A job's
+    failure is written into its run's folder.
+    """
+    with registry(searchpath) as known:
+        if len(combinations) == 1 and not any(override.startswith("hydra") for override in combinations[0]):
+            composed = known.whole(combinations[0])
+            HydraConfig.instance().set_config(composed)
+            _guarded(job)(composed)
+            return
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        # What all share sets up the launcher; the rest is each job's own.
+        shared = [override for override in combinations[0] if override.startswith(("hydra", "results="))]
+        config = hydra.compose_config("config", [*finding(searchpath), *shared], RunMode.MULTIRUN)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_guarded(job), config=config)
+        launcher.launch([[each for each in combination if not each.startswith("hydra")] for combination in combinations], initial_job_idx=0)
+
+
+def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
+    """Let Hydra itself do a multirun, for sweepers that choose their runs as they go."""
+    overrides = literal(["results=results", *overrides], multirun=True)
+    GlobalHydra.instance().clear()
+    before = sys.argv
+    sys.argv = ["razorbench", "--multirun", *finding(searchpath), *overrides]
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job))()
+    finally:
+        sys.argv = before
+
+
+def _guarded(job: Job) -> Callable[[DictConfig], Any]:
+    @functools.wraps(job)
+    def guarded(config: DictConfig) -> Any:
+        run, results = spec(config), results_of(config)
+        alone = HydraConfig.get().runtime.choices.get("hydra/launcher") in (None, "basic")
+        with lenient():
+            try:
+                return job(run, results, plain_config(config), alone)
+            except Claimed:
+                return None  # whoever does it writes the record
+            except Exception as error:
+                # On a full disk even this fails; then the run has no record and no reason.
+                with suppress(OSError):
+                    run.folder(results).write_failure(error)
+                return None
+
+    return guarded

@@ -1,0 +1,72 @@
+"""What a method may do to the process that it runs in, and that nobody after it finds: all of it is put back."""
+
+from __future__ import annotations
+
+import os
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+
+from razorbench.errors import RazorbenchError
+
+
+class MethodExit(RazorbenchError):
+    """A method called `sys.exit`."""
+
+
+@contextmanager
+def lent(seed: int) -> Iterator[None]:
+    """Seed the global generators of Python, numpy and torch for the block, and put back what it changes in the process.
+
+    That is: these generators, torch's gradient mode, default dtype, default device and threads, numpy's error state, warning filters, environment
+    variables and the working folder. Raises MethodExit where the block exits.
+    """
+    with ExitStack() as back:
+        _keep_generators(back)
+        _keep_torch(back)
+        _keep_folder_and_environment(back)
+        back.enter_context(np.errstate())
+        back.enter_context(warnings.catch_warnings())
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield
+        except SystemExit as error:
+            raise MethodExit(f"the method called sys.exit({error.code!r}): it must return the tuned policy, or raise an error") from error
+
+
+def _keep_generators(back: ExitStack) -> None:
+    back.callback(random.setstate, random.getstate())
+    back.callback(np.random.set_state, np.random.get_state())
+    back.callback(torch.set_rng_state, torch.get_rng_state())
+
+
+def _keep_torch(back: ExitStack) -> None:
+    back.callback(torch.set_num_threads, torch.get_num_threads())
+    device = torch.get_default_device()
+
+    def restore() -> None:
+        # A default device slows every call down, even that which is the default anyway.
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
+
+    back.callback(restore)
+    back.callback(torch.set_default_dtype, torch.get_default_dtype())
+    back.callback(torch.set_grad_enabled, torch.is_grad_enabled())
+
+
+def _keep_folder_and_environment(back: ExitStack) -> None:
+    environment = dict(os.environ)
+
+    def restore() -> None:
+        if dict(os.environ) != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+
+    back.callback(restore)
+    back.callback(os.chdir, os.getcwd())
