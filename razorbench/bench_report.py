@@ -16,6 +16,7 @@ from rich.table import Table
 from razorbench.canvas import style
 from razorbench.plots import BLUE, GREEN, GREY, ORANGE
 from razorbench.readme import section
+from razorbench.show import Whole
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#805ad5", "#b7791f", "#319795", "#d53f8c", GREY, "#4a5568", "#ecc94b")
 
@@ -29,7 +30,7 @@ def tables(measured: Mapping[str, Any], console: Console) -> None:
     for name, row in measured["rates"].items():
         times = "" if name == "engine" else f"{row['engine_over_this']:.3g} x"
         rates.add_row(name, f"{row['per_s']:,.0f}", f"{row['over_raw']:.2g}" if row["over_raw"] < 0.1 else f"{row['over_raw']:.2f}", times)
-    console.print(rates)
+    console.print(Whole(rates))
     run = measured["run"]
     phases = Table(title=f"one whole run, budget {run['budget']}: {run['wall_s']:.0f} s", title_justify="left")
     for column in ("", "seconds", "us per env step"):
@@ -40,7 +41,7 @@ def tables(measured: Mapping[str, Any], console: Console) -> None:
         for phase, seconds in parts.items():
             if phase != scope:
                 phases.add_row(f"  {phase}", f"{seconds:.1f}", f"{per_step[phase]:.1f}" if per_step else "", end_section=phase == list(parts)[-1])
-    console.print(phases)
+    console.print(Whole(phases))
     seconds = measured["seconds"]
     console.print(f"evaluation of the new task and every original skill, 100 episodes each: {seconds['evaluation']:.1f} s")
     console.print(f"peak memory: {run['peak_memory_gb']:.2f} GB; razorbench --help: {seconds['help']:.1f} s")

@@ -17,8 +17,8 @@ from razorbench.spec import RunSpec
 
 EVERY_S = 10.0
 """Seconds between lines where no line can be redrawn."""
-_LEAST_BAR, _MOST_BAR = 10, 40
-"""Columns of the bar."""
+_LEAST_BAR, _MOST_BAR, _NARROW = 10, 40, 40
+"""Columns of the bar, and those of a terminal that has room for one."""
 
 
 @contextmanager
@@ -28,14 +28,13 @@ def watching(console: Console, title: str, spec: RunSpec, alone: bool) -> Iterat
     alone: no other run draws in the same terminal.
     """
     line = Line(f"{title}, {spec.method_name}, seed {spec.seed}")
+    redraws = alone and _redraws(console)
+    then = "" if redraws else ": measuring the base policy first"
     with harmless("printing"):
         console.print(
-            Text.assemble(
-                *((title, "bold"), " with ", (spec.method_name, "bold"), f", from {spec.base.id}, seed {spec.seed}, budget {spec.budget.name}: "),
-                "measuring the base policy first",
-            )
+            Text.assemble(*((title, "bold"), " with ", (spec.method_name, "bold")), f", from {spec.base.id}, seed {spec.seed}, budget {spec.budget.name}{then}")
         )
-    if not (alone and _redraws(console)):
+    if not redraws:
         last = time.perf_counter()
 
         def tell(progress: Progress) -> None:
@@ -75,12 +74,13 @@ class Line:
         return f"{self.title}: {', '.join([first, *rest])}"
 
     def fitting(self, width: int, encoding: str = "utf-8") -> Text:
-        """Return as much of it as there is room for in that many columns, with a bar if 10 are left for one."""
+        """Return as much of it as there is room for in that many columns, with a bar if these are 40 or more."""
         first, *rest = self._parts()
-        line = Text(first)
-        shown = [part for k, part in enumerate(rest) if len("  ".join([first, *rest[: k + 1]])) < width]
-        room = min(width - len("  ".join([first, *shown])) - 3, _MOST_BAR)
-        if self.progress is not None and room >= _LEAST_BAR:
+        line, bar = Text(first), self.progress is not None and width >= _NARROW
+        most = width - (_LEAST_BAR + 2 if bar else 0)
+        shown = [part for k, part in enumerate(rest) if len("  ".join([first, *rest[: k + 1]])) < most]
+        if self.progress is not None and bar:
+            room = min(width - len("  ".join([first, *shown])) - 3, _MOST_BAR)
             done = round(room * self.progress.update / max(self.progress.total, 1))
             full, empty = ("━", "─") if encoding.lower().startswith("utf") else ("#", "-")
             line.append("  ").append(full * done, "magenta").append(empty * (room - done), "dim")

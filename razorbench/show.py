@@ -26,13 +26,14 @@ console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True)
 class Whole:
-    """A table whose narrowest columns are still whole: a narrower terminal wraps its lines, which is better than numbers cut short."""
+    """A table as wide as its cells are, or a text at least as wide as told: a narrower terminal wraps lines, which is better than numbers cut short."""
 
-    table: Table
+    content: Table | Markdown
+    least: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        least = Measurement.get(console, options.update(max_width=10_000), self.table).minimum
-        yield from console.render(self.table, options.update(max_width=max(options.max_width, least)))
+        needed = self.least or Measurement.get(console, options.update(max_width=10_000), self.content).maximum
+        yield from console.render(self.content, options.update(max_width=max(options.max_width, needed)))
 
 
 class Registry(Protocol):
@@ -78,13 +79,13 @@ def sequence_finished(outcome: Outcome, forward: Mapping[str, Any]) -> None:
 
 def _files(outcome: Outcome, record: str, name: str, draw: Callable[[Path], None]) -> None:
     """Say where the record is, and where the picture, drawn if need be."""
-    console.print(f"{'record':<30}{near(outcome.path / record)}")
+    console.print(f"record   {near(outcome.path / record)}")
     picture = outcome.path / "plots" / name
     with harmless("drawing the picture"):
         if outcome.worked or not picture.exists():
             picture.parent.mkdir(exist_ok=True)
             draw(picture)
-        console.print(f"{'picture':<30}{near(picture)}")
+        console.print(f"picture  {near(picture)}")
 
 
 def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], console: Console) -> None:
@@ -121,9 +122,9 @@ def report(record: Mapping[str, Any], console: Console) -> None:
     lines = {
         "retention of original skills": estimate(record["retention"]),
         "forgetting": estimate(record["forgetting"]),
-        "forward KL to the base": f"{forward['new']:.3f} nats per decision on the new task, {forward['original']:.3f} on the original skills",
+        "forward KL, nats per decision": f"{forward['new']:.3f} on the new task, {forward['original']:.3f} on original skills",
         "score": "undefined" if record["score"] is None else f"{record['score']:.2f}",
-        "cost": f"{used['env_steps']:,} env steps, {used['demo_episodes']:,} demonstrations, {used['gradient_steps']:,} gradient steps",
+        "cost": f"{used['env_steps']:,} env steps, {used['demo_episodes']:,} demos, {used['gradient_steps']:,} gradient steps",
         "time": f"{record['wall_s']:.0f} s, {record['measuring_s']:.0f} s of it measuring",
     }
     for name, text in lines.items():
@@ -220,5 +221,4 @@ def interval(bounds: Sequence[float]) -> str:
 
 def markdown(text: str) -> None:
     """Print Markdown, tables as tables."""
-    console.width = max(console.width, 120)
-    console.print(Markdown(text))
+    console.print(Whole(Markdown(text), 120))

@@ -152,6 +152,28 @@ WRONG = {
     "no snapshots": (["task=pick_place", "method=sft", "eval.snapshots=0"], "eval.snapshots is 0"),
     "too many episodes": (["task=pick_place", "method=sft", "eval.episodes=101"], "between 1 and 100"),
     "odd reward": (["task=pick_place", "method=ppo", "task.reward=dense"], "it must be sparse or shaped"),
+    "a number that is none": (["task=pick_place", "method=sft", "method.learning_rate=nan"], "method.learning_rate is nan: it must be a finite number"),
+    "infinity": (["task=pick_place", "method=sft", "method.learning_rate=inf"], "method.learning_rate is inf: it must be a finite number"),
+    "a number too large": (["task=pick_place", "method=sft", "method.max_grad_norm=1e400"], "method.max_grad_norm is inf: it must be a finite number"),
+    "no number of hours": (["-m", "task=core", "method=sft", "--hours", "nan"], "--hours nan: it must be a positive number of hours"),
+    **{f"{group} is null": ([f"{group}=null", "seed=0"], f"{group}=null: it must be a name; there are") for group in ("task", "method", "base", "budget")},
+    "a list for a method": (["task=pick_place", "method=[sft]"], "method=[sft]: it must be a name"),
+    "a mapping for a method": (["task=pick_place", "method={a:1}"], "method={a:1}: it must be a name"),
+    "eval is null": (["task=pick_place", "method=sft", "eval=null"], "eval is null: it holds settings; leave it out"),
+    "a resolver": (["task=pick_place", "method=sft", "seed=${oc.env:HOME}"], "seed: what ${name:...} gives may differ from job to job"),
+    "a reference to nothing": (["task=pick_place", "method=sft", "seed=${nothing}"], "seed: Interpolation key 'nothing' not found"),
+    "empty results": (["task=pick_place", "method=sft", "results="], "results=: the path is empty"),
+    "a reference in a path": (["task=pick_place", "method=sft", "results=${seed}"], "paths are taken as they stand"),
+    "demonstrations in another format": (["task=pick_place", "method=sft", "demos=mine.npz"], "demonstrations come in a .safetensors file"),
+    "no such demonstrations": (["task=pick_place", "method=sft", "demos=a=b.safetensors"], "demos=a=b.safetensors: there is no such file"),
+    **{
+        f"no such config dir for {words[0]}": ([*words, "--config-dir", "nowhere"], "--config-dir nowhere: no such folder")
+        for words in (["list"], ["check", "stack"], ["demos", "stack"], ["tune", "sft"], ["video", "x"], ["pretrain"], ["study=parity"])
+    },
+    **{
+        f"no such config dir for {words[0]}": ([*words, "--config-dir", "nowhere"], "--config-dir nowhere: no such folder")
+        for words in (["compare", "x", "a", "b"], ["claims", "x"], ["report", "x", "--out", "y"])
+    },
     "several values without -m": (["task=pick_place", "method=ppo,sft"], "need -m"),
     "broken override": (["task=pick_place", "method=ppo", "a=[1"], "key=value"),
     "stray word": (["task=pick_place", "ppo"], "ppo: not understood"),
