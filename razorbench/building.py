@@ -90,7 +90,7 @@ class Builder:
 def build(node: Any, where: str) -> Any:
     """Build what a node's `_target_` names, nested targets first, lists as tuples; values are checked against type annotations."""
     if isinstance(node, list):
-        return tuple(build(each, where) for each in node)
+        return tuple(build(each, where) if isinstance(each, Mapping | float) else each for each in node)
     if isinstance(node, float) and not math.isfinite(node):
         raise UsageError(f"{where} is {node}: it must be a finite number")
     if not isinstance(node, Mapping):
