@@ -80,3 +80,10 @@ def in_terminal(command: Sequence[str], columns: int = 80, rows: int = 24, envir
 def controls(raw: bytes) -> list[bytes]:
     """Return the control sequences in what a terminal was sent."""
     return re.findall(rb"\x1b\[[0-9;?]*[A-Za-z]", raw)
+
+
+if __name__ == "__main__":
+    ran = in_terminal(sys.argv[1:])
+    print(ran.text)
+    print(f"first line after {ran.first_s:.1f} s, {ran.seconds:.0f} s in all, exit code {ran.code}")
+    sys.exit(ran.code)
