@@ -216,7 +216,8 @@ def estimate(value: Mapping[str, Any]) -> str:
 
 def interval(bounds: Sequence[float]) -> str:
     """Format an interval."""
-    return f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+    low, high = (round(bound, 2) + 0.0 for bound in bounds)  # -0.0 is 0
+    return f"{low:.2f} to {high:.2f}"
 
 
 def markdown(text: str) -> None:
