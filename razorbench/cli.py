@@ -92,6 +92,10 @@ def _terminated(*_: Any) -> NoReturn:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the folder that the command was given in is gone; change to another") from error
     if arguments and arguments[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0
