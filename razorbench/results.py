@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from razorbench.errors import UsageError
 from razorbench.law import Points
+from razorbench.starts import base_success
 from razorbench.store import CURVE, PACKED_CURVE, read_curve, read_record
 from razorbench.types import FloatArray, IntArray
 
@@ -89,6 +91,11 @@ class Run:
     def family(self) -> str:
         """The method's family."""
         return str(self.record["method"]["family"])
+
+    @cached_property
+    def base_success(self) -> float:
+        """Greedy success of the base on the new task, by its card where there is one (`starts.base_success`)."""
+        return base_success(self.record)
 
     @property
     def arm(self) -> str:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from razorbench.metrics import score
 from razorbench.results import Run, lookup, value
+from razorbench.starts import NEARLY_SOLVED
 
 STOPS = ("best", "end")
 """`best`: the first snapshot with the highest SELECT success, the base's own included. `end`: the final policy, when the budget is used up."""
@@ -23,30 +25,24 @@ LEVELS = (0.5, 0.7, 0.9, 0.95)
 class Stop:
     """One policy of a run, measured on TEST, and what it took to get there.
 
-    source: the snapshot (`best`) or the record (`end`). test, select: greedy success on the new task as counts and `rate`. skills: the same for each
-    original skill on TEST (25 episodes each in a snapshot, 100 in a record of the default protocol). update: None where no snapshots were kept.
+    snapshot: its numbers, in the form of a line of the curve; original skills have 25 episodes each at `best` and 100 at `end` (default protocol).
     select_episodes: SELECT episodes that choosing this policy took; `best` is known only at the end, so it pays for every look.
+    base_success: greedy success of the base on the new task, see `starts.base_success`.
     """
 
-    source: Mapping[str, Any]
-    test: Mapping[str, Any]
-    select: Mapping[str, Any] | None
-    skills: Mapping[str, Mapping[str, Any]]
-    update: int | None
-    env_steps: int
-    demo_episodes: int
-    gradient_steps: int
+    snapshot: Mapping[str, Any]
     select_episodes: int
+    base_success: float
 
     @property
     def success(self) -> float:
         """Greedy success on the new task, TEST."""
-        return float(self.test["rate"])
+        return float(self.snapshot["new_task"]["test"]["rate"])
 
     @property
     def select_success(self) -> float | None:
-        """Greedy success on the new task, SELECT; None in records that lack it."""
-        return None if self.select is None else float(self.select["rate"])
+        """Greedy success on the new task, SELECT; None if it was not measured."""
+        return self.number("new_task.select.rate")
 
     @property
     def retention(self) -> float | None:
@@ -58,9 +54,34 @@ class Stop:
         """Mean loss of success on original skills, TEST."""
         return self.number("forgetting.value")
 
+    @property
+    def score(self) -> float | None:
+        """`metrics.score` with the base's success on its card's SELECT starts; None where that exceeds .5, as the task is nearly solved already."""
+        return None if self.base_success > NEARLY_SOLVED else score(self.success, self.base_success, self.retention)
+
+    @property
+    def update(self) -> int | None:
+        """The update after which it was taken; None where no snapshots were kept."""
+        return _whole(self.number("update"))
+
+    @property
+    def env_steps(self) -> int | None:
+        """Environment steps until then."""
+        return _whole(self.number("env_steps"))
+
+    @property
+    def demo_episodes(self) -> int | None:
+        """Demonstrations used until then."""
+        return _whole(self.number("demo_episodes"))
+
+    @property
+    def gradient_steps(self) -> int | None:
+        """Gradient steps until then."""
+        return _whole(self.number("gradient_steps"))
+
     def number(self, path: str) -> float | None:
-        """Return the number at a dotted path that snapshots and records share, such as `divergence.kl_forward.new`; None if it is not there or not finite."""
-        return _finite(self.source, path)
+        """Return the number at a dotted path of the snapshot, such as `divergence.kl_forward.new`; None if it is not there or not finite."""
+        return _finite(self.snapshot, path)
 
 
 def stop(run: Run, name: str) -> Stop | None:
@@ -74,23 +95,20 @@ def stop(run: Run, name: str) -> Stop | None:
 def _best(run: Run) -> Stop | None:
     if not run.curve:
         return None
+    looks = sum(int(point["new_task"]["select"]["episodes"]) for point in run.curve)
     # `max` returns the first of equals, the cheapest.
-    point = max(run.curve, key=_select)
-    new = point["new_task"]
-    looks = sum(int(each["new_task"]["select"]["episodes"]) for each in run.curve)
-    return Stop(point, new["test"], new["select"], point["original"], int(point["update"]), *_costs(point), looks)
+    return Stop(max(run.curve, key=_select), looks, run.base_success)
 
 
 def _end(run: Run) -> Stop:
+    """The final policy, as the record has it, in a snapshot's form."""
     record = run.record
+    shared = {key: record.get(key) for key in ("forgetting", "retention", "divergence", "drift")}
+    costs = {key: record["budget"].get(key) for key in ("env_steps", "demo_episodes", "expert_queries", "gradient_steps")}
+    new = {"test": record["new_task"]["final"]["greedy"], "select": record["new_task"].get("select")}
     skills = {skill: rates["final"]["greedy"] for skill, rates in (record["original"] or {}).items()}
-    update = int(run.curve[-1]["update"]) if run.curve else None
-    return Stop(record, record["new_task"]["final"]["greedy"], record["new_task"].get("select"), skills, update, *_costs(record["budget"]), 0)
-
-
-def _costs(part: Mapping[str, Any]) -> tuple[int, int, int]:
-    env_steps, demo_episodes, gradient_steps = (int(part.get(what, 0)) for what in ("env_steps", "demo_episodes", "gradient_steps"))
-    return env_steps, demo_episodes, gradient_steps
+    update = run.curve[-1]["update"] if run.curve else None
+    return Stop({"update": update, **costs, "new_task": new, "original": skills, **shared}, 0, run.base_success)
 
 
 @dataclass(frozen=True)
@@ -151,6 +169,10 @@ def at_forward_kl(run: Run, nats: float, path: str) -> float | None:
 
 def _select(point: Mapping[str, Any]) -> float:
     return float(point["new_task"]["select"]["rate"])
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
 
 
 def _finite(part: Mapping[str, Any], path: str) -> float | None:

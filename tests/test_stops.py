@@ -1,9 +1,13 @@
 """Stops and crossings against hand-worked numbers."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from razorbench.results import Run
-from razorbench.stops import STOPS, Bracket, Crossing, at_forward_kl, crossing, stop
+from razorbench.starts import base_success
+from razorbench.stops import STOPS, Bracket, Crossing, Stop, at_forward_kl, crossing, stop
 
 
 def rate(value, episodes=100):
@@ -18,7 +22,10 @@ def point(update, select, test, kept, **more):
 
 def run(*points, final=0.9):
     record = {
-        "new_task": {"final": {"greedy": rate(final)}, "select": rate(0.97)},
+        "task": "push_far-v1",
+        "base": "none-s0",
+        "hashes": {},
+        "new_task": {"base": {"greedy": rate(0.2)}, "final": {"greedy": rate(final)}, "select": rate(0.97)},
         "original": {"push": {"base": {"greedy": rate(1.0)}, "final": {"greedy": rate(0.4)}}},
         "retention": {"value": 0.4},
         "forgetting": {"value": 0.6},
@@ -34,7 +41,8 @@ def test_best_is_the_first_of_equals_by_select_and_shows_test():
     found = stop(run(*ALONG), "best")
     assert (found.update, found.success, found.select_success) == (3, 0.93, 0.98)
     assert (found.retention, found.forgetting) == (0.9, pytest.approx(0.1))
-    assert found.skills == {"push": {"successes": 22, "episodes": 25, "rate": 0.9}}
+    # (.93 - .2) / (1 - .2) * .9
+    assert found.score == pytest.approx(0.82125)
     # Five looks of 100 episodes: which one is best is known only after the last.
     assert (found.env_steps, found.demo_episodes, found.gradient_steps, found.select_episodes) == (30, 5, 6, 500)
 
@@ -43,7 +51,8 @@ def test_end_is_the_final_policy_and_no_look_chose_it():
     found = stop(run(*ALONG), "end")
     assert (found.update, found.success, found.select_success) == (7, 0.9, 0.97)
     assert (found.retention, found.forgetting) == (0.4, 0.6)
-    assert found.skills["push"]["rate"] == 0.4
+    assert found.score == pytest.approx(0.7 / 0.8 * 0.4)
+    assert found.snapshot["original"]["push"]["rate"] == 0.4
     assert (found.env_steps, found.demo_episodes, found.gradient_steps, found.select_episodes) == (70, 5, 14, 0)
 
 
@@ -99,3 +108,35 @@ def test_what_is_there_at_a_forward_kl_lies_on_the_line_to_the_snapshot_that_fir
     kls = [(0.0, 1.0), (1.0, 0.9), (0.8, 0.2), (2.0, 0.8), (3.0, 0.6)]
     along = [point(k, 0.5, 0.5, value, divergence={"kl_forward": {"new": kl}}) for k, (kl, value) in enumerate(kls)]
     assert at_forward_kl(run(*along), nats, "retention.value") == (None if kept is None else pytest.approx(kept))
+
+
+def shipped(name, task):
+    card = json.loads((Path(__file__).parents[1] / "baselines" / "policies" / f"{name}.json").read_text(encoding="utf-8"))
+    hashes = {"base_policy": card["sha256"]["policy"], "task_spec": card["tasks"][task]}
+    return {"task": f"{task}-v1", "base": name, "hashes": hashes, "new_task": {"base": {"greedy": rate(0.07)}}}
+
+
+@pytest.mark.parametrize(("name", "task", "success"), [("mlp-s0", "carry_weak", 0.862), ("mlp-s1", "sort_parity", 0.552), ("mlp-s0", "push_far", 0.402)])
+def test_the_base_s_success_is_that_of_500_select_starts_on_its_card(name, task, success):
+    assert base_success(shipped(name, task)) == success
+
+
+@pytest.mark.parametrize(
+    "other", [{"base": "other-s0"}, {"base": "../policies/mlp-s0"}, {"hashes": {"base_policy": "0", "task_spec": "0"}}, {"hashes": None}, {"config": None}]
+)
+def test_a_card_of_another_base_is_not_taken(other):
+    record = shipped("mlp-s0", "carry_weak") | other
+    assert base_success(record) == (0.862 if "config" in other else 0.07)
+
+
+def test_a_base_of_one_s_own_is_looked_up_where_the_run_had_it(tmp_path):
+    record = shipped("mlp-s0", "carry_weak")
+    card = {"sha256": {"policy": "w"}, "tasks": {"carry_weak": "t"}, "success": {"select": {"carry_weak": {"greedy": rate(0.33)}}}}
+    (tmp_path / "mine-s0.json").write_text(json.dumps(card))
+    mine = record | {"base": "mine-s0", "hashes": {"base_policy": "w", "task_spec": "t"}, "config": {"base": {"directory": str(tmp_path)}}}
+    assert base_success(mine) == 0.33
+
+
+@pytest.mark.parametrize(("success", "defined"), [(0.5, True), (0.51, False), (1.0, False)])
+def test_a_score_is_undefined_where_the_base_nearly_solves_the_task(success, defined):
+    assert (Stop({"new_task": {"test": rate(0.9)}, "retention": {"value": 1.0}}, 0, success).score is not None) == defined
