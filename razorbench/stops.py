@@ -154,6 +154,14 @@ def crossing(run: Run, level: float) -> Crossing | Uncrossed:
     return "it never gets there"
 
 
+def undefined(run: Run, place: str) -> str | None:
+    """Return why a run is undefined at a stop or at a level such as `0.9`, None if it is not."""
+    if place in STOPS:
+        return None if stop(run, place) is not None else "its snapshots were not kept"
+    found = crossing(run, float(place))
+    return found if isinstance(found, str) else None
+
+
 def at_forward_kl(run: Run, nats: float, path: str) -> float | None:
     """Return a snapshot's number where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
 

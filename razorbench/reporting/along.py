@@ -11,13 +11,14 @@ from urllib.parse import quote
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from razorbench.compare import MEASURES, student
 from razorbench.metrics import Estimate
 from razorbench.reporting.drawing import Picture, canvas, labels, picture, powers
 from razorbench.reporting.material import Folded, Gallery, Material, Section
 from razorbench.reporting.tables import Links, Table, Value, number, plain, slug
 from razorbench.results import Run
+from razorbench.stops import stop
 from razorbench.suite import Alone, Undefined
+from razorbench.verdicts import student
 
 HEAT = "#e0602a"
 BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
@@ -107,7 +108,7 @@ def _curve(material: Material, task: str, measure: str) -> Picture:
             update = float(np.mean([point["update"] for point in points]))
             line.append((update, float(np.mean(values))))
             steps = [float(np.mean([point.get(what, np.nan) for point in points])) for what in ("env_steps", "gradient_steps")]
-            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found[0], len(values)))
+            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found, len(values)))
         x, y = np.array(line).T
         axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=1.1, markersize=3, markevery=max(1, len(x) // 6), **look.marker)
         ends[arm] = line[-1]
@@ -143,7 +144,8 @@ def every_run(material: Material) -> Section:
 
 def _run(material: Material, run: Run) -> Sequence[Value]:
     record = run.record
-    score = MEASURES["score"].value(run)
+    end = stop(run, "end")
+    score = None if end is None else end.score
     return [
         run.task,
         run.arm,
@@ -153,7 +155,7 @@ def _run(material: Material, run: Run) -> Sequence[Value]:
         _estimate(record["retention"], "value"),
         _estimate(record["forgetting"], "value"),
         float(record["divergence"]["kl_forward"]["new"]),
-        Undefined("the base solves all, or no original skill") if score is None else score,
+        Undefined("the base nearly solves the task, or no original skill") if score is None else score,
         float(record["wall_s"]),
         _links(material.out, run),
     ]

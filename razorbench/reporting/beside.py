@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from razorbench.compare import MEASURES, Measure, numbers, paired, units
+from razorbench.compare import MEASURES, Measure, Quantity, numbers, paired, units
 from razorbench.law import laws
 from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, labels, powers
@@ -30,15 +30,15 @@ _CAPTION = (
     "learning rate."
 )
 LADDER = "ladder.png"
-_TOLD = ("success", "retention", "forward_kl")
+_TOLD = ("success@end", "retention@end", "forward_kl@end")
 _ON_SIZES = {
-    "success": MEASURES["success"],
-    "retention": MEASURES["retention"],
+    "success": MEASURES["success@end"],
+    "retention": MEASURES["retention@end"],
     f"retention at success {excerpts.LEVEL:g}": MEASURES[f"retention@{excerpts.LEVEL:g}"],
-    "forward KL, new task": MEASURES["forward_kl"],
-    "forward KL, old tasks": Measure("divergence.kl_forward.original"),
-    "action MSE, new task": Measure("divergence.action_mse.new"),
-    "action MSE, old tasks": Measure("divergence.action_mse.original"),
+    "forward KL, new task": MEASURES["forward_kl@end"],
+    "forward KL, old tasks": Measure(Quantity("divergence.kl_forward.original"), "end"),
+    "action MSE, new task": Measure(Quantity("divergence.action_mse.new"), "end"),
+    "action MSE, old tasks": Measure(Quantity("divergence.action_mse.original"), "end"),
 }
 
 

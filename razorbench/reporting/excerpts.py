@@ -30,9 +30,9 @@ def methods(material: Material, scores: Table) -> str:
     columns = ("arm", "score", "success", "retention", "forward KL, nats per decision", "runs")
     rows = []
     for arm, score, success, retention, kl, runs in _chosen(scores, columns).rows:
-        matched = material.suite(str(arm), MEASURES[f"retention@{LEVEL:g}"])
-        value = Undefined("not reached") if isinstance(matched.value, Undefined) else matched.value
-        rows.append((arm, score, success, retention, value, kl, f"{matched.runs} of {runs}"))
+        crossed = material.suite(str(arm), MEASURES[f"retention@{LEVEL:g}"])
+        value = Undefined("not reached") if isinstance(crossed.value, Undefined) else crossed.value
+        rows.append((arm, score, success, retention, value, kl, f"{crossed.runs} of {runs}"))
     return markdown(Table("first", "Methods", (*columns[:4], f"retention at success {LEVEL:g}", columns[4], "runs that have it"), rows))
 
 

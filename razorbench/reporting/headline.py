@@ -31,10 +31,10 @@ def each_task(material: Material) -> list[Table]:
     """Return a table for success, retention and forward KL each: arms by tasks, means over seeds."""
     note = "Means over seeds with 95% Student intervals over seeds."
     found = []
-    for name, title in (("success", "Success"), ("retention", "Retention"), ("forward_kl", "Forward KL, nats per decision")):
+    for name, title in (("success@end", "Success"), ("retention@end", "Retention"), ("forward_kl@end", "Forward KL, nats per decision")):
         by_arm = {arm: numbers(runs, arm, MEASURES[name]) for arm, runs in material.by_arm.items()}
         rows = [[arm, *(on_task(task, mine) for task in material.tasks)] for arm, mine in by_arm.items()]
-        found.append(Table(f"tasks_{name}", f"{title} on each task", ("arm", *map(plain, material.tasks)), rows, note))
+        found.append(Table(f"tasks_{name.removesuffix('@end')}", f"{title} on each task", ("arm", *map(plain, material.tasks)), rows, note))
     return found
 
 
@@ -61,7 +61,7 @@ def on_task(task: str, mine: Numbers) -> Value:
 
 def arms(material: Material) -> Table:
     """Return the table of suite scores and what they are made of, a row per arm."""
-    scores = {arm: material.suite(arm, MEASURES["score"]) for arm in material.looks}
+    scores = {arm: material.suite(arm, MEASURES["score@end"]) for arm in material.looks}
     rows = [_row(material, arm, scores[arm]) for arm in sorted(scores, key=lambda arm: _rank(scores[arm]))]
     return Table(
         "arms",
@@ -71,8 +71,9 @@ def arms(material: Material) -> Table:
             *("IQM of score", "runs", "family", "env steps", "demonstrations", "gradient steps", "seconds, longest run"),
         ),
         rows,
-        "Score: max(0, (s - s0) / (1 - s0)) times min(1, retention), s0 the base's success. IQM, the interquartile mean of all runs, and the worst task have "
-        "no interval: they show what the mean hides and decide nothing. Cost is the mean per run, without what its data cost upstream.",
+        "Score: max(0, (s - s0) / (1 - s0)) times min(1, retention), s0 the base's success on 500 SELECT starts; undefined where s0 exceeds .5. IQM, the "
+        "interquartile mean of all runs, and the worst task have no interval: they show what the mean hides and decide nothing. Cost is the mean per run, "
+        "without what its data cost upstream.",
     )
 
 
@@ -91,7 +92,7 @@ def _row(material: Material, arm: str, score: Suite) -> Sequence[Value]:
         score.value,
         f"{len(tasks)} of {len(material.tasks)}" + (f", lacks {', '.join(lacking)}" if lacking else ""),
         *worst,
-        *(material.suite(arm, MEASURES[name]).value for name in ("success", "retention", "forward_kl")),
+        *(material.suite(arm, MEASURES[name]).value for name in ("success@end", "retention@end", "forward_kl@end")),
         Undefined("no score") if score.iqm is None else score.iqm,
         len(runs),
         runs[0].family,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from razorbench.compare import Measure, numbers
+from razorbench.compare import Measure, Number, numbers
 from razorbench.reporting.drawing import Picture
 from razorbench.reporting.styles import Look
 from razorbench.reporting.tables import Table
@@ -40,7 +40,7 @@ class Material:
         if isinstance(measure, Measure):
             return suite(numbers(runs, arm, measure), self.tasks)
         found = {(run.task, int(run.record["seed"])): measure(run) for run in runs}
-        return suite({key: (number, 0.0) for key, number in found.items() if number is not None}, self.tasks)
+        return suite({key: Number.exact(number) for key, number in found.items() if number is not None}, self.tasks)
 
 
 @dataclass(frozen=True)

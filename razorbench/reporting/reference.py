@@ -32,7 +32,7 @@ from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Table, Value, interval
 from razorbench.reporting.trade import matched_success
 from razorbench.reporting.trade_and_law import trade_and_law
-from razorbench.reporting.verdicts import verdicts
+from razorbench.reporting.verdicts import said, verdicts
 from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
 from razorbench.seeding import generator
 
@@ -111,7 +111,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         f"Final policies, but for retention at success {excerpts.LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump "
         f"over it; means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
         markdown(verdict),
-        f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
+        f"Exploratory: the rules ([conf/study/claims2.yaml](conf/study/claims2.yaml)) are newer than the runs; what they rest on: [{page}]({page}/README.md).",
     ]
     readme.write_text(section(readme.read_text(encoding="utf-8"), "reference", "\n\n".join(first)), encoding="utf-8")
     elsewhere = asking(study.pool.runs, study.elsewhere)
@@ -155,8 +155,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
 
 def _verdicts(decided: Mapping[str, Sequence[Claim]]) -> Table:
     """The verdict on every claim, in a column for each choice of tasks."""
-    rows = [[several[0].name, several[0].says, *(claim.verdict for claim in several)] for several in zip(*decided.values(), strict=True)]
-    return Table("claims", "Verdicts", ("claim", "it says", *(f"on {tasks}" for tasks in decided)), rows)
+    return said(dict(decided))
 
 
 def _rest_on(claims: Sequence[Claim]) -> list[str]:

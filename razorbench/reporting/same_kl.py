@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from razorbench.compare import MEASURES, Numbers, numbers, paired
-from razorbench.matched import NATS
+from razorbench.compare import MEASURES, NATS, Number, Numbers, numbers, paired
 from razorbench.reporting.material import Material, Section
 from razorbench.reporting.tables import Table, Value
 from razorbench.suite import Undefined, suite
@@ -41,5 +40,5 @@ def _at(material: Material, nats: int) -> Table:
 def _others(found: Mapping[str, Numbers], arm: str) -> Numbers:
     """The mean of all arms but one, by task and seed."""
     keys = {key for name, each in found.items() if name != arm for key in each}
-    values = {key: [each[key] for name, each in found.items() if name != arm and key in each] for key in keys}
-    return {key: (float(np.mean([number for number, _ in each])), 0.0) for key, each in values.items()}
+    values = {key: [each[key].value for name, each in found.items() if name != arm and key in each] for key in keys}
+    return {key: Number.exact(float(np.mean(each))) for key, each in values.items()}

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from razorbench.compare import MEASURES
-from razorbench.matched import LEVELS, matched
+from razorbench.compare import MEASURES, Number
 from razorbench.metrics import Estimate
 from razorbench.pareto import TOLERANCE, area, frontier, near
 from razorbench.reporting.drawing import INK, MANY, Picture, canvas, cloud, labels, picture, unit_square
 from razorbench.reporting.material import Folded, Gallery, Material, Section
 from razorbench.reporting.tables import Table, Value, number, plain, slug
 from razorbench.results import Run
+from razorbench.stops import LEVELS, crossing
 from razorbench.suite import Alone, Undefined, suite
 from razorbench.types import FloatArray
 
@@ -61,7 +60,7 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     means = {}
     for arm in dict.fromkeys(run.arm for run in runs):
         mine = [run for run in runs if run.arm == arm]
-        x, y = (suite({(run.task, run.record["seed"]): (_final(run)[k], 0.0) for run in mine}, material.tasks).value for k in (0, 1))
+        x, y = (suite({(run.task, run.record["seed"]): Number.exact(_final(run)[k]) for run in mine}, material.tasks).value for k in (0, 1))
         assert isinstance(x, Estimate | Alone) and isinstance(y, Estimate | Alone)
         means[arm] = x.value, y.value
         look = material.looks[arm]
@@ -102,9 +101,9 @@ def matched_success(material: Material) -> Section:
     return Section(
         "What is kept at the same new-task success",
         [
-            "Retention of the first snapshot whose success, by a monotone fit on SELECT starts, reaches the level; nothing is interpolated, and retention is "
-            "that snapshot's on TEST. Bars end at the mean over tasks of the mean over seeds, with its 95% Student interval; where there is none, it is said "
-            "why.",
+            "Retention where SELECT success first crosses the level, on the line between the two neighbouring snapshots; an interval is taken at the "
+            "worst ends of these brackets. Bars end at the mean over tasks of the mean over seeds, with its 95% Student interval; where there is none, it is "
+            "said why.",
         ],
         [Gallery(pictures), Folded("All numbers, and why runs are undefined", [Table("matched", "Retention at matched success", _COLUMNS, rows)])],
     )
@@ -115,10 +114,10 @@ def _level(material: Material, level: float) -> Picture:
     names: list[str] = []
     rows: list[Sequence[Value]] = []
     for place, (arm, look) in enumerate(material.looks.items()):
-        found = [matched(run.curve, level) for run in material.by_arm[arm]]
+        found = [crossing(run, level) for run in material.by_arm[arm]]
         kept = material.suite(arm, MEASURES[f"retention@{level:g}"])
-        reached = material.suite(arm, lambda run: matched(run.curve, level).success)
-        why = Counter(re.sub(r" from \S+ to \S+", "", each.undefined) for each in found if each.undefined)
+        reached = material.suite(arm, MEASURES[f"success@{level:g}"])
+        why = Counter(each for each in found if isinstance(each, str))
         reasons = "; ".join(f"{count}: {reason}" for reason, count in why.most_common())
         names.append(f"{plain(arm)}  {kept.runs}/{len(found)}")
         value = Undefined(reasons) if isinstance(kept.value, Undefined) else kept.value
@@ -138,7 +137,7 @@ def _level(material: Material, level: float) -> Picture:
         figure,
         name,
         title,
-        "Beside an arm: how many of its runs reach the level, without a jump. A bar without a line is of one run; a line that leaves the axes goes on.",
+        "Beside an arm: how many of its runs cross the level. A bar without a line is of one run; a line that leaves the axes goes on.",
         Table(name, title, _COLUMNS, rows),
     )
 

@@ -29,7 +29,7 @@ def trade_and_law(material: Material, found: Fits | None, families: Mapping[str,
     unit_square(left, "success on the new task", "retention of original skills")
     places: dict[str, tuple[float, float]] = {}
     for arm, look in material.looks.items():
-        x, y = (material.suite(arm, MEASURES[name]).value for name in ("success", "retention"))
+        x, y = (material.suite(arm, MEASURES[name]).value for name in ("success@end", "retention@end"))
         if isinstance(x, Undefined) or isinstance(y, Undefined):
             continue
         places[arm] = x.value, y.value

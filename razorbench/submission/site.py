@@ -6,24 +6,25 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from razorbench.matched import LEVELS
+from razorbench.compare import MEASURES, numbers
 from razorbench.metrics import Estimate
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.material import Gallery, Section
 from razorbench.reporting.page import page, write
 from razorbench.reporting.tables import Links, Table, Value
+from razorbench.stops import LEVELS
 from razorbench.submission import schema
 from razorbench.submission.board import RETRAINED, Board, Entry, as_json
 from razorbench.submission.plots import law, pareto
-from razorbench.suite import Undefined
+from razorbench.suite import Undefined, suite
 
 _GIVEN = {"old_task_data": "old-task data", "demonstrations": "demonstrations", "environment_steps": "environment steps", "expert_queries": "an expert"}
 _LEVELS = (
     "Levels: self-reported proves nothing; validated, that the numbers follow from the rows and weights in the package; replayed, that its final policies "
     "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in; retrained, that someone else got the "
     "same from its configurations, so that track, budget and curve are no more only declared. Ranks are by fresh starts alone. Who is not told apart from "
-    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Retention at "
-    "matched success is shown of what was retrained."
+    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base "
+    "solves over half of the task. Retention at the same success is shown of what was retrained."
 )
 
 
@@ -86,6 +87,8 @@ def _row(each: Entry) -> Sequence[Value]:
 
 
 def _number(each: Entry, name: str) -> Value:
+    if name == "score" and each.runs:
+        return suite(numbers(each.runs, each.runs[0].arm, MEASURES["score@end"]), sorted({run.task for run in each.runs})).value
     told = each.told.scores.get(name)
     return Undefined("for some task") if told is None else Estimate(told.value, *told.ci95)
 
@@ -111,13 +114,13 @@ def _entry(each: Entry) -> list[Section]:
     for run in each.runs:
         fresh = (each.fresh or {}).get((run.task, int(run.record["seed"])))
         rates = run.record["new_task"]["final"]["greedy"]
-        kept = run.record["retention"]
+        kept, score = run.record["retention"], MEASURES["score@end"].number(run)
         rows.append(
             [
                 run.task,
                 int(run.record["seed"]),
-                Undefined("not replayed") if fresh is None else fresh[0],
-                Undefined("undefined") if run.record["score"] is None else float(run.record["score"]),
+                Undefined("not replayed") if fresh is None else fresh.value,
+                Undefined("nearly solved already") if score is None else score.value,
                 Estimate(rates["rate"], *rates["ci95"]),
                 Undefined("undefined") if kept["value"] is None else Estimate(kept["value"], *kept["ci95"]),
                 float(run.record["divergence"]["kl_forward"]["new"]),
