@@ -65,8 +65,8 @@ class Sample:
         """Return the mean with its two-sided Student interval, its ends those of the worst numbers on either side; None with fewer than two units."""
         if len(self.value) < 2:
             return None
-        tail = (1 - confidence) / 2
-        return Estimate(float(self.value.mean()), float(_limit(self.low, tail, self.floor)), float(_limit(self.high, 1 - tail, self.floor)))
+        lower, upper = interval_ends(self.low, self.high, confidence, self.floor)
+        return Estimate(float(self.value.mean()), float(lower), float(upper))
 
     def verdict(self, margin: float | None) -> Verdict:
         """Return what may be said of the mean; floors are the caller's to check. margin: None if *same* is never said."""
@@ -122,9 +122,11 @@ def told(found: Estimate) -> str:
 
 def said(low: FloatArray, high: FloatArray, margin: float | None, floor: float = 0.0) -> Mapping[str, BoolArray]:
     """Return which words hold of the means of low and high ends, (..., n) for n units, (...) each: the rule itself."""
-    words: dict[str, BoolArray] = {MORE: _limit(low, 0.025, floor) > 0, LESS: _limit(high, 0.975, floor) < 0}
+    lower, upper = interval_ends(low, high, 0.95, floor)
+    words: dict[str, BoolArray] = {MORE: lower > 0, LESS: upper < 0}
     if margin is not None:
-        words[SAME] = (_limit(low, 0.05, floor) > -margin) & (_limit(high, 0.95, floor) < margin)
+        lower, upper = interval_ends(low, high, 0.90, floor)
+        words[SAME] = (lower > -margin) & (upper < margin)
     return words
 
 
@@ -147,6 +149,12 @@ def student(values: Sequence[float]) -> Estimate | None:
     """Return the mean of independent values (n,) with its two-sided 95% Student interval; None with fewer than two."""
     exact = np.asarray(values, dtype=float)
     return Sample(exact, exact, exact).interval()
+
+
+def interval_ends(low: FloatArray, high: FloatArray, confidence: float, floor: float = 0.0) -> tuple[FloatArray, FloatArray]:
+    """Return Student's interval of the mean over the last axis (n,): its lower end that of the low numbers, its upper end that of the high ones."""
+    tail = (1 - confidence) / 2
+    return _limit(low, tail, floor), _limit(high, 1 - tail, floor)
 
 
 def _limit(values: FloatArray, p: float, floor: float) -> FloatArray:
