@@ -18,7 +18,6 @@ from razorbench.law import Law, correlation, laws
 from razorbench.matched import Matched, matched
 from razorbench.metrics import Estimate
 from razorbench.results import HEADLINE, RIVALS, SECOND, Run, snapshots
-from razorbench.seeding import generator
 
 HOLDS, FAILS, UNDERPOWERED, UNDEFINED = "holds", "does not hold", "underpowered", "undefined"
 DETECTABLE = float(1 + stats.norm.ppf(POWER) / stats.norm.ppf(0.975))
@@ -179,7 +178,6 @@ SCORES = {
     "r2": "R2",
     "family_left_out": "R2, each family of methods predicted from the others,",
     "task_left_out": "R2, each task predicted from the others,",
-    "quadratic_r2": "R2 of a parabola",
 }
 
 
@@ -199,10 +197,10 @@ class Prediction:
         effect: Estimate | None = None if found is None else getattr(found, self.score)
         claimed = Range(above=self.above)
         verdict = claimed.verdict(effect)
-        ceiling = "" if found is None or found.ceiling is None else f"a perfect predictor would have an in-sample R2 of {found.ceiling:.2f}"
+        noise = "" if found is None or found.noise_ceiling is None else f"a perfect predictor would have an in-sample R2 of {found.noise_ceiling:.2f}"
         wanted = evidence.missing(evidence.methods, self.base) if verdict == UNDERPOWERED else []
         what = f"{SCORES[self.score]} of {self.predictor}, from {self.base}"
-        return [Finding(what, str(claimed), effect, _runs(found), _visible(effect), verdict, self.beside, ceiling, wanted)]
+        return [Finding(what, str(claimed), effect, _runs(found), _visible(effect), verdict, self.beside, noise, wanted)]
 
 
 @dataclass(frozen=True)
@@ -246,8 +244,8 @@ class Correlation:
         runs = evidence.of(self.base)
         along = snapshots(runs, (HEADLINE, self.other))
         first, second = along.points(HEADLINE), along.points(self.other)
-        found = correlation(first, second, generator("claims", self.other)) if first.method == second.method else None
-        return [Finding(f"correlation with {self.other}, from {self.base}", "", found, f"{len(second.method)} runs", None, "", self.beside)]
+        found = correlation(first, second) if first.same_runs(second) else None
+        return [Finding(f"correlation with {self.other}, from {self.base}", "", found, f"{len(second.arm)} runs", None, "", self.beside)]
 
 
 @dataclass(frozen=True)
@@ -295,8 +293,8 @@ def _laws(runs: Sequence[Run], predictors: Sequence[str]) -> dict[str, Law]:
     along = snapshots(runs, predictors)
     found = {name: along.points(name) for name in predictors}
     first = found[predictors[0]]
-    same = {name: each for name, each in found.items() if len(each.method) and each.method == first.method and each.task == first.task}
-    return laws(same, predictors[0], generator("claims", predictors[0])) if predictors[0] in same and len(first.method) > 1 else {}
+    same = {name: each for name, each in found.items() if len(each.arm) and each.same_runs(first)}
+    return laws(same, predictors[0]) if predictors[0] in same and first.too_few() is None else {}
 
 
 def _runs(found: Law | None) -> str:
