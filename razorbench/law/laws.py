@@ -70,15 +70,15 @@ def laws(points: Mapping[K, Points], headline: K, over: Over = "tasks and arms",
         drawn = dict(zip(points, workers.map(partial(_resampled, counts=counts, over=over), points.values()), strict=True))
     found = {}
     for name, each in points.items():
-        scores = {score: estimate(values[name][score], drawn[name][score]) for score in SCORES}
-        leads = {score: estimate(values[headline][score] - values[name][score], drawn[headline][score] - drawn[name][score]) for score in SCORES}
-        found[name] = _law(each, scores, values[name]["run_left_out"], leads)
+        scores = {score: estimate(values[name][0][score], drawn[name][score]) for score in SCORES}
+        leads = {score: estimate(values[headline][0][score] - values[name][0][score], drawn[headline][score] - drawn[name][score]) for score in SCORES}
+        found[name] = _law(each, *values[name], scores, leads)
     return found
 
 
 def intervals(points: Points) -> dict[Over, dict[str, Estimate | None]]:
     """Return each of `SCORES` with its interval, by what is resampled."""
-    values = _values(points)
+    values, _ = _values(points)
     found: dict[Over, dict[str, Estimate | None]] = {}
     for over in OVER:
         drawn = _resampled(points, resamples(points, over), over)
@@ -116,18 +116,15 @@ def correlation(first: Points, second: Points) -> Estimate | None:
     return estimate(float(pearson(np.ones(len(first.arm)))), pearson(resamples(first)))
 
 
-def _values(points: Points) -> dict[str, float]:
-    """Every R2 of the data themselves."""
+def _values(points: Points) -> tuple[dict[str, float], Curve]:
+    """Every R2 of the data themselves, and the curve."""
+    pairs = list(zip(points.family, points.task, strict=True))
+    groups = sorted(set(pairs))
+    fit, one = Saturating(points, [f"{groups.index(pair):06}" for pair in pairs], fine=True), np.ones((1, len(groups)))
+    (inside, family), (_, task) = (fit.left_out(one, names) for names in zip(*groups, strict=True))
+    errors = {"r2": inside, "family_left_out": family, "task_left_out": task, "run_left_out": Saturating(points).each_left_out()}
     spread = float(points.spread(np.ones(len(points.arm))))
-    family, task = (Saturating(points, groups, fine=True) for groups in (points.family, points.task))
-    everything = np.ones(len(set(points.family)))
-    errors = {
-        "r2": float(family.error(everything, family.best(everything))),
-        "family_left_out": family.each_left_out(),
-        "task_left_out": task.each_left_out(),
-        "run_left_out": Saturating(points).each_left_out(),
-    }
-    return {name: 1.0 - error / spread for name, error in errors.items()}
+    return {name: 1.0 - float(np.squeeze(error)) / spread for name, error in errors.items()}, fit.curve(fit.best(one[0]))
 
 
 def _resampled(points: Points, counts: FloatArray, over: Over) -> dict[str, FloatArray]:
@@ -141,10 +138,8 @@ def _resampled(points: Points, counts: FloatArray, over: Over) -> dict[str, Floa
     return {name: 1.0 - error / spread for name, error in zip(SCORES, (inside, family, task), strict=True)}
 
 
-def _law(points: Points, scores: Mapping[str, Estimate | None], run_left_out: float, leads: dict[str, Estimate | None]) -> Law:
-    fit = Saturating(points, ["all"] * len(points.arm), fine=True)
-    curve, weight = fit.curve(fit.best(np.ones(1))), points.weight
-    residual, arms = points.y - curve(points.x), np.array(points.arm)[points.run]
+def _law(points: Points, values: Mapping[str, float], curve: Curve, scores: Mapping[str, Estimate | None], leads: dict[str, Estimate | None]) -> Law:
+    residual, arms, weight = points.y - curve(points.x), np.array(points.arm)[points.run], points.weight
     spread = float(points.spread(np.ones(len(points.arm))))
     varies = np.isfinite(spread)
     return Law(
@@ -152,7 +147,7 @@ def _law(points: Points, scores: Mapping[str, Estimate | None], run_left_out: fl
         snapshots=len(points.x),
         curve=curve,
         **scores,
-        run_left_out=run_left_out if np.isfinite(run_left_out) else None,
+        run_left_out=values["run_left_out"] if np.isfinite(values["run_left_out"]) else None,
         noise_ceiling=max(0.0, 1.0 - float((weight * points.noise).sum()) / spread) if varies else None,
         spearman=float(stats.spearmanr(points.x, points.y).statistic) if varies and np.ptp(points.x) > 0 else None,
         residuals={name: float(np.average(residual[arms == name], weights=weight[arms == name])) for name in sorted(set(points.arm))},

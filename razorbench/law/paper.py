@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,20 +48,22 @@ def within_cells(points: Points) -> WithinCells | None:
     spread = np.array([_spread(cell) for cell in cells])
     drawn = seeding.generator("law", "cells").multinomial(len(cells), np.full(len(cells), 1 / len(cells)), size=RESAMPLES)
 
-    def pooled(error: Callable[[Points], float]) -> Estimate:
-        errors = np.array([error(cell) for cell in cells])
-        return Estimate(float(1 - errors.sum() / spread.sum()), *percentile(1 - (drawn @ errors) / (drawn @ spread)))
+    def pooled(errors: Sequence[float]) -> Estimate:
+        return Estimate(float(1 - np.sum(errors) / spread.sum()), *percentile(1 - (drawn @ np.array(errors)) / (drawn @ spread)))
 
-    own = 1 - np.array([_parabola_error(cell) for cell in cells]) / spread
+    parabolas = [_parabola_error(cell) for cell in cells]
+    left_out = [sum(_parabola_error(cell, arm) for arm in set(cell.arm)) for cell in cells]
+    curves, run_left_out, arm_left_out = zip(*map(_curve_errors, cells), strict=True)
+    own = 1 - np.array(parabolas) / spread
     return WithinCells(
         cells=len(cells),
         runs=sum(len(cell.arm) for cell in cells),
-        parabola=pooled(_parabola_error),
+        parabola=pooled(parabolas),
         parabola_mean=Estimate(float(own.mean()), *percentile(drawn @ own / len(cells))),
-        parabola_arm_left_out=pooled(lambda cell: sum(_parabola_error(cell, arm) for arm in set(cell.arm))),
-        curve=pooled(_curve_error),
-        curve_run_left_out=pooled(lambda cell: Saturating(cell, fine=True).each_left_out()),
-        curve_arm_left_out=pooled(lambda cell: Saturating(cell, cell.arm, fine=True).each_left_out()),
+        parabola_arm_left_out=pooled(left_out),
+        curve=pooled(curves),
+        curve_run_left_out=pooled(run_left_out),
+        curve_arm_left_out=pooled(arm_left_out),
     )
 
 
@@ -104,6 +106,8 @@ def _parabola_error(cell: Points, left_out: str | None = None) -> float:
     return float((weight[told] * (cell.y[told] - cell.x[told, None] ** np.arange(3) @ powers) ** 2).sum())
 
 
-def _curve_error(cell: Points) -> float:
-    fit = Saturating(cell, ["all"] * len(cell.arm), fine=True)
-    return float(fit.error(np.ones(1), fit.best(np.ones(1))))
+def _curve_errors(cell: Points) -> tuple[float, float, float]:
+    """Sums of squared errors of the curve in a cell: in-sample, every run left out, every arm left out."""
+    fit = Saturating(cell, fine=True)
+    inside, arm_left_out = fit.left_out(np.ones((1, len(cell.arm))), cell.arm)
+    return float(inside[0]), fit.each_left_out(), float(arm_left_out[0])

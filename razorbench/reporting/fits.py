@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from razorbench.law import Law, Points, intervals, law, laws
 from razorbench.law.paper import WithinCells, near_frontier, within_cells
@@ -49,14 +50,16 @@ def fits(measured: Snapshots, questions: Questions) -> Fits | str:
     pooled = laws(points, HEADLINE)
     parts = {name: head.of(runs) for name, runs in questions.subsets(head).items()} | {FINAL: measured.points(HEADLINE, measured.last)}
     named = [HEADLINE, *([best(pooled)] if any(name in CEILING for name in pooled) else [])]
-    return Fits(
-        points,
-        notes,
-        pooled,
-        {name: part.too_few() or law(part) for name, part in parts.items()},
-        {name: intervals(points[name]) for name in named},
-        _within(measured, [name for name in WITHIN if name in points], questions),
-    )
+    # On such small matrices a second thread costs more than it gives.
+    with threadpool_limits(1):
+        return Fits(
+            points,
+            notes,
+            pooled,
+            {name: part.too_few() or law(part) for name, part in parts.items()},
+            {name: intervals(points[name]) for name in named},
+            _within(measured, [name for name in WITHIN if name in points], questions),
+        )
 
 
 def comparable(points: Mapping[str, Points]) -> tuple[dict[str, Points], list[str]]:

@@ -30,10 +30,10 @@ def law_page(sets: RunSets, more: RunSets, questions: Questions, asked: Measured
         "# Does the change of a policy predict what it forgets?",
         "Written by `make results` from the committed records, do not edit.",
         f"Predictors and methods were chosen on the first set of runs, **{first}**. The other{'s' if len(others) > 1 else ''}, **{'** and **'.join(others)}**, "
-        "had no part in that: quote those. Everything here is exploratory.",
+        "had no part in that: quote those. Everything here is exploratory. Below 3 tasks, 6 runs or 2 families there is no fit.",
         "Forgetting F is the loss of success on old tasks. K is the change of the policy, by default the forward KL from base to tuned policy on the new "
-        "task's states, in nats per decision. One curve fits every predictor, F = A (1 - exp(-(B K)^C)) with A at most 1; for C above 1 it starts flat. Every run "
-        "weighs 1 in total. Below 3 tasks, 6 runs or 2 families there is no fit.",
+        "task's states, in nats per decision. One curve fits every predictor, F = A (1 - exp(-(B K)^C)) with A at most 1; for C above 1 it starts flat. Every "
+        "run weighs 1 in total.",
         "## 1. The paper's own protocol",
         *(_replicates(name, each) for name, each in fitted.items()),
         *_shown(law_tables.papers_protocol(found)),

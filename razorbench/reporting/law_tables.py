@@ -136,7 +136,7 @@ def _of_predictor(predictor: str, found: Fits | str, alone: bool) -> list[Value]
 
 
 def _said(predictor: str) -> str:
-    return f"{predictor} (a part of the first)" if predictor in PARTS else predictor
+    return f"{predictor} (part of forward KL)" if predictor in PARTS else predictor
 
 
 def _scores(found: Law | str) -> list[Value]:
