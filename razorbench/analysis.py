@@ -70,6 +70,7 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
             found,
             lambda: decide(registered, styles, {options.base: found.runs, **others}, options.results, options.budget, options.config_dir),
             families,
+            registered.item("study", "questions"),
             options.out,
             lambda title: console.print(f"{title} ...", highlight=False),
         )

@@ -17,7 +17,7 @@ from razorbench.errors import UsageError
 from razorbench.law import Points
 from razorbench.starts import base_success
 from razorbench.store import CURVE, PACKED_CURVE, read_curve, read_record
-from razorbench.types import FloatArray, IntArray
+from razorbench.types import BoolArray, FloatArray, IntArray
 
 STATES = {"new": "new task", "new_instructed": "counterfactual instruction", "random": "random states", "original": "old tasks"}
 PREDICTORS = {
@@ -56,7 +56,8 @@ HEADLINE = "forward KL, new task"
 PARTS = ("forward KL, mean part", "forward KL, variance part", "forward KL, base's sigma", "forward KL per episode")
 """Of the headline predictor, or other units of it, and so no rivals."""
 RIVALS = tuple(name for name in PREDICTORS if name not in (HEADLINE, *PARTS))
-
+CEILING = tuple(name for name in PREDICTORS if name.endswith(STATES["original"]) or name == "weights, Fisher")
+"""Measured on the states of the very tasks whose loss it predicts: a ceiling, not a rival. Fisher's weights come from these states too."""
 
 SECOND = "/2"
 """Ends the name of an arm that learns from its task's second style of demonstrations."""
@@ -253,8 +254,9 @@ def value(snapshot: Mapping[str, Any], path: str) -> float:
 class Snapshots:
     """Every snapshot but that before any update.
 
-    run (N,), indices into the runs; update (N,); y (N,), forgetting; noise (N,), its sampling variance; x: by predictor, (N,), NaN where it was not
-    measured. The sampling variance of forgetting is that of the tuned policy's success, skill by skill.
+    run (N,), indices into the runs; update (N,); y (N,), forgetting; noise (N,), its sampling variance; kept (N, 2), success on the new task's TEST
+    starts and retention; x: by predictor, (N,), NaN where it was not measured. The sampling variance of forgetting is that of the tuned policy's
+    success, skill by skill.
     """
 
     runs: Sequence[Run]
@@ -262,12 +264,18 @@ class Snapshots:
     update: IntArray
     y: FloatArray
     noise: FloatArray
+    kept: FloatArray
     x: Mapping[str, FloatArray]
 
-    def points(self, predictor: str) -> Points:
-        """Return the law's points: snapshots with a finite predictor, and the runs that have any."""
-        names = ([run.method for run in self.runs], [run.family for run in self.runs], [run.task for run in self.runs])
-        return Points(self.run, self.x[predictor], self.y, self.noise, *names).where(np.isfinite(self.x[predictor]))
+    @property
+    def last(self) -> BoolArray:
+        """Which are the last snapshot of their run, (N,)."""
+        return np.append(self.run[1:] != self.run[:-1], True)[: len(self.run)]
+
+    def points(self, predictor: str, keep: BoolArray | None = None) -> Points:
+        """Return the law's points: snapshots with a finite predictor, of those where keep (N,) holds, and the runs that have any."""
+        finite = np.isfinite(self.x[predictor])
+        return Points(self.run, self.x[predictor], self.y, self.noise, **labels(self.runs)).where(finite if keep is None else finite & keep)
 
 
 def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Snapshots:
@@ -280,6 +288,7 @@ def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Sn
         np.array([point["update"] for _, point in found], dtype=np.int64),
         np.array([point["forgetting"]["value"] for _, point in found], dtype=float),
         np.array([_variance(point["original"].values()) for _, point in found], dtype=float),
+        np.array([(point["new_task"]["test"]["rate"], point["retention"]["value"]) for _, point in found], dtype=float).reshape(-1, 2),
         {name: 1.0 - each if name.startswith(_SIMILAR) else each for name, each in x.items()},
     )
 
@@ -303,10 +312,18 @@ def final_points(runs: Sequence[Run], mode: str) -> Points:
         np.array([value(run.record, PREDICTORS[HEADLINE]) for run in runs], dtype=float),
         np.array([np.mean([base - final["rate"] for base, final in each]) for each in rates], dtype=float),
         np.array([_variance([final for _, final in each]) for each in rates], dtype=float),
-        [run.method for run in runs],
-        [run.family for run in runs],
-        [run.task for run in runs],
+        **labels(runs),
     )
+
+
+def labels(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return what the law's points know of runs."""
+    return {
+        "arm": [run.arm for run in runs],
+        "family": [run.family for run in runs],
+        "task": [run.task for run in runs],
+        "base": [str(run.record["base"]) for run in runs],
+    }
 
 
 def _variance(rates: Collection[Mapping[str, Any]]) -> float:

@@ -14,7 +14,6 @@ from razorbench.lacking import Design, Wanted
 from razorbench.law import Law, laws
 from razorbench.metrics import Estimate
 from razorbench.results import HEADLINE, Run, snapshots
-from razorbench.seeding import generator
 from razorbench.stops import undefined
 from razorbench.verdicts import LESS, MORE, SAME, TOO_FEW, UNDECIDED, Verdict, too_few
 
@@ -150,7 +149,6 @@ SCORES = {
     "r2": "R2",
     "family_left_out": "R2, each family left out,",
     "task_left_out": "R2, each task left out,",
-    "quadratic_r2": "R2 of a parabola",
 }
 
 
@@ -206,8 +204,8 @@ def fitted(runs: Sequence[Run], predictors: Sequence[str]) -> Mapping[str, Law]:
     along = snapshots(runs, predictors)
     found = {name: along.points(name) for name in predictors}
     first = found[predictors[0]]
-    same = {name: each for name, each in found.items() if len(each.method) and each.method == first.method and each.task == first.task}
-    return laws(same, predictors[0], generator("claims", predictors[0])) if predictors[0] in same and len(first.method) > 1 else {}
+    same = {name: each for name, each in found.items() if len(each.arm) and each.same_runs(first)}
+    return laws(same, predictors[0]) if predictors[0] in same and first.too_few() is None else {}
 
 
 def _judged(effect: Estimate | None, bar: float, runs: Sequence[Run]) -> Verdict:

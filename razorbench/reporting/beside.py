@@ -14,17 +14,15 @@ from razorbench.compare import MEASURES, Measure, Quantity, numbers, paired, uni
 from razorbench.law import laws
 from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, labels, powers
-from razorbench.reporting.fits import FEWEST, PER_TASK, comparable
+from razorbench.reporting.fits import comparable
 from razorbench.reporting.headline import arms, each_task, on_task
 from razorbench.reporting.material import Material, tables
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table, Value
 from razorbench.results import HEADLINE, Pool, Run, common_arms, final_points, snapshots
-from razorbench.seeding import generator
 from razorbench.suite import Undefined
 
-_MOST = 5
 _CAPTION = (
     "Forgetting against forward KL. Dots: snapshots along every run. Lines: means over seeds of final policies on a task; the larger the sign, the higher the "
     "learning rate."
@@ -42,16 +40,12 @@ _ON_SIZES = {
 }
 
 
-def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
-    """Return what the page says of runs beside the main ones: their arms, on each task and at each KL if asked, and what predicts their forgetting."""
+def excerpt(pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
+    """Return what the page says of runs beside the main ones: their arms, on each task and at each KL if asked."""
     material = Material(pool.runs, pool.apart, looks(pool.runs, families), Path())
-    measured = snapshots(pool.runs)
-    points, notes = comparable({predictor: measured.points(predictor) for predictor in measured.x})
     text = [excerpts.methods(material, arms(material))]
     if each:
         text += [part for table in (*each_task(material), *tables([same_kl(material)])) for part in (f"### {table.title}", excerpts.markdown(table))]
-    if HEADLINE in points and len(points[HEADLINE].method) >= FEWEST:
-        text += excerpts.predictors(laws(points, HEADLINE, generator("reference", name), PER_TASK), notes, _MOST)
     return text
 
 
@@ -87,12 +81,9 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
         rows.append([arm, f"{rate:.0e}", *(on_task(task, told[name]) for task in tasks for name in _TOLD)])
     measured = snapshots(runs)
     points, _ = comparable({name: measured.points(name) for name in measured.x})
-    methods = np.array(points[HEADLINE].method)
+    methods = np.array([arm.partition("/")[0] for arm in points[HEADLINE].arm])
     parts = {name: methods == name for name in sorted(set(methods))} | {"all": np.ones(len(methods), dtype=bool)}
-    found = {
-        name: laws({predictor: each.where(which[each.run]) for predictor, each in points.items()}, HEADLINE, generator("ladder", name), PER_TASK)
-        for name, which in parts.items()
-    }
+    found = {name: laws({predictor: each.of(which) for predictor, each in points.items()}, HEADLINE) for name, which in parts.items()}
     # By the fit itself: with two families, one left out leaves a single method to fit.
     best = max((name for name in points if name != HEADLINE), key=lambda name: getattr(found["all"][name].r2, "value", -np.inf))
     fitted: list[Sequence[Value]] = [

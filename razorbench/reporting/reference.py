@@ -10,31 +10,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from razorbench.asked import read
 from razorbench.claims import Claim
-from razorbench.law import Law, laws
+from razorbench.law.questions import Questions
 from razorbench.policy import SIZES
 from razorbench.readme import section
 from razorbench.reporting import excerpts
-from razorbench.reporting.asking import ABOUT, across_bases, asking
+from razorbench.reporting.asking import across_bases
 from razorbench.reporting.beside import excerpt, ladder, sizes
 from razorbench.reporting.drawing import DPI, styled
 from razorbench.reporting.excerpts import markdown
-from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
+from razorbench.reporting.fits import fits
 from razorbench.reporting.headline import arms, each_task
+from razorbench.reporting.law_page import law_page
 from razorbench.reporting.material import Material, tables
-from razorbench.reporting.predicting import residuals
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.sequences import sequences
 from razorbench.reporting.styles import looks
-from razorbench.reporting.tables import Table, Value, interval
+from razorbench.reporting.tables import Table
 from razorbench.reporting.trade import matched_success
 from razorbench.reporting.trade_and_law import trade_and_law
 from razorbench.reporting.verdicts import said, verdicts
-from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
-from razorbench.seeding import generator
+from razorbench.results import Pool, Run, pool, read_runs, snapshots
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 STUDIES = ("razor_core", "scale", "razor_full", "tokens", "more_seeds")
@@ -49,8 +46,6 @@ _WIDE = (
     "Arms that were also run on the tasks that are not in `core`, on all twelve. Two of these, push_far and lift_heavy, are those that hyper-parameters were "
     "searched on, on other starts."
 )
-_PAPERS = ("on-policy reward", "offline supervised")
-"""The families that the paper compares; it has nothing that keeps old skills by another term."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,7 @@ class Study:
     done: int
     hours: float
     sequences: Table
+    questions: Questions
     wide: Pool | None = None
     others: Mapping[str, Pool] = field(default_factory=dict)
     sizes: Mapping[str, Sequence[Run]] = field(default_factory=dict)
@@ -90,9 +86,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
     """Write the README's first screen and the page of the study."""
     out.mkdir(parents=True, exist_ok=True)
     material = Material(study.pool.runs, study.pool.apart, looks(study.pool.runs, study.families), out)
-    measured = snapshots(study.pool.runs)
-    found = fits(study.pool.runs, measured)
-    parts = _parts(found)
+    found = fits(snapshots(study.pool.runs), study.questions)
     with styled():
         trade_and_law(material, found, study.families).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
         kept = matched_success(material)
@@ -109,18 +103,16 @@ def write(study: Study, readme: Path, out: Path) -> None:
         _CAPTION,
         excerpts.methods(material, scores),
         f"Final policies, but for retention at success {excerpts.LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump "
-        f"over it; means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
+        f"over it; means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. What predicts forgetting: "
+        f"[docs/results/law.md](docs/results/law.md).",
         markdown(verdict),
         f"Exploratory: the rules ([conf/study/claims2.yaml](conf/study/claims2.yaml)) are newer than the runs; what they rest on: [{page}]({page}/README.md).",
     ]
     readme.write_text(section(readme.read_text(encoding="utf-8"), "reference", "\n\n".join(first)), encoding="utf-8")
-    elsewhere = asking(study.pool.runs, study.elsewhere)
-    others = [
-        part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(base, each, study.families), *asking(each.runs, study.elsewhere))
-    ]
+    others = [part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(each, study.families))]
     if others:
         others += across_bases("A base left out", {base: each.runs for base, each in {BASE: study.pool, **study.others}.items()}, study.elsewhere)
-    wide = () if study.wide is None else (*excerpt("wide", study.wide, study.families, each=True), *asking(study.wide.runs, study.elsewhere))
+    wide = () if study.wide is None else excerpt(study.wide, study.families, each=True)
     whole = [
         "# The reference study",
         "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
@@ -138,9 +130,7 @@ def write(study: Study, readme: Path, out: Path) -> None:
         *moved.text,
         *(part for table in tables([moved]) for part in (f"### {table.title}", markdown(table))),
         "## What predicts forgetting",
-        *(excerpts.predictors(found.pooled, found.notes) if found is not None else ["Undefined: too few runs."]),
-        *_on_parts(found, parts),
-        *((*ABOUT, *elsewhere) if elsewhere else ()),
+        "See [the law](../results/law.md).",
         *(("## On more tasks", _WIDE, *wide) if wide else ()),
         *(("## From other bases", *others) if others else ()),
         *sized,
@@ -160,65 +150,6 @@ def _verdicts(decided: Mapping[str, Sequence[Claim]]) -> Table:
 
 def _rest_on(claims: Sequence[Claim]) -> list[str]:
     return [markdown(table) for table in tables([verdicts([(claim, ()) for claim in claims])]) if table.name == "parts"]
-
-
-def _law_in_a_sentence(found: Fits | None, parts: Sequence[_Part]) -> str:
-    if found is None:
-        return ""
-    best, papers = excerpts.best(found.pooled), parts[0].laws.get(HEADLINE)
-    return (
-        f"Forward KL on the new task predicts forgetting with R2 {_told(found, HEADLINE, 'r2')}, on a family of methods that was left out "
-        f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}. "
-        f"On RL and supervised fine-tuning alone, the families that the paper compares, R2 of forward KL is "
-        f"{'undefined' if papers is None or papers.r2 is None else interval(papers.r2)}."
-    )
-
-
-def _told(found: Fits, name: str, score: str) -> str:
-    value = getattr(found.pooled[name], score)
-    return "undefined" if value is None else interval(value)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The law on some of the runs, by predictor; on none if these are too few."""
-
-    name: str
-    runs: int
-    laws: Mapping[str, Law]
-
-
-def _parts(found: Fits | None) -> list[_Part]:
-    """The law of forward KL and of the best of its rivals on the paper's families first, on each family, on each task, and on each with these alone."""
-    if found is None:
-        return []
-    head, names = found.points[HEADLINE], (HEADLINE, excerpts.best(found.pooled))
-    papers = np.isin(head.family, _PAPERS)
-    chosen = {"the paper's families": papers}
-    chosen |= {f"family {family}": np.array(head.family) == family for family in sorted(set(head.family))}
-    tasks = {task: np.array(head.task) == task for task in sorted(set(head.task))}
-    chosen |= {f"task {task}": runs for task, runs in tasks.items()}
-    chosen |= {f"task {task}, the paper's families": papers & runs for task, runs in tasks.items()}
-    made = []
-    for part, runs in chosen.items():
-        kept = {name: found.points[name].where(runs[found.points[name].run]) for name in names}
-        made.append(_Part(part, int(runs.sum()), laws(kept, HEADLINE, generator("reference", part), PER_TASK) if runs.sum() >= FEWEST else {}))
-    return made
-
-
-def _on_parts(found: Fits | None, parts: Sequence[_Part]) -> list[str]:
-    """The law on parts of the runs, and what methods lie off it on all of them."""
-    if found is None:
-        return []
-    best, residual = excerpts.best(found.pooled), residuals(found.pooled[HEADLINE])
-    rows: list[Sequence[Value]] = [[part.name, part.runs, *(excerpts.r2(part.laws.get(name)) for name in (HEADLINE, best))] for part in parts]
-    return [
-        f"In-sample R2 on parts, of forward KL and of {best}; the paper's families are {' and '.join(_PAPERS)}:",
-        markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows)),
-        f"{residual.title} under the pooled fit of forward KL:",
-        markdown(residual),
-        residual.note,
-    ]
 
 
 def main() -> None:
@@ -244,6 +175,7 @@ def main() -> None:
             for tasks, kind in kinds.items()
         }
         recipes = {base: registered.item("base", base) for base in pools}
+        questions: Questions = registered.item("study", "questions")
         alike = sorted((base for base in pools if recipes[base].head == recipes[BASE].head), key=lambda base: SIZES[recipes[base].size])
     study = Study(
         pools[BASE],
@@ -253,6 +185,7 @@ def main() -> None:
         done=len(runs),
         hours=sum(float(run.record["wall_s"]) for run in runs) / 3600,
         sequences=sequences(results, asked["sequences"]),
+        questions=questions,
         wide=wide,
         others={base: each for base, each in pools.items() if base != BASE},
         sizes={base: pools[base].runs for base in alike},
@@ -261,6 +194,12 @@ def main() -> None:
         spare=len(every.keys() - wanted - asked["ladder"]),
     )
     write(study, readme, out)
+    # Found on the core tasks from the main base; other tasks, and a base with another head, had no part in that.
+    sets = {f"{SUITE}, {BASE}": pools[BASE].runs, "six other tasks": [run for run in wide.runs if run.task not in core] if wide else []}
+    sets |= {f"{SUITE}, {base}": each.runs for base, each in pools.items() if recipes[base].head != recipes[BASE].head}
+    everything = {"all twelve tasks": wide.runs} if wide else {}
+    (page := out.parent / "results" / "law.md").parent.mkdir(exist_ok=True)
+    page.write_text(law_page({name: runs for name, runs in sets.items() if runs}, everything, questions, study.elsewhere), encoding="utf-8")
 
 
 if __name__ == "__main__":

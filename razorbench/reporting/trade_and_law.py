@@ -21,7 +21,7 @@ _POINTS = 49
 """Points of an arm's way: twice as many steps as a run's snapshots make, so that none is skipped."""
 
 
-def trade_and_law(material: Material, found: Fits | None, families: Mapping[str, str]) -> Figure:
+def trade_and_law(material: Material, found: Fits | str, families: Mapping[str, str]) -> Figure:
     """Draw every arm's way from the base to its final policy, and every snapshot's forgetting. families: of methods, which have one colour each."""
     figure = Figure((10.5, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -40,12 +40,12 @@ def trade_and_law(material: Material, found: Fits | None, families: Mapping[str,
         left.plot(x.value, y.value, linestyle="", markersize=5, **look.marker)
     labels(left, places, material.looks)
     right.set(xlabel=f"{HEADLINE}, nats per decision", ylabel="forgetting", ylim=(-0.06, 1.05))
-    if found is not None:
-        head, fit = found.points[HEADLINE], found.pooled[HEADLINE]
+    if isinstance(found, Fits):
+        head = found.points[HEADLINE]
         colour = {run.method: material.looks[run.arm].colour for run in material.runs}
-        cloud(right, head.x, head.y, [colour[head.method[k]] for k in head.run], markersize=2.0, alpha=0.4)
+        cloud(right, head.x, head.y, [material.looks[head.arm[k]].colour for k in head.run], markersize=2.0, alpha=0.4)
         at = np.concatenate([[0.0], np.geomspace(1e-3, float(head.x.max()), 300)])
-        right.plot(at, fit.amplitude * -np.expm1(-fit.rate * at), color=INK, linewidth=1.6)
+        right.plot(at, found.pooled[HEADLINE].curve(at), color=INK, linewidth=1.6)
         for family, own in sorted({(families.get(method, ""), each) for method, each in colour.items()}):
             right.plot([], [], linestyle="", marker="o", markersize=4, color=own, label=family)
         right.legend(loc="upper left", fontsize=7, frameon=False)

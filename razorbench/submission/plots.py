@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from razorbench.law import laws
+from razorbench.law import law as fitted
 from razorbench.metrics import Estimate
 from razorbench.pareto import frontier
 from razorbench.reporting.drawing import Picture, canvas, cloud, labels, picture, powers, unit_square
 from razorbench.reporting.styles import HUES, LINES, SIGNS, Look
 from razorbench.reporting.tables import Table, Value, slug
-from razorbench.results import HEADLINE, final_points
-from razorbench.seeding import generator
+from razorbench.results import final_points
 from razorbench.submission.board import Entry
 
 NAMED = 25
 """Entries above which only those on the frontier are named in a picture."""
-_RESAMPLES = 1000
-_FEWEST = 3
-"""Runs that the law is fitted to at least."""
 
 
 def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
@@ -50,20 +47,23 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
 
 
 def law(suite: str, entries: Sequence[Entry]) -> Picture:
-    """Return forgetting against forward KL, a final policy a dot, with the saturating fit where there are runs enough."""
+    """Return forgetting against forward KL, a final policy a dot, with the fitted curve where there are runs enough."""
     named = dict(_named([each for each in entries if each.runs]))
     owner = [name for name, each in named.items() for run in each.runs if any(point["update"] > 0 for point in run.curve)]
-    points = final_points([run for each in named.values() for run in each.runs], "greedy")
+    points = replace(final_points([run for each in named.values() for run in each.runs], "greedy"), arm=owner)
     looks = _looks(list(named))
     figure, axes = canvas(3.8)
     cloud(axes, points.x, points.y, [looks[name].colour for name in owner], markersize=3.2, alpha=0.7)
     note = "A dot is a run's final policy, in its entry's colour. "
-    if len(points.x) >= _FEWEST and np.ptp(points.x) > 0:
-        found = laws({HEADLINE: points}, HEADLINE, generator("board", suite), _RESAMPLES)[HEADLINE]
+    few = points.too_few()
+    if few is not None:
+        note += f"No fit: {few}."
+    else:
+        found = fitted(points)
         grid = np.linspace(0.0, float(points.x.max()), 200)
-        axes.plot(grid, found.amplitude * -np.expm1(-found.rate * grid), color="#8a9099", linewidth=1.2)
-        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {found.r2.low:.2f} to {found.r2.high:.2f} over runs)"
-        note += f"The line is the saturating fit A (1 - exp(-B K)); its R2 is {told}, over {found.runs} runs."
+        axes.plot(grid, found.curve(grid), color="#8a9099", linewidth=1.2)
+        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {found.r2.low:.2f} to {found.r2.high:.2f} over tasks and arms)"
+        note += f"The line is the fit A (1 - exp(-(B K)^C)); its R2 is {told}, over {found.runs} runs."
     axes.set_xscale("symlog", linthresh=0.1)
     axes.set(xlabel="forward KL on the new task, nats per decision", ylabel="forgetting", xlim=(0, None))
     powers(axes.xaxis)
