@@ -152,7 +152,7 @@ def _table(a: str, b: str, found: Mapping[str, Comparison], verdicts: Mapping[st
         table.add_column(column, justify="right" if column in ("of", "pairs") else "left", no_wrap=True)
     for name, each in found.items():
         effect, verdict = each.difference, verdicts[name]
-        needs = verdict.why.removesuffix(" tasks") if verdict.words == (UNDECIDED,) else ""
+        needs = verdict.why.removesuffix(" tasks").replace("over ", ">") if verdict.words == (UNDECIDED,) else ""
         table.add_row(name, "undefined" if effect is None else told(effect), f"{each.n} {each.unit}", str(each.pairs), ", ".join(verdict.words), needs)
     return table
 
