@@ -15,7 +15,7 @@ from razorbench.law import laws
 from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, labels, powers
 from razorbench.reporting.fits import comparable
-from razorbench.reporting.headline import arms, each_task, on_task
+from razorbench.reporting.headline import LEVEL, arms, each_task, on_task, stopping_saves
 from razorbench.reporting.material import Material, tables
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import Look, looks
@@ -32,7 +32,7 @@ _TOLD = ("success@end", "retention@end", "forward_kl@end")
 _ON_SIZES = {
     "success": MEASURES["success@end"],
     "retention": MEASURES["retention@end"],
-    f"retention at success {excerpts.LEVEL:g}": MEASURES[f"retention@{excerpts.LEVEL:g}"],
+    f"retention at success {LEVEL:g}": MEASURES[f"retention@{LEVEL:g}"],
     "forward KL, new task": MEASURES["forward_kl@end"],
     "forward KL, old tasks": Measure(Quantity("divergence.kl_forward.original"), "end"),
     "action MSE, new task": Measure(Quantity("divergence.action_mse.new"), "end"),
@@ -41,12 +41,12 @@ _ON_SIZES = {
 
 
 def excerpt(pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
-    """Return what the page says of runs beside the main ones: their arms, on each task and at each KL if asked."""
-    material = Material(pool.runs, pool.apart, looks(pool.runs, families), Path())
-    text = [excerpts.methods(material, arms(material))]
+    """Return what the page says of runs beside the main ones: their arms, what stopping saves, and, if asked, each task and the same forward KL."""
+    material = Material.of(pool, families, Path())
+    found = [arms(material), stopping_saves(material)]
     if each:
-        text += [part for table in (*each_task(material), *tables([same_kl(material)])) for part in (f"### {table.title}", excerpts.markdown(table))]
-    return text
+        found += [*each_task(material), *tables([same_kl(material)])]
+    return [part for table in found for part in (f"#### {table.title}", excerpts.markdown(table))]
 
 
 def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from razorbench.law import Law
 from razorbench.law.paper import REPORTED, WithinCells
@@ -12,18 +12,17 @@ from razorbench.reporting import law_tables
 from razorbench.reporting.asking import Measured, asking
 from razorbench.reporting.examples import RunSets, counter_examples, design_and_test, leak
 from razorbench.reporting.excerpts import markdown
-from razorbench.reporting.fits import ALL, FINAL, Fits, best, fits
+from razorbench.reporting.fits import ALL, FINAL, Fits, best
 from razorbench.reporting.tables import Table, interval
-from razorbench.results import HEADLINE, snapshots
+from razorbench.results import HEADLINE
 
 
-def law_page(sets: RunSets, more: RunSets, questions: Questions, asked: Measured) -> str:
+def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, questions: Questions, asked: Measured) -> str:
     """Return the page as Markdown.
 
-    sets: runs by name, those on which predictors and methods were chosen first, then those that had no part in it; more: sets of which only pairs of arms
-    are shown; asked: what `razorbench.asked` has measured, by the run's hash.
+    sets: runs by name, those on which predictors and methods were chosen first, then those that had no part in it; found: their fits, or why there is
+    none; more: sets of which only pairs of arms are shown; asked: what `razorbench.asked` has measured, by the run's hash.
     """
-    found = {name: fits(snapshots(runs), questions) for name, runs in sets.items()}
     first, *others = sets
     fitted = {name: each for name, each in found.items() if isinstance(each, Fits)}
     parts = [

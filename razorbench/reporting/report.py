@@ -16,7 +16,6 @@ from razorbench.reporting.material import Material, Section
 from razorbench.reporting.page import page, write
 from razorbench.reporting.predicting import predicting
 from razorbench.reporting.same_kl import same_kl
-from razorbench.reporting.styles import looks
 from razorbench.reporting.trade import matched_success, pareto
 from razorbench.reporting.verdicts import verdicts
 from razorbench.results import Pool, snapshots
@@ -31,7 +30,7 @@ def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str
 
     claims: decides them; families: of registered methods, by name, which decide colours; questions: of the law; say: told of progress.
     """
-    material = Material(pool.runs, pool.apart, looks(pool.runs, families), out)
+    material = Material.of(pool, families, out)
     measured = snapshots(pool.runs)
     # Fits take longest and are mostly arithmetic that lets other threads run: figures are drawn meanwhile.
     with styled(), ThreadPoolExecutor(1) as background:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from razorbench.compare import MEASURES, Number
+from razorbench.compare import MEASURES, numbers, units
 from razorbench.metrics import Estimate
 from razorbench.pareto import TOLERANCE, area, frontier, near
 from razorbench.reporting.drawing import INK, MANY, Picture, canvas, cloud, labels, picture, unit_square
 from razorbench.reporting.material import Folded, Gallery, Material, Section
 from razorbench.reporting.tables import Table, Value, number, plain, slug
 from razorbench.results import Run
-from razorbench.stops import LEVELS, crossing
-from razorbench.suite import Alone, Undefined, suite
+from razorbench.stops import LEVELS, STOPS, crossing, stop
+from razorbench.suite import Undefined
 from razorbench.types import FloatArray
 
 
@@ -27,9 +27,10 @@ def pareto(material: Material) -> Section:
         "New-task success against retention",
         [
             "Dots are snapshots along runs, none left out; those that the paper's filter would keep, not beaten by more than "
-            f"{TOLERANCE:g} in both, are drawn stronger. Small signs are final policies, large ones an arm's mean over tasks and seeds. The line is "
-            "the frontier of everything drawn. A frontier takes the luckiest of many noisy points, so its area is too large by an unknown amount and has no "
-            "interval; the table takes each run's own frontier, whose area can be compared.",
+            f"{TOLERANCE:g} in both, are drawn stronger. Small signs are runs stopped at their best SELECT success, large ones an arm's mean there over tasks "
+            "and seeds, with a line to its mean at the end of the budget. The grey line is the frontier of everything drawn. A frontier takes the luckiest of "
+            "many noisy points, so its area is too large by an unknown amount and has no interval; the table takes each run's own frontier, whose area can be "
+            "compared.",
         ],
         [Gallery([pooled]), _areas(material), Folded(f"Each of {len(per_task)} tasks", [Gallery(per_task)])],
     )
@@ -42,6 +43,22 @@ def trade_points(runs: Sequence[Run]) -> FloatArray:
 
 def _final(run: Run) -> tuple[float, float]:
     return run.record["new_task"]["final"]["greedy"]["rate"], run.record["retention"]["value"]
+
+
+def _best(run: Run) -> tuple[float, float]:
+    """At the best SELECT success; of a run without snapshots, at its end."""
+    found = stop(run, "best")
+    return _final(run) if found is None or found.retention is None else (found.success, found.retention)
+
+
+def _means(runs: Sequence[Run], arm: str) -> list[tuple[float, float]]:
+    """Mean success and retention of an arm at best, if its snapshots were kept, and at the end."""
+    places = []
+    for name in STOPS:
+        x, y = (units(numbers(runs, arm, MEASURES[f"{what}@{name}"])).sample.value for what in ("success", "retention"))
+        if len(x) and len(y):
+            places.append((float(x.mean()), float(y.mean())))
+    return places
 
 
 def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
@@ -59,12 +76,11 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
         cloud(axes, everything[chosen, 0], everything[chosen, 1], colours[chosen], markersize=2.2, alpha=alpha)
     means = {}
     for arm in dict.fromkeys(run.arm for run in runs):
-        mine = [run for run in runs if run.arm == arm]
-        x, y = (suite({(run.task, run.record["seed"]): Number.exact(_final(run)[k]) for run in mine}, material.tasks).value for k in (0, 1))
-        assert isinstance(x, Estimate | Alone) and isinstance(y, Estimate | Alone)
-        means[arm] = x.value, y.value
-        look = material.looks[arm]
-        axes.plot(*np.array([_final(run) for run in mine]).T, linestyle="", markersize=3.5, alpha=0.6, rasterized=len(runs) > MANY, **look.marker)
+        mine, look = [run for run in runs if run.arm == arm], material.looks[arm]
+        places = _means(mine, arm)
+        means[arm] = places[0]
+        axes.plot(*np.array(places).T, color=look.colour, linewidth=0.9)
+        axes.plot(*np.array([_best(run) for run in mine]).T, linestyle="", markersize=3.5, alpha=0.6, rasterized=len(runs) > MANY, **look.marker)
         axes.plot(*means[arm], linestyle="", markersize=7.5, **look.marker)
     stairs = everything[best][np.argsort(everything[best][:, 0])]
     axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)

@@ -10,6 +10,12 @@ from razorbench.reporting.tables import Table, Value
 from razorbench.rules import PLACES, Finding
 from razorbench.suite import Undefined
 
+ABOUT = (
+    "Exploratory: the rules, conf/study/claims2.yaml, were written after these runs had been seen. *more*, *less*: the 95% interval of the difference excludes "
+    "0. *same*: its 90% interval lies inside the margin, .05 for retention and .01 for CKA (two one-sided tests). *undecided*: none of these. At 0.9: where "
+    "SELECT success first crosses it, the interval at the worst ends of the brackets. Runs of every base policy count here."
+)
+
 
 def verdicts(decided: Sequence[tuple[Claim, Sequence[str]]]) -> Section:
     """Return the section of claims, each with the commands that would add what it lacks."""
@@ -26,25 +32,13 @@ def verdicts(decided: Sequence[tuple[Claim, Sequence[str]]]) -> Section:
     ]
     if lacking:
         blocks.append(Table("lacking", "What would decide those that are undecided", ("claim", "command"), lacking))
-    return Section(
-        "The paper's claims",
-        [
-            "Exploratory: the rules, conf/study/claims2.yaml, were written after these runs had been seen. *more*, *less*: the 95% interval of the difference "
-            "excludes 0. *same*: its 90% interval lies inside the margin, .05 for retention and .01 for CKA (two one-sided tests). *undecided*: none of "
-            "these. At 0.9: where SELECT success first crosses it, the interval at the worst ends of the brackets. Runs of every base policy count here.",
-        ],
-        [said({"": [claim for claim, _ in decided]}), Folded("What the verdicts rest on", blocks)],
-    )
+    return Section("The paper's claims", [ABOUT], [said([claim for claim, _ in decided]), Folded("What the verdicts rest on", blocks)])
 
 
-def said(decided: dict[str, Sequence[Claim]]) -> Table:
-    """Return the words of every claim in each place. decided: by the tasks that they are decided on, which columns name."""
-    columns = [f"at {place}{tasks and f', {tasks}'}" for tasks in decided for place in PLACES]
-    rows: list[Sequence[Value]] = []
-    for several in zip(*decided.values(), strict=True):
-        # What is measured in no place stands in every one.
-        rows.append([several[0].name, several[0].says, *(claim.said(place) or claim.said("") for claim in several for place in PLACES)])
-    return Table("claims", "Verdicts", ("claim", "it says", *columns), rows)
+def said(claims: Sequence[Claim]) -> Table:
+    """Return the words of every claim in each place; what is measured in no place stands in every one."""
+    rows: list[Sequence[Value]] = [[claim.name, claim.says, *(claim.said(place) or claim.said("") for place in PLACES)] for claim in claims]
+    return Table("claims", "Verdicts", ("claim", "it says", *(f"at {place}" for place in PLACES)), rows)
 
 
 def _part(found: Finding) -> Sequence[Value]:
