@@ -89,9 +89,9 @@ def test_states_that_tell_forgetting_do_so_where_they_were_found_and_elsewhere(t
     for states, divergence, *values in table.rows:
         numbers = [each.value if isinstance(each, Estimate) else each for each in values]
         if states.startswith("where the base goes"):
-            assert min(numbers) > 0.95, (divergence, values)
+            assert min(numbers) > 0.9, (divergence, values)
         elif states == "new task: the base's own":
-            assert max(numbers) < 0.95
+            assert max(numbers) < 0.9, (divergence, values)
     few = asking({"design": sets["design"], "test": [run for run in sets["test"] if run.task == "zeta"]}, found)
     assert few.rows[0][3] == few.rows[0][4] == Undefined("too few runs: 1 of 3 tasks")
     assert isinstance(few.rows[0][2], Estimate)
