@@ -107,7 +107,7 @@ def test_pictures_show_every_valid_entry_and_none_that_is_not(tmp_path):
     assert {row["entry"] for row in rows} == {"gentle", "rough"}
     assert len(rows) == 12
     html = (out / "index.html").read_text()
-    assert "saturating fit A (1 - exp(-B K)); its R2 is" in html
+    assert "No fit: too few runs: 2 of 3 tasks, 1 of 2 families." in html
 
 
 def test_retention_at_matched_success_is_shown_of_what_was_retrained_alone(tmp_path):

@@ -16,18 +16,14 @@ STYLES = {"alpha": ("direct",), "beta": ("direct",)}
 FAMILIES = {"ppo": "on-policy reward", "sft": "offline supervised"}
 
 
-def test_anexcerpt_has_its_arms_and_what_predicts_their_forgetting(tmp_path):
+def test_an_excerpt_has_its_arms_and_each_task_if_asked(tmp_path):
     for task in ("alpha", "beta"):
         for method, family in FAMILIES.items():
             write_run(tmp_path, task, method, 0, speed=0.3, harm=0.2, family=family, base="tokens-s0")
-    text = excerpt("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)
-    assert [line.split(" | ")[0] for line in text[0].splitlines()[2:]] in (["| ppo", "| sft"], ["| sft", "| ppo"])
-    assert any("| forward KL, new task | " in part for part in text[1:])
-
-
-def test_a_base_with_too_few_runs_has_arms_alone(tmp_path):
-    write_run(tmp_path, "alpha", "ppo", 0, speed=0.3, harm=0.2, family=FAMILIES["ppo"], base="tokens-s0")
-    assert len(excerpt("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)) == 1
+    pool = Pool(read_runs(tmp_path, STYLES))
+    (arms,) = excerpt(pool, FAMILIES)
+    assert [line.split(" | ")[0] for line in arms.splitlines()[2:]] in (["| ppo", "| sft"], ["| sft", "| ppo"])
+    assert any("| arm | alpha | beta |" in part for part in excerpt(pool, FAMILIES, each=True))
 
 
 def test_a_ladder_by_hand(tmp_path):

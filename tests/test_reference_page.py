@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import write_run
+from synthetic import QUESTIONS, write_run
 
 from razorbench.claims import Claim
 from razorbench.reporting.excerpts import markdown
@@ -38,7 +38,7 @@ def test_pages_are_written_from_runs(tmp_path):
     found = pool(read_runs(tmp_path / "results", {}), "mlp", "standard")
     (readme := tmp_path / "README.md").write_text("# Before\n<!-- reference: anew -->\nyesterday\n<!-- /reference -->\nafter\n")
     claims = {"`core`": [Claim("C1", "it is so", ())]}
-    study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25, sequences(tmp_path / "results", ()))
+    study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25, sequences(tmp_path / "results", ()), QUESTIONS)
     write(study, readme, tmp_path / "docs" / "reference")
     text = readme.read_text()
     assert text.startswith("# Before\n<!-- reference: anew -->\nSo far 12 of 24 runs, 3.2 processor hours on abacus: the numbers will move.\n")
@@ -48,7 +48,7 @@ def test_pages_are_written_from_runs(tmp_path):
     for arm in METHODS:
         assert f"\n| {arm}" in text
     page = (tmp_path / "docs" / "reference" / "README.md").read_text()
-    assert "| forward KL, new task | " in page
+    assert "[the law](../results/law.md)" in page
     assert (tmp_path / "docs" / "reference" / "trade_and_law.png").stat().st_size > 10_000
     assert "task after task" not in page
     assert "Kept as well" not in page
@@ -71,7 +71,7 @@ def test_what_was_also_run_on_more_tasks_stands_beside_the_main_runs(tmp_path):
     )
     decided = {"`core`": [underpowered], "all twelve tasks": [holds]}
     families = {name: family for name, (family, _) in METHODS.items()}
-    write(Study(main, decided, families, 8, 8, 1.0, sequences(tmp_path / "results", ()), wide=wide), readme, tmp_path / "docs" / "reference")
+    write(Study(main, decided, families, 8, 8, 1.0, sequences(tmp_path / "results", ()), QUESTIONS, wide=wide), readme, tmp_path / "docs" / "reference")
     page = (tmp_path / "docs" / "reference" / "README.md").read_text()
     for text in (readme.read_text(), page):
         assert "| claim | it says | on `core` | on all twelve tasks |" in text
@@ -135,5 +135,5 @@ def test_what_is_in_the_repository_is_of_the_records_there(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
     command = [sys.executable, "-m", "razorbench.reporting.reference", ROOT / "baselines" / "results", tmp_path / "README.md", tmp_path / "docs" / "reference"]
     subprocess.run(command, check=True, cwd=ROOT)
-    for file in ("README.md", "docs/reference/README.md"):
+    for file in ("README.md", "docs/reference/README.md", "docs/results/law.md"):
         assert (tmp_path / file).read_text() == (ROOT / file).read_text(), "run `make results`"

@@ -9,7 +9,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from synthetic import write_run
+from synthetic import QUESTIONS, write_run
 
 from razorbench import cli
 from razorbench.metrics import Estimate
@@ -131,9 +131,9 @@ def test_what_is_undefined_says_why(page):
 def test_the_same_runs_give_the_same_page(results, tmp_path):
     runs = pool(read_runs(results, {}), "mlp", "standard")
     few = pool([run for run in runs.runs if run.task == "stack"], "mlp", "standard")
-    texts = [report(few, list, {}, tmp_path, lambda _: None).read_text(encoding="utf-8") for _ in range(2)]
+    texts = [report(few, list, {}, QUESTIONS, tmp_path, lambda _: None).read_text(encoding="utf-8") for _ in range(2)]
     assert texts[0] == texts[1]
-    assert "undefined: one task" in texts[0]
+    assert "Undefined: too few runs: 1 of 3 tasks." in texts[0]
 
 
 def test_names_that_mean_harm_stay_text(tmp_path):
@@ -150,7 +150,7 @@ def test_names_that_mean_harm_stay_text(tmp_path):
             point["original"] = {HOSTILE if skill == "push" else skill: rates for skill, rates in point["original"].items()}
         (hostile / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in lines))
         hostile.rename(hostile.with_name(f"seed{seed}-<img src=x onerror=alert(2)>"))
-    found = report(pool(read_runs(tmp_path / "runs", {}), "mlp", "standard"), list, {}, tmp_path / "out", lambda _: None)
+    found = report(pool(read_runs(tmp_path / "runs", {}), "mlp", "standard"), list, {}, QUESTIONS, tmp_path / "out", lambda _: None)
     text = found.read_text(encoding="utf-8")
     assert len(re.findall("<script", text)) == 1
     assert not re.search(r"<img|onerror=\w|href=.javascript", text)

@@ -59,7 +59,7 @@ def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Measur
     points = {key: replace(each, task=tuple(run.base for run in runs)) for key, each in _points(runs, found).items()}
     if len(known) < 2 or final_points(runs, "greedy").too_few():
         return []
-    fitted = laws(points, _HEAD)
+    fitted = laws(points, _HEAD, over="arms")
     rows: list[Sequence[Value]] = [
         [said, *(fitted[states, divergence].task_left_out or Undefined("forgetting does not vary") for divergence in _NAMES)]
         for states, said in _STATES.items()
@@ -67,7 +67,7 @@ def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Measur
     return [
         f"### {title}",
         f"One curve for {', '.join(f'`{base}`' for base in sorted(known))}, on the arms that all have: {', '.join(sorted(common))}. Final policies of "
-        f"{len(runs)} runs, R2 on the base left out, by the states on which a divergence is measured:",
+        f"{len(runs)} runs, R2 on the base left out, by the states on which a divergence is measured, with 95% intervals over arms:",
         markdown(Table("bases", title, ("states", *_NAMES.values()), rows)),
     ]
 

@@ -83,7 +83,7 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
     points, _ = comparable({name: measured.points(name) for name in measured.x})
     methods = np.array([arm.partition("/")[0] for arm in points[HEADLINE].arm])
     parts = {name: methods == name for name in sorted(set(methods))} | {"all": np.ones(len(methods), dtype=bool)}
-    found = {name: laws({predictor: each.of(which) for predictor, each in points.items()}, HEADLINE) for name, which in parts.items()}
+    found = {name: laws({predictor: each.of(which) for predictor, each in points.items()}, HEADLINE, over="runs") for name, which in parts.items()}
     # By the fit itself: with two families, one left out leaves a single method to fit.
     best = max((name for name in points if name != HEADLINE), key=lambda name: getattr(found["all"][name].r2, "value", -np.inf))
     fitted: list[Sequence[Value]] = [
@@ -97,7 +97,7 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
         _CAPTION,
         "Final policies; means over seeds with 95% Student intervals over seeds:",
         excerpts.markdown(Table("ladder", "Ladder", columns, rows)),
-        f"In-sample R2 over all of their snapshots, of forward KL and of {best}:",
+        f"In-sample R2 over all of their snapshots, of forward KL and of {best}, with 95% intervals over runs:",
         excerpts.markdown(Table("ladder_law", "The law on the ladder", ("methods", "runs", HEADLINE, best), fitted)),
     ]
 
