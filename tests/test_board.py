@@ -101,7 +101,7 @@ def test_pictures_show_every_valid_entry_and_none_that_is_not(tmp_path):
     entries.append(replace(entry("lying"), level=board.SELF_REPORTED))
     site(boards(entries), out := tmp_path / "site")
     with open(out / "figures" / "learning-core.csv") as file:
-        assert [(row["entry"], row["success"]) for row in csv.DictReader(file)] == [("gentle", "0.9"), ("rough", "0.9")]
+        assert [(row["entry"], row["success at end"]) for row in csv.DictReader(file)] == [("gentle", "0.9"), ("rough", "0.9")]
     with open(out / "figures" / "law-core.csv") as file:
         rows = list(csv.DictReader(file))
     assert {row["entry"] for row in rows} == {"gentle", "rough"}

@@ -113,9 +113,9 @@ def test_pairs_of_arms_by_hand(sets):
     assert cells(design_and_test(sets, [("ppo", "sft")]))["ppo - sft", "design"]["retention"].value == pytest.approx(-np.mean(differences))
 
 
-def test_the_page_says_which_runs_had_no_part_in_what_was_found(sets):
-    page = law_page(sets, {}, QUESTIONS, {})
-    assert page == law_page(sets, {}, QUESTIONS, {})
+def test_the_page_says_which_runs_had_no_part_in_what_was_found(sets, fitted):
+    page = law_page(sets, fitted, {}, QUESTIONS, {})
+    assert page == law_page(sets, {name: fits(snapshots(runs), QUESTIONS) for name, runs in sets.items()}, {}, QUESTIONS, {})
     assert "chosen on the first set of runs, **design**. The other, **test**, had no part in that" in page
     assert "RL and SFT are the families on-policy reward and offline supervised: ppo, sft." in page
     for heading in ("## 1. The paper's own protocol", "## 2. Does a fit carry over?", "## 3. The ceiling, and the leak", "### Counter-examples"):

@@ -21,6 +21,7 @@ from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table, Value
 from razorbench.results import HEADLINE, Pool, Run, common_arms, final_points, snapshots
+from razorbench.stops import STOPS
 from razorbench.suite import Undefined
 
 _CAPTION = (
@@ -30,13 +31,12 @@ _CAPTION = (
 LADDER = "ladder.png"
 _TOLD = ("success@end", "retention@end", "forward_kl@end")
 _ON_SIZES = {
-    "success": MEASURES["success@end"],
-    "retention": MEASURES["retention@end"],
+    **{f"{name} at {stop}": MEASURES[f"{name}@{stop}"] for name in ("success", "retention") for stop in STOPS},
     f"retention at success {LEVEL:g}": MEASURES[f"retention@{LEVEL:g}"],
-    "forward KL, new task": MEASURES["forward_kl@end"],
-    "forward KL, old tasks": Measure(Quantity("divergence.kl_forward.original"), "end"),
-    "action MSE, new task": Measure(Quantity("divergence.action_mse.new"), "end"),
-    "action MSE, old tasks": Measure(Quantity("divergence.action_mse.original"), "end"),
+    "forward KL, new task, at end": MEASURES["forward_kl@end"],
+    "forward KL, old tasks, at end": Measure(Quantity("divergence.kl_forward.original"), "end"),
+    "action MSE, new task, at end": Measure(Quantity("divergence.action_mse.new"), "end"),
+    "action MSE, old tasks, at end": Measure(Quantity("divergence.action_mse.original"), "end"),
 }
 
 
@@ -57,7 +57,7 @@ def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
         found = [numbers(runs[base], arm, _ON_SIZES[name]) for base in bases]
         means, less = [units(each).difference for each in found], paired(found[-1], found[0])
         rows.append([arm, name, *(mean or Undefined("too few runs") for mean in means), less.difference or Undefined("too few runs")])
-    columns = ("arm", "measure", *(f"`{base}`" for base in bases), f"`{bases[-1]}` less `{bases[0]}`")
+    columns = ("arm", "measure", *(f"`{base}`" for base in bases), f"`{bases[-1]}` minus `{bases[0]}`")
     return [
         "## The size of the base",
         "Each was trained to the same bars ([how](../bases.md)); learning rates are those that were searched for on the default one. Means over tasks of means "

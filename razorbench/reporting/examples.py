@@ -20,10 +20,14 @@ RunSets = Mapping[str, Sequence[Run]]
 _MEASURES = {
     "forward KL, new task": MEASURES["forward_kl@end"],
     "forward KL, old tasks": Measure(Quantity("divergence.kl_forward.original"), "end"),
+    "retention at best": MEASURES["retention@best"],
     "retention": MEASURES["retention@end"],
     "success": MEASURES["success@end"],
 }
-_HOW = "Final policies, the first arm minus the second, paired by task and seed; 95% Student intervals over tasks of means over seeds."
+_HOW = (
+    "Final policies, but for retention at best SELECT success; the first arm minus the second, paired by task and seed; 95% Student intervals over tasks of "
+    "means over seeds."
+)
 
 
 def counter_examples(sets: RunSets, pairs: Sequence[tuple[str, str]]) -> Table:

@@ -103,8 +103,8 @@ class Shown:
         parts = []
         for stop, where in (("best", "at best"), ("end", "at the end")):
             measure = MEASURES[f"retention@{stop}"]
-            parts.append(_with(f"{{number}} {where} ({{verdict}})", contrast(runs, first, second, measure), measure))
-        return f"Retention, `{first}` minus `{second}`: {', '.join(parts)}."
+            parts.append(_with(f"{{number}} {where}, {{verdict}}", contrast(runs, first, second, measure), measure))
+        return f"Retention, `{first}` minus `{second}`: {'; '.join(parts)}."
 
 
 def _with(says: str, found: Comparison, measure: Measure) -> str:

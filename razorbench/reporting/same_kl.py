@@ -33,7 +33,7 @@ def _at(material: Material, nats: int) -> Table:
         more = paired(found[arm], _others(found, arm)).difference
         learned = material.suite(arm, MEASURES[f"success_kl{nats}"]).value
         rows.append([arm, runs[0].family, kept.value, more or Undefined("too few runs"), learned, f"{kept.runs} of {len(runs)}"])
-    columns = ("arm", "family", "retention", "less the others'", "success", "runs that reach it")
+    columns = ("arm", "family", "retention", "minus the others'", "success", "runs that reach it")
     return Table(f"same_kl_{nats}", f"At a forward KL of {nats} nat{'s' * (nats > 1)} per decision", columns, rows)
 
 

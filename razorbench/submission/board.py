@@ -16,7 +16,7 @@ from razorbench.reporting.tables import slug
 from razorbench.results import Run
 from razorbench.starts import NEARLY_SOLVED
 from razorbench.stops import LEVELS
-from razorbench.submission import hostile
+from razorbench.submission import hostile, schema
 from razorbench.submission.hostile import Faults
 from razorbench.submission.known import Known
 from razorbench.submission.replay import digest, fresh_score
@@ -54,12 +54,16 @@ class Entry:
         """Name of its page's folder."""
         return f"{slug(self.folder)}-{self.digest[:12]}"
 
+    def suite(self, name: str) -> Estimate | None:
+        """Return a measure of `compare.MEASURES` over the entry's tasks; None if it is undefined, or if the entry is not valid."""
+        if not self.runs:
+            return None
+        value = suite(numbers(self.runs, self.runs[0].arm, MEASURES[name]), sorted({run.task for run in self.runs})).value
+        return value if isinstance(value, Estimate) else None
+
     def at(self, level: float) -> Estimate | None:
         """Retention at a success on the new task: of what others have retrained alone, as curves are only declared before."""
-        if self.level != RETRAINED:
-            return None
-        value = suite(numbers(self.runs, self.runs[0].arm, MEASURES[f"retention@{level:g}"]), sorted({run.task for run in self.runs})).value
-        return value if isinstance(value, Estimate) else None
+        return self.suite(f"retention@{level:g}") if self.level == RETRAINED else None
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ def as_json(found: Sequence[Board]) -> dict[str, Any]:
             "package": each.digest,
             "folder": each.folder,
             "fresh_score": _plain(each.fresh_score),
+            "at_best": {name: _plain(each.suite(f"{name}@best")) for name in schema.MEASURES},
             "retention_at": {f"{level:g}": _plain(each.at(level)) for level in LEVELS},
             **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
         }

@@ -15,6 +15,7 @@ from razorbench.reporting.styles import HUES, LINES, SIGNS, Look
 from razorbench.reporting.tables import Table, Value, slug
 from razorbench.results import final_points
 from razorbench.submission.board import Entry
+from razorbench.suite import Undefined
 
 NAMED = 25
 """Entries above which only those on the frontier are named in a picture."""
@@ -28,21 +29,29 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
     looks = _looks(list(shown))
     points = np.array([(x.value, y.value) for _, x, y in shown.values()]).reshape(-1, 2)
     best = frontier(points) if len(points) else np.zeros(0, dtype=bool)
-    for name, (_, x, y) in shown.items():
+    for name, (entry, x, y) in shown.items():
         colour = looks[name].colour
+        if (best_there := _best(entry)) is not None:
+            axes.plot([best_there[0].value, x.value], [best_there[1].value, y.value], color=colour, linewidth=0.9)
+            axes.plot(best_there[0].value, best_there[1].value, linestyle="", markersize=6, **looks[name].marker)
         axes.plot([x.low, x.high], [y.value, y.value], color=colour, linewidth=0.7, alpha=0.6)
         axes.plot([x.value, x.value], [y.low, y.high], color=colour, linewidth=0.7, alpha=0.6)
-        axes.plot(x.value, y.value, linestyle="", markersize=6, **looks[name].marker)
+        axes.plot(x.value, y.value, linestyle="", markersize=4, **(looks[name].marker | {"markerfacecolor": "white"}))
     if len(points):
         stairs = points[best][np.argsort(points[best][:, 0])]
         axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
     few = len(shown) <= NAMED
     labels(axes, {name: (x.value, y.value) for k, (name, (_, x, y)) in enumerate(shown.items()) if few or best[k]}, looks)
-    rows: list[Sequence[Value]] = [(entry.told.name, entry.digest[:12], entry.told.method, x, y) for entry, x, y in shown.values()]
+    rows: list[Sequence[Value]] = [
+        (entry.told.name, entry.digest[:12], entry.told.method, *(_best(entry) or [Undefined("no curve")] * 2), x, y) for entry, x, y in shown.values()
+    ]
     title = f"Learning against keeping, {suite}"
-    note = "Means over tasks of the means over seeds, with 95% Student intervals over tasks; the line is the frontier of what is drawn, all tracks together."
+    note = (
+        "Means over tasks of the means over seeds. Full signs: at best SELECT success, by the entry's curve; hollow ones: at the end, with 95% Student "
+        "intervals over tasks. The grey line is the frontier of the ends, all tracks together."
+    )
     note += "" if few else " Only entries on it are named."
-    columns = ("entry", "package", "method", "success", "retention")
+    columns = ("entry", "package", "method", "success at best", "retention at best", "success at end", "retention at end")
     return picture(figure, slug("learning", suite), title, note, Table(slug("learning", suite), title, columns, rows))
 
 
@@ -75,6 +84,12 @@ def law(suite: str, entries: Sequence[Entry]) -> Picture:
     ]
     title = f"The law at final policies, {suite}"
     return picture(figure, slug("law", suite), title, note, Table(slug("law", suite), title, ("entry", "task", "forward KL", "forgetting"), rows))
+
+
+def _best(entry: Entry) -> tuple[Estimate, Estimate] | None:
+    """Success and retention at best of a valid entry with curves."""
+    x, y = (entry.suite(f"{name}@best") for name in ("success", "retention"))
+    return None if x is None or y is None else (x, y)
 
 
 def _pair(entry: Entry) -> tuple[Estimate, Estimate] | None:
