@@ -18,9 +18,10 @@ from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
 from razorbench.reporting.trade_and_law import way
 from razorbench.results import pool, read_runs
-from razorbench.rules import HOLDS, UNDERPOWERED, Finding
+from razorbench.rules import Finding
 from razorbench.store import SCHEMA, SequenceFolder
 from razorbench.suite import Undefined
+from razorbench.verdicts import Verdict
 
 ROOT = Path(__file__).parent.parent
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}
@@ -66,21 +67,19 @@ def test_what_was_also_run_on_more_tasks_stands_beside_the_main_runs(tmp_path):
     runs = read_runs(tmp_path / "results", {})
     main, wide = (pool([run for run in runs if which(run)], "mlp", "standard") for which in (lambda run: run.task != "gamma", lambda run: run.method != "lwf"))
     (readme := tmp_path / "README.md").write_text("<!-- reference: anew -->\n<!-- /reference -->\n")
-    underpowered, holds = (
-        Claim("C1", "it is so", (Finding("x less y", "above 0", None, "2 tasks", None, verdict, False),)) for verdict in (UNDERPOWERED, HOLDS)
-    )
-    decided = {"`core`": [underpowered], "all twelve tasks": [holds]}
+    undecided, more = (Claim("C1", "it is so", (Finding("x - y", "best", ("more",), None, "2 tasks", Verdict((word,))),)) for word in ("undecided", "more"))
+    decided = {"`core`": [undecided], "all twelve tasks": [more]}
     families = {name: family for name, (family, _) in METHODS.items()}
     write(Study(main, decided, families, 8, 8, 1.0, sequences(tmp_path / "results", ()), wide=wide), readme, tmp_path / "docs" / "reference")
     page = (tmp_path / "docs" / "reference" / "README.md").read_text()
     for text in (readme.read_text(), page):
-        assert "| claim | it says | on `core` | on all twelve tasks |" in text
-        assert "| C1 | it is so | underpowered | holds |" in text
+        assert "| claim | it says | at 0.9, `core` | at best, `core` | at end, `core` | at 0.9, all twelve tasks |" in text
+        assert "| C1 | it is so |  | undecided |  |  | more |  |" in text
     before, beside = page.split("## On more tasks")
     assert "gamma" not in before
     beside = beside.split("\n## ")[0]
     assert "| arm | alpha | beta | gamma |" in beside and "lwf" not in beside
-    assert page.count("| C1 | x less y | above 0 |") == 2
+    assert page.count("| C1 | x - y | best | more |") == 2
 
 
 def test_an_arms_way_leads_from_its_bases_to_its_final_policies_and_every_task_counts_alike(tmp_path):
