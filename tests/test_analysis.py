@@ -45,7 +45,7 @@ def test_compare_says_more_less_and_undecided(results, capsys):
     assert code == 1
     assert re.search(r"ppo against lwf: undecided \(\d+ tasks\)", out)
     _, out, _ = command(capsys, "compare", results, "ppo", "sft", "--by", "retention_kl1")
-    (told,) = (line for line in out.splitlines() if line.lstrip().startswith("retention_kl1"))
+    (told,) = (line for line in out.splitlines() if line.lstrip().startswith("retention_kl1 "))
     assert re.search(r"\d +more\s*$", told)
 
 
