@@ -15,7 +15,7 @@ from rich import box
 from rich.table import Table
 
 from razorbench.claims import Claim, Claims, Primary
-from razorbench.compare import MEASURES, Comparison, contrast
+from razorbench.compare import COSTS, MEASURES, Comparison, contrast
 from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
 from razorbench.lacking import Design, sweeps
@@ -147,13 +147,15 @@ def _selecting(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _table(a: str, b: str, found: Mapping[str, Comparison], verdicts: Mapping[str, Verdict]) -> Table:
-    table = Table(title=f"{a} - {b}", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title=f"{a} - {b}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in ("measure", "difference", "of", "pairs", "verdict", "needs"):
-        table.add_column(column, justify="right" if column in ("of", "pairs") else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column in ("of", "pairs") else "left", no_wrap=True, min_width=6 if column == "needs" else None)
     for name, each in found.items():
         effect, verdict = each.difference, verdicts[name]
         needs = verdict.why.removesuffix(" tasks").replace("over ", ">") if verdict.words == (UNDECIDED,) else ""
-        table.add_row(name, "undefined" if effect is None else told(effect), f"{each.n} {each.unit}", str(each.pairs), ", ".join(verdict.words), needs)
+        # Of costs the numbers say enough.
+        words = ("", "") if name.partition("@")[0] in COSTS else (", ".join(verdict.words), needs)
+        table.add_row(name, "undefined" if effect is None else told(effect), each.units, str(each.pairs), *words)
     return table
 
 
@@ -252,7 +254,7 @@ def _print_claims(decided: Sequence[tuple[Claim, Sequence[str]]]) -> None:
 
 def _in_places(findings: Sequence[Finding]) -> Table:
     """A row for each part, a column for each place."""
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("", ratio=1)
     for place in PLACES:
         table.add_column(f"at {place}", width=20)
@@ -273,7 +275,7 @@ def _cell(found: Finding) -> str:
 
 def _elsewhere(findings: Sequence[Finding]) -> Table:
     """Parts that are measured in no place, a row each."""
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("", ratio=1)
     for column, width in (("measured", 20), ("of", 12), ("verdict", 13)):
         table.add_column(column, width=width)
@@ -285,7 +287,7 @@ def _elsewhere(findings: Sequence[Finding]) -> Table:
 
 def _print_primary(primary: Sequence[Primary], status: str, digest: str) -> None:
     console.print("[bold]Primary contrasts[/bold] of a confirmation, with their predictions; on these runs they are no confirmation", highlight=False)
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in ("contrast", "at", "predicted", "measured", "verdict", "Holm"):
         table.add_column(column)
     for each in primary:

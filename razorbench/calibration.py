@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,7 @@ SCENARIOS = (
 class Rates:
     """Shares of studies. covers: the 95% interval holds the truth, at no difference; then how often a word is said at a true difference.
 
-    false_more, false_less: at 0; false_same: at the margin; same: at 0; more: at .1. error: the largest Monte Carlo standard error of these.
+    false_more, false_less: at 0; false_same: at the margin; same: at 0; more: at .1.
     """
 
     covers: float
@@ -78,7 +78,6 @@ class Rates:
     false_same: float
     same: float
     more: float
-    error: float
 
 
 def rates(scenario: Scenario, tasks: int, studies: int = STUDIES) -> Rates:
@@ -89,7 +88,7 @@ def rates(scenario: Scenario, tasks: int, studies: int = STUDIES) -> Rates:
     at_none, at_margin, at_clear = (said(*ends, MARGIN) for ends in (none, margin, clear))
     found = [(lower <= 0) & (upper >= 0), at_none[MORE], at_none[LESS], at_margin[SAME], at_none[SAME], at_clear[MORE]]
     shares = [float(each.mean()) for each in found]
-    return Rates(*shares, error=max(float(np.sqrt(share * (1 - share) / studies)) for share in shares))
+    return Rates(*shares)
 
 
 def table() -> str:
@@ -100,8 +99,8 @@ def table() -> str:
     for scenario in SCENARIOS:
         for tasks in TASKS:
             found = rates(scenario, tasks)
-            worst = max(worst, found.error)
-            shares = (found.covers, found.false_more, found.false_less, found.false_same, found.same, found.more)
+            shares = astuple(found)
+            worst = max(worst, *(float(np.sqrt(share * (1 - share) / STUDIES)) for share in shares))
             rows.append((scenario.name, str(tasks), *(f"{100 * share:.1f}%" for share in shares)))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", f"{STUDIES:,} studies a row; Monte Carlo standard error at most {100 * worst:.2f} points."])

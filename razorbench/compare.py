@@ -22,13 +22,12 @@ class Quantity:
     """A number of a policy. path: where a snapshot holds it, or a property of `Stop` where snapshots do not.
 
     rates: path of the success rates that it is a mean of, from which its sampling variance follows; None if it is measured exactly, or is a product.
-    margin: differences inside it count as *same*; None if they never do. direction: 1 if more is better, -1 if less is, 0 if neither.
+    margin: differences inside it count as *same*; None if they never do.
     """
 
     path: str
     rates: str | None = None
     margin: float | None = None
-    direction: int = 1
 
 
 QUANTITIES = {
@@ -36,13 +35,14 @@ QUANTITIES = {
     "success": Quantity("new_task.test.rate", "new_task.test"),
     "score": Quantity("score"),
     "cka": Quantity("drift.activations.original.cka", margin=0.01),
-    "forward_kl": Quantity("divergence.kl_forward.new", direction=0),
-    "update": Quantity("update", direction=-1),
-    "env_steps": Quantity("env_steps", direction=-1),
-    "demo_episodes": Quantity("demo_episodes", direction=-1),
-    "gradient_steps": Quantity("gradient_steps", direction=-1),
-    "select_episodes": Quantity("select_episodes", direction=-1),
+    "forward_kl": Quantity("divergence.kl_forward.new"),
+    "update": Quantity("update"),
+    "env_steps": Quantity("env_steps"),
+    "demo_episodes": Quantity("demo_episodes"),
+    "gradient_steps": Quantity("gradient_steps"),
+    "select_episodes": Quantity("select_episodes"),
 }
+COSTS = ("update", "env_steps", "demo_episodes", "gradient_steps", "select_episodes")
 OF_STOPS = ("score", "select_episodes")
 """Quantities that a policy has only where a run may stop."""
 
@@ -135,6 +135,11 @@ class Comparison:
     def difference(self) -> Estimate | None:
         """The mean with its 95% interval; None with fewer than two units."""
         return self.sample.interval()
+
+    @property
+    def units(self) -> str:
+        """How many of which, as in `12 tasks`."""
+        return f"{self.n} {self.unit if self.n != 1 else self.unit.removesuffix('s')}"
 
     def verdict(self, margin: float | None) -> Verdict:
         """Return what may be said of it. margin: as of `Quantity`."""

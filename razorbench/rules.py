@@ -131,7 +131,7 @@ class Size:
 def _finding(part: Contrast | Size, what: str, place: str, found: Comparison, common: int, notes: Sequence[str], wanted: Sequence[Wanted]) -> Finding:
     measure: Measure = MEASURES[f"{part.by}@{place}"]
     verdict = found.verdict(measure.quantity.margin)
-    n = f"{found.n} {found.unit}, {found.pairs} of {common} pairs"
+    n = f"{found.units}, {found.pairs} of {common} pairs"
     return Finding(what, place, tuple(part.expects), found.difference, n, verdict, part.beside, notes, () if verdict.decided else wanted)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -114,10 +115,10 @@ class Sample:
 def told(found: Estimate) -> str:
     """Format a difference with its interval, `+.022 [-.010, +.058]`; with fewer decimals where numbers are large, from 10,000 in thousands (`k`)."""
     size = max(abs(found.value), abs(found.low), abs(found.high))
-    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    decimals = 0 if size >= 100 else 1 if size >= 10 else 3
     unit, thousands = ("k", 1000) if size >= 10_000 else ("", 1)
     value, low, high = (f"{number / thousands:+,.{decimals}f}{unit}" for number in (found.value, found.low, found.high))
-    return f"{value} [{low}, {high}]" if decimals < 3 else f"{value} [{low}, {high}]".replace("0.", ".")
+    return re.sub(r"(?<=[+-])0\.", ".", f"{value} [{low}, {high}]")
 
 
 def said(low: FloatArray, high: FloatArray, margin: float | None, floor: float = 0.0) -> Mapping[str, BoolArray]:

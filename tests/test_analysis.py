@@ -32,7 +32,7 @@ def command(capsys, *arguments):
     return done.value.code, out.out, out.err
 
 
-def test_compare_says_more_less_and_same(results, capsys):
+def test_compare_says_more_less_and_undecided(results, capsys):
     code, out, _ = command(capsys, "compare", results, "ppo", "sft")
     assert code == 0
     assert "retention@best: ppo against sft: more" in out
@@ -41,10 +41,11 @@ def test_compare_says_more_less_and_same(results, capsys):
     code, out, _ = command(capsys, "compare", results, "sft", "ppo", "--by", "retention@end")
     assert code == 0
     assert "retention@end: sft against ppo: less" in out
-    _, out, _ = command(capsys, "compare", results, "ppo", "lwf", "--by", "retention@0.5")
-    assert "ppo against lwf: same" in out
+    code, out, _ = command(capsys, "compare", results, "ppo", "lwf", "--by", "retention@0.5")
+    assert code == 1
+    assert re.search(r"ppo against lwf: undecided \(\d+ tasks\)", out)
     _, out, _ = command(capsys, "compare", results, "ppo", "sft", "--by", "retention_kl1")
-    (told,) = (line for line in out.splitlines() if line.lstrip().startswith("retention_kl1"))
+    (told,) = (line for line in out.splitlines() if line.lstrip().startswith("retention_kl1 "))
     assert re.search(r"\d +more\s*$", told)
 
 

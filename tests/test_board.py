@@ -14,6 +14,7 @@ from packages import ABOUT, POLICY, RECORD, packed
 from synthetic import write_run
 from test_submission import edit, known, results, seal, setting, whole  # noqa: F401
 
+from razorbench.compare import Number
 from razorbench.errors import UsageError
 from razorbench.results import read_runs
 from razorbench.submission import board, replay
@@ -32,7 +33,7 @@ def told(name, **changes):
 
 
 def entry(name, scores=None, **changes):
-    fresh = None if scores is None else {(task, 0): (score, 0.0) for task, score in zip("abcdef", scores, strict=True)}
+    fresh = None if scores is None else {(task, 0): Number.exact(score) for task, score in zip("abcdef", scores, strict=True)}
     level = board.VALIDATED if scores is None else board.REPLAYED
     return Entry(name, (name * 64)[:64], told(name, **changes), level, (), fresh, why="not replayed yet" if scores is None else "")
 
@@ -151,7 +152,9 @@ def test_two_hundred_entries_are_drawn_in_their_time(tmp_path):
     made = with_runs(entry("one", [0.5] * 6), tmp_path, 0.2)
     runs = [replace(run, record={**run.record, "seed": seed}) for run in made.runs for seed in range(3)]
     entries = [
-        replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): (k / 1000, 0.0), ("b", 0): (0.5, 0.0)}) for k in range(200)
+        replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): Number.exact(k / 1000), ("b", 0): Number.exact(0.5)})
+        for k in range(200)
+        for k in range(200)
     ]
     began = time.perf_counter()
     site(boards(entries), out := tmp_path / "site")

@@ -8,6 +8,7 @@ import pytest
 from synthetic import write_run
 
 from razorbench import cli, config
+from razorbench.analysis import digest
 from razorbench.claims import Claim
 from razorbench.lacking import Design, Wanted, sweeps
 from razorbench.metrics import Estimate
@@ -177,6 +178,13 @@ def test_known_truths(results, capsys):
     assert not by_contrast["ppo - sft/2", "0.9"]["passes"]
     # It predicts *same*, which is not so here.
     assert not by_contrast["ppo - sft", "0.9"]["passes"]
+
+
+def test_the_digest_is_of_the_rules_in_use(tmp_path):
+    assert digest(str(tmp_path)) == digest()
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "claims2.yaml").write_bytes(b"mine")
+    assert digest(str(tmp_path)) == hashlib.sha256(b"mine").hexdigest() != digest()
 
 
 def test_every_command_asked_for_is_one_that_there_is(results, capsys):
