@@ -43,14 +43,14 @@ class Fit(NamedTuple):
 
 
 class Saturating:
-    """Fits of the curve with A >= 0: the best pair of a grid of B and C, for each of which A is linear least squares.
+    """Fits of the curve with 0 <= A <= 1: the best pair of a grid of B and C, for each of which A is linear least squares.
 
     It keeps, for each unit of runs, the few weighted sums that a fit and its error need. So the fit to any weighting of the units costs one matrix product.
     """
 
-    def __init__(self, points: Points, unit: Sequence[str] | None = None, fine: bool = False) -> None:
-        """unit: a label per run (R,), by default every run is a unit (U = R, in order), else U labels in sorted order."""
-        _, member = np.unique(np.asarray(unit), return_inverse=True) if unit is not None else (None, np.arange(len(points.arm)))
+    def __init__(self, points: Points, unit: IntArray | None = None, fine: bool = False) -> None:
+        """unit: the index of each run's unit (R,), 0 to U - 1; by default every run is a unit."""
+        member = np.arange(len(points.arm)) if unit is None else unit
         level, value = _levels(np.maximum(points.x, 0.0))
         self.rate, self.exponent = _candidates(points.x, *(FINE if fine else COARSE))
         curve = _shape(value, self.rate, self.exponent)

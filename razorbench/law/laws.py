@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -17,7 +17,7 @@ from razorbench.law.curves import Curve, Saturating
 from razorbench.law.points import Points
 from razorbench.law.resampling import OVER, RESAMPLES, Over, estimate, resamples
 from razorbench.metrics import Estimate
-from razorbench.types import FloatArray
+from razorbench.types import FloatArray, IntArray
 
 K = TypeVar("K", bound=Hashable)
 SCORES = ("r2", "family_left_out", "task_left_out")
@@ -88,7 +88,7 @@ def intervals(points: Points) -> dict[Over, dict[str, Estimate | None]]:
 
 def carried(known: Points, fresh: Points) -> float | None:
     """Return the R2 on fresh points of the curve that was fitted to known ones, about the fresh mean; None if fresh forgetting does not vary."""
-    fit = Saturating(known, ["all"] * len(known.arm), fine=True)
+    fit = Saturating(known, np.zeros(len(known.arm), dtype=np.int64), fine=True)
     curve = fit.curve(fit.best(np.ones(1)))
     error = float((fresh.weight * (fresh.y - curve(fresh.x)) ** 2).sum())
     value = 1.0 - error / float(fresh.spread(np.ones(len(fresh.arm))))
@@ -118,24 +118,30 @@ def correlation(first: Points, second: Points) -> Estimate | None:
 
 def _values(points: Points) -> tuple[dict[str, float], Curve]:
     """Every R2 of the data themselves, and the curve."""
-    pairs = list(zip(points.family, points.task, strict=True))
-    groups = sorted(set(pairs))
-    fit, one = Saturating(points, [f"{groups.index(pair):06}" for pair in pairs], fine=True), np.ones((1, len(groups)))
+    unit, groups = _units(points.family, points.task)
+    fit, one = Saturating(points, unit, fine=True), np.ones((1, len(groups)))
     (inside, family), (_, task) = (fit.left_out(one, names) for names in zip(*groups, strict=True))
-    errors = {"r2": inside, "family_left_out": family, "task_left_out": task, "run_left_out": Saturating(points).each_left_out()}
+    errors = {"r2": inside[0], "family_left_out": family[0], "task_left_out": task[0], "run_left_out": Saturating(points).each_left_out()}
     spread = float(points.spread(np.ones(len(points.arm))))
-    return {name: 1.0 - float(np.squeeze(error)) / spread for name, error in errors.items()}, fit.curve(fit.best(one[0]))
+    return {name: 1.0 - float(error) / spread for name, error in errors.items()}, fit.curve(fit.best(one[0]))
 
 
 def _resampled(points: Points, counts: FloatArray, over: Over) -> dict[str, FloatArray]:
     """`SCORES` of every resample, (B,) each, NaN where undefined. counts (B, R): of runs."""
     # Unless runs are drawn one by one, those of a task and an arm always weigh the same, and their sums can be taken once.
-    unit = [f"{k:06}" for k in range(len(points.arm))] if over == "runs" else [f"{task}/{arm}" for task, arm in zip(points.task, points.arm, strict=True)]
-    _, first = np.unique(np.asarray(unit), return_index=True)
-    fit, spread, counts_of = Saturating(points, unit), points.spread(counts), counts[:, first]
-    inside, family = fit.left_out(counts_of, [points.family[k] for k in first])
-    _, task = fit.left_out(counts_of, [points.task[k] for k in first])
+    unit, _ = _units(range(len(points.arm))) if over == "runs" else _units(points.task, points.arm)
+    _, first = np.unique(unit, return_index=True)
+    fit, spread, drawn = Saturating(points, unit), points.spread(counts), counts[:, first]
+    inside, family = fit.left_out(drawn, [points.family[k] for k in first])
+    _, task = fit.left_out(drawn, [points.task[k] for k in first])
     return {name: 1.0 - error / spread for name, error in zip(SCORES, (inside, family, task), strict=True)}
+
+
+def _units(*labels: Sequence[Any]) -> tuple[IntArray, list[tuple[Any, ...]]]:
+    """The index (R,) of every run's labels among those that there are, and these in order."""
+    per_run = list(zip(*labels, strict=True))
+    place = {each: k for k, each in enumerate(sorted(set(per_run)))}
+    return np.array([place[each] for each in per_run]), list(place)
 
 
 def _law(points: Points, values: Mapping[str, float], curve: Curve, scores: Mapping[str, Estimate | None], leads: dict[str, Estimate | None]) -> Law:
