@@ -96,6 +96,7 @@ def test_a_picture_has_at_most_a_colour_for_each_arm(tmp_path):
     with pytest.raises(ValueError, match="a picture has a colour for each of 7 arms, not 8"):
         first_picture(material, tuple("abcdefgh"), "here")
     with styled():
+        assert not first_picture(material, ("nobody",), "here").axes[0].get_yticklabels()
         above, below = first_picture(material, ("ppo", "sft", "nobody"), "here").axes
     # The arm that has the higher score at best stands first, and arms without runs nowhere.
     assert [label.get_text() for label in above.get_yticklabels()] == ["ppo", "sft"]

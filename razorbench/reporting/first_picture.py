@@ -39,8 +39,8 @@ def first_picture(material: Material, arms: Sequence[str], where: str) -> Figure
             style = _style(list(arms).index(arm), stop)
             above.plot([kept.low, kept.high], [row + offset] * 2, color=style["markeredgecolor"], linewidth=1.4, alpha=1 if stop == STOPS[0] else 0.6)
             above.plot(kept.value, row + offset, markersize=7, linestyle="", **style)
-    above.set(ylim=(len(found) - 0.5, -0.5), xlabel="retention of the eight original skills, 95% interval")
-    above.set_xlim(min(0.0, *(kept.low for places in found.values() for _, kept in places.values())) - 0.02, _most(found))
+    above.set(ylim=(max(len(found), 1) - 0.5, -0.5), xlabel="retention of the eight original skills, 95% interval")
+    above.set_xlim(min([0.0, *(kept.low for places in found.values() for _, kept in places.values())]) - 0.02, _most(found))
     above.set_yticks(range(len(found)), list(found), fontsize=10)
     above.grid(visible=False, axis="y")
     _legend(above)
@@ -74,7 +74,7 @@ def _style(place: int, stop: str) -> dict[str, str]:
 
 
 def _most(found: dict[str, dict[str, _Place]]) -> float:
-    return max(1.0, *(kept.high for places in found.values() for _, kept in places.values())) + 0.02
+    return max([1.0, *(kept.high for places in found.values() for _, kept in places.values())]) + 0.02
 
 
 def _legend(axes: Axes) -> None:
