@@ -154,7 +154,6 @@ def test_two_hundred_entries_are_drawn_in_their_time(tmp_path):
     entries = [
         replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): Number.exact(k / 1000), ("b", 0): Number.exact(0.5)})
         for k in range(200)
-        for k in range(200)
     ]
     began = time.perf_counter()
     site(boards(entries), out := tmp_path / "site")

@@ -22,7 +22,7 @@ NAMED = 25
 
 
 def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
-    """Return success on the new task against retention, an entry a sign with its intervals."""
+    """Return success on the new task against retention, an entry a full sign at best and a hollow one at the end."""
     shown = {name: (entry, *pair) for name, entry in _named(entries) if (pair := _pair(entry)) is not None}
     figure, axes = canvas(4.4)
     unit_square(axes, "success on the new task", "retention of original skills")
@@ -34,8 +34,6 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
         if (best_there := _best(entry)) is not None:
             axes.plot([best_there[0].value, x.value], [best_there[1].value, y.value], color=colour, linewidth=0.9)
             axes.plot(best_there[0].value, best_there[1].value, linestyle="", markersize=6, **looks[name].marker)
-        axes.plot([x.low, x.high], [y.value, y.value], color=colour, linewidth=0.7, alpha=0.6)
-        axes.plot([x.value, x.value], [y.low, y.high], color=colour, linewidth=0.7, alpha=0.6)
         axes.plot(x.value, y.value, linestyle="", markersize=4, **(looks[name].marker | {"markerfacecolor": "white"}))
     if len(points):
         stairs = points[best][np.argsort(points[best][:, 0])]
@@ -47,8 +45,8 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
     ]
     title = f"Learning against keeping, {suite}"
     note = (
-        "Means over tasks of the means over seeds. Full signs: at best SELECT success, by the entry's curve; hollow ones: at the end, with 95% Student "
-        "intervals over tasks. The grey line is the frontier of the ends, all tracks together."
+        "Means over tasks of the means over seeds. Full signs: at best SELECT success, by the entry's curve; hollow ones: at the end. Their 95% "
+        "Student intervals over tasks stand in the CSV. The grey line is the frontier of the ends, all tracks together."
     )
     note += "" if few else " Only entries on it are named."
     columns = ("entry", "package", "method", "success at best", "retention at best", "success at end", "retention at end")
