@@ -34,9 +34,9 @@ def forgetting(material: Material) -> Section:
     )
 
 
-def _lost(skill: str, name: str) -> Callable[[Run], float | None]:
+def _lost(skill: str, name: str, stops: Mapping[int, Stop | None]) -> Callable[[Run], float | None]:
     def measure(run: Run) -> float | None:
-        found = stop(run, name)
+        found = stops[id(run)]
         if found is None:
             return None
         base = run.record["original"][skill]["base"]["greedy"] if name == "end" else run.curve[0]["original"][skill]
@@ -48,7 +48,8 @@ def _lost(skill: str, name: str) -> Callable[[Run], float | None]:
 def _heat(material: Material, stopped: str) -> Picture:
     skills = sorted(material.runs[0].record["original"])
     arms = list(material.looks)
-    suites = {(arm, skill): material.suite(arm, _lost(skill, stopped)) for arm in arms for skill in skills}
+    stops = {id(run): stop(run, stopped) for run in material.runs}
+    suites = {(arm, skill): material.suite(arm, _lost(skill, stopped, stops)) for arm in arms for skill in skills}
     figure, axes = canvas(1.3 + 0.3 * len(arms), width=1.3 + 0.8 * len(skills))
     grid = np.array([[_number(suites[arm, skill].value) for skill in skills] for arm in arms])
     # The more is forgotten, the less of the page shows through, which leaves letters readable in light and dark.

@@ -71,7 +71,8 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     figure, axes = canvas(4.4)
     unit_square(axes, "success on the new task, greedy", "retention of original skills")
     axes.set_ylim(-0.02, max(1.05, float(everything[:, 1].max()) + 0.03))
-    colours = np.array([material.looks[run.arm].colour for run in owner])
+    arms = {id(run): run.arm for run in runs}
+    colours = np.array([material.looks[arms[id(run)]].colour for run in owner])
     for chosen, alpha in ((~kept, 0.3), (kept, 0.7)):
         cloud(axes, everything[chosen, 0], everything[chosen, 1], colours[chosen], markersize=2.2, alpha=alpha)
     means = {}
@@ -85,7 +86,9 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     stairs = everything[best][np.argsort(everything[best][:, 0])]
     axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
     labels(axes, means, material.looks)
-    rows = [(run.task, run.arm, int(run.record["seed"]), update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)]
+    rows = [
+        (run.task, arms[id(run)], int(run.record["seed"]), update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)
+    ]
     columns = ("task", "arm", "seed", "update", "success", "retention", "on the frontier", "kept by the filter")
     name, title = slug("pareto", where), f"Pareto frontier, {plain(where)}"
     note = f"Area under the frontier {number(area(everything))}; the filter keeps {int(kept.sum()):,} of {len(kept):,} points; {len(runs)} runs."
