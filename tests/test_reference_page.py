@@ -74,7 +74,7 @@ def test_what_was_also_run_on_more_tasks_stands_beside_the_main_runs(tmp_path):
     page = (tmp_path / "docs" / "reference" / "README.md").read_text()
     for text in (readme.read_text(), page):
         assert "| claim | it says | at 0.9, `core` | at best, `core` | at end, `core` | at 0.9, all twelve tasks |" in text
-        assert "| C1 | it is so |  | undecided |  |  | more |  |" in text
+        assert "| C1 | it is so |  | undecided (0 of 1 as expected) |  |  | more (1 of 1 as expected) |  |" in text
     before, beside = page.split("## On more tasks")
     assert "gamma" not in before
     beside = beside.split("\n## ")[0]

@@ -96,4 +96,9 @@ def _agree(ours: Sequence[Run], theirs: Sequence[Run], faults: Faults) -> None:
     for measure in ("success@end", "retention@end", "score@end", *ALONG):
         difference = paired(numbers(theirs, measure), numbers(ours, measure)).difference
         if difference is not None and not difference.low <= 0.0 <= difference.high:
-            faults.add(FILE, measure.removesuffix("@end"), f"{difference.value:+.3f} off", f"0 within its interval, {difference.low:+.3f} to {difference.high:+.3f}, as retrained")
+            faults.add(
+                FILE,
+                measure.removesuffix("@end"),
+                f"{difference.value:+.3f} off",
+                f"0 within its interval, {difference.low:+.3f} to {difference.high:+.3f}, as retrained",
+            )
