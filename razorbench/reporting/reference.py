@@ -108,8 +108,8 @@ def write(study: Study, readme: Path, out: Path) -> None:
         f"![{_CAPTION}]({page}/{_PICTURE})",
         _CAPTION,
         excerpts.methods(material, scores),
-        f"Final policies, but for retention at success {excerpts.LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump "
-        f"over it; means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
+        f"Final policies, but for retention at success {excerpts.LEVEL:g}, where SELECT success first crosses it; "
+        f"means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
         markdown(verdict),
         f"Exploratory: the rules ([conf/study/claims2.yaml](conf/study/claims2.yaml)) are newer than the runs; what they rest on: [{page}]({page}/README.md).",
     ]
