@@ -27,9 +27,11 @@ class Claim:
         return any(finding.verdict.decided for finding in self.findings if not finding.beside)
 
     def said(self, at: str) -> str:
-        """Return the words of its parts in one place, each with the number of parts if they differ; empty if none is measured there."""
-        words = Counter(", ".join(finding.verdict.words) for finding in self.findings if finding.at == at and not finding.beside)
-        return next(iter(words), "") if len(words) < 2 else "; ".join(f"{count} {word}" for word, count in words.most_common())
+        """Return the words of its parts in one place, with their number where they differ, and how many are as expected; empty if none is measured there."""
+        parts = [finding for finding in self.findings if finding.at == at and not finding.beside]
+        words = Counter(", ".join(finding.verdict.words) for finding in parts)
+        told = next(iter(words), "") if len(words) < 2 else "; ".join(f"{count} {word}" for word, count in words.most_common())
+        return f"{told} ({sum(finding.as_expected for finding in parts)} of {len(parts)} as expected)" if parts else ""
 
     def commands(self, prefix: str, study: str) -> list[str]:
         """Return what would add the runs and studies that are missing. prefix: asks for a sweep; study: for a controlled study of the name that follows."""

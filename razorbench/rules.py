@@ -60,6 +60,11 @@ class Finding:
     wanted: Sequence[Wanted] = ()
     study: str | None = None
 
+    @property
+    def as_expected(self) -> bool:
+        """Whether one of the words that the claim expects is said."""
+        return any(word in self.expects for word in self.verdict.words)
+
 
 class Part(Protocol):
     """A rule."""

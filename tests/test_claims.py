@@ -28,12 +28,12 @@ def finding(word, beside=False, at="best", **more):
 @pytest.mark.parametrize(
     ("parts", "said", "decided"),
     [
-        ([finding(MORE), finding(MORE)], "more", True),
-        ([finding(MORE), finding(UNDECIDED)], "1 more; 1 undecided", True),
-        ([finding(SAME), finding(MORE), finding(SAME)], "2 same; 1 more", True),
-        ([finding(UNDECIDED), finding(UNDECIDED)], "undecided", False),
-        ([finding(TOO_FEW)], "too few runs", False),
-        ([finding(UNDECIDED), finding(MORE, beside=True)], "undecided", False),
+        ([finding(MORE), finding(MORE)], "more (2 of 2 as expected)", True),
+        ([finding(MORE), finding(UNDECIDED)], "1 more; 1 undecided (1 of 2 as expected)", True),
+        ([finding(SAME), finding(MORE), finding(SAME)], "2 same; 1 more (1 of 3 as expected)", True),
+        ([finding(UNDECIDED), finding(UNDECIDED)], "undecided (0 of 2 as expected)", False),
+        ([finding(TOO_FEW)], "too few runs (0 of 1 as expected)", False),
+        ([finding(UNDECIDED), finding(MORE, beside=True)], "undecided (0 of 1 as expected)", False),
         ([finding(MORE, at="end")], "", True),
     ],
 )
@@ -150,7 +150,7 @@ def test_the_theory_claim_counts_every_cell_of_the_study(tmp_path):
     off, exact = Cells().decide(evidence)
     assert (off.verdict.words, off.n, off.effect) == ((MORE,), "10 bandits", Estimate(0.2, 0.1, 0.3))
     assert exact.verdict.words == (SAME,)
-    assert Claim("C10", "", [off, exact]).said("") == "1 more; 1 same"
+    assert Claim("C10", "", [off, exact]).said("") == "1 more; 1 same (1 of 2 as expected)"
 
 
 def claims(capsys, *arguments):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from razorbench.compare import MEASURES, Number, contrast, numbers, paired, units
+from razorbench.compare import MEASURES, QUANTITIES, Number, contrast, numbers, paired, units
 from razorbench.results import Run
 from razorbench.seeding import generator
 
@@ -31,6 +31,10 @@ def test_an_interval_is_taken_at_the_worst_ends_of_brackets():
     assert found.value == pytest.approx(0.2)
     assert found.low == pytest.approx(0.15 - 4.302653 * 0.076376, abs=1e-5)
     assert found.high == pytest.approx(0.25 + 4.302653 * 0.028868, abs=1e-5)
+
+
+def test_margins_are_those_of_the_rules():
+    assert {name: each.margin for name, each in QUANTITIES.items() if each.margin is not None} == {"retention": 0.05, "cka": 0.01}
 
 
 def grid(tasks, seeds, value=0.5):

@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from razorbench.analysis import styles_of
 from razorbench.calibration import MARGIN, SCENARIOS, STUDIES, TASKS, rates, table
+from razorbench.compare import MEASURES, numbers
+from razorbench.config import registry
 from razorbench.metrics import Estimate
+from razorbench.results import read_runs
 from razorbench.verdicts import LESS, MORE, SAME, Sample, Verdict, holm, student, told, too_few
 
 
@@ -174,3 +178,26 @@ def test_the_simulated_truth_lies_in_its_brackets():
     low, high = SCENARIOS[-1].study(MARGIN, 12, 2000, np.random.default_rng(1))
     assert low.mean() < MARGIN < high.mean()
     assert (high - low).mean() == pytest.approx(SCENARIOS[-1].bracket, rel=0.02)
+
+
+@pytest.mark.slow
+def test_the_simulated_spreads_are_those_of_the_committed_runs():
+    """Between tasks and within them by analysis of variance of the paired differences, and the mean width of their brackets."""
+    results = Path(__file__).parents[1] / "baselines" / "results"
+    with registry() as registered:
+        styles = styles_of(registered)
+    runs = [run for run in read_runs(results, styles) if run.base == "mlp" and run.arm in ("ppo", "sft", "sft/2", "sft_recall")]
+    contrasts = {0: ("sft_recall", "ppo", "best"), 1: ("ppo", "sft", "best"), 3: ("ppo", "sft/2", "best"), 4: ("ppo", "sft/2", "0.9")}
+    for k, (first, second, place) in contrasts.items():
+        a, b = (numbers(runs, arm, MEASURES[f"retention@{place}"]) for arm in (first, second))
+        by_task = {}
+        for key in sorted(a.keys() & b.keys()):
+            by_task.setdefault(key[0], []).append(a[key].value - b[key].value)
+        means = np.array([np.mean(each) for each in by_task.values()])
+        within = sum(np.var(each) * len(each) for each in by_task.values()) / sum(len(each) - 1 for each in by_task.values())
+        between = max(0.0, means.var(ddof=1) - within / np.mean([len(each) for each in by_task.values()]))
+        assert (between**0.5, within**0.5) == pytest.approx((SCENARIOS[k].between, SCENARIOS[k].within), abs=0.001)
+        widths = [a[key].high - a[key].low + b[key].high - b[key].low for key in a.keys() & b.keys()]
+        assert np.mean(widths) == pytest.approx(SCENARIOS[k].bracket, abs=0.001)
+        if k == 1:
+            assert sorted(means) == pytest.approx(SCENARIOS[2].shape, abs=0.001)
