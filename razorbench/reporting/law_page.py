@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from razorbench.law import Law
+from razorbench.law import Law, law
 from razorbench.law.paper import REPORTED, WithinCells
 from razorbench.law.questions import Questions
 from razorbench.metrics import Estimate
@@ -26,6 +26,8 @@ def law_page(sets: RunSets, more: RunSets, questions: Questions, asked: Measured
     found = {name: fits(snapshots(runs), questions) for name, runs in sets.items()}
     first, *others = sets
     fitted = {name: each for name, each in found.items() if isinstance(each, Fits)}
+    curves = {name: each.pooled[HEADLINE].curve for name, each in fitted.items()}
+    curves |= {name: law(points).curve for name, runs in more.items() if not (points := snapshots(runs, [HEADLINE]).points(HEADLINE)).too_few()}
     parts = [
         "# Does the change of a policy predict what it forgets?",
         "Written by `make results` from the committed records, do not edit.",
@@ -49,7 +51,7 @@ def law_page(sets: RunSets, more: RunSets, questions: Questions, asked: Measured
         *_headed(law_tables.ceiling(found)),
         *_headed(leak(sets)),
         "## Pairs of arms",
-        *_headed(counter_examples({**sets, **more}, questions.examples)),
+        *_headed(counter_examples({**sets, **more}, questions.examples, curves)),
         *_headed(design_and_test(sets, questions.found)),
         *(_headed(asking(sets, asked)) if asked else ()),
     ]
