@@ -30,8 +30,8 @@ _HOW = "Final policies, the first arm minus the second, paired by task and seed;
 def counter_examples(sets: RunSets, pairs: Sequence[tuple[str, str]], curves: Mapping[str, Curve]) -> Table:
     """Return pairs of arms whose difference in retention may not be what their forward KL says. curves: by set, of those that have a fit."""
     note = (
-        f"{_HOW} By the curve: the difference in retention that the set's fit of forward KL predicts for these very policies. A pair is a counter-example where "
-        "the interval of retention excludes that, all the more where KL and retention have the same sign: the arm that moves further keeps more."
+        f"{_HOW} By the curve: the difference in retention that the set's fit of forward KL predicts for these very policies. A pair is a counter-example "
+        "where the interval of retention excludes that, all the more where KL and retention have the same sign: the arm that moves further keeps more."
     )
     return _table("law_counter_examples", "Counter-examples", sets, pairs, note, curves)
 
