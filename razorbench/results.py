@@ -303,10 +303,10 @@ def common_arms(runs: Mapping[str, Sequence[Run]]) -> set[str]:
     return set.intersection(*({run.arm for run in each} for each in runs.values())) if runs else set()
 
 
-def final_points(runs: Sequence[Run], mode: str) -> Points:
-    """Return a point per run that was updated, its final policy's, for the headline's predictor. mode: `greedy` or `sampled`, of success."""
+def final_points(runs: Sequence[Run]) -> Points:
+    """Return a point per run that was updated, its final policy's, for the headline's predictor, by greedy success."""
     runs = updated(runs)
-    rates = [[(each["base"][mode]["rate"], each["final"][mode]) for each in run.record["original"].values()] for run in runs]
+    rates = [[(each["base"]["greedy"]["rate"], each["final"]["greedy"]) for each in run.record["original"].values()] for run in runs]
     return Points(
         np.arange(len(runs)),
         np.array([value(run.record, PREDICTORS[HEADLINE]) for run in runs], dtype=float),

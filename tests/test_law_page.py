@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import QUESTIONS, write_run
 
-from razorbench.law import law
+from razorbench.law import Curve, law
 from razorbench.law.paper import within_cells
 from razorbench.metrics import Estimate
 from razorbench.reporting import law_tables
@@ -99,7 +99,7 @@ def test_the_leak_by_hand(sets):
 
 
 def test_pairs_of_arms_by_hand(sets):
-    table = counter_examples(sets, [("sft", "ppo"), ("nobody", "ppo")])
+    table = counter_examples(sets, [("sft", "ppo"), ("nobody", "ppo")], {"design": Curve(0.5, 0.1, 1.0)})
     rows = cells(table)
     assert list(rows) == [("sft - ppo", "design"), ("sft - ppo", "test")]
     row = rows["sft - ppo", "design"]
@@ -109,6 +109,12 @@ def test_pairs_of_arms_by_hand(sets):
     assert row["retention"].value == pytest.approx(np.mean(differences))
     assert row["retention"].low < np.mean(differences) < row["retention"].high
     assert (row["tasks"], row["pairs"]) == (3, 9)
+    kl = {
+        key: next(run for run in sets["design"] if (run.task, run.method, run.record["seed"]) == key).record["divergence"]["kl_forward"]["new"] for key in kept
+    }
+    told = [0.5 * (np.exp(-0.1 * kl[task, "sft", seed]) - np.exp(-0.1 * kl[task, "ppo", seed])) for task in ("alpha", "beta", "gamma") for seed in (0, 3, 6)]
+    assert row["retention by the curve"] == pytest.approx(np.mean(told))
+    assert rows["sft - ppo", "test"]["retention by the curve"] == Undefined("no fit")
     assert rows["sft - ppo", "test"]["retention"] == Undefined("too few runs")
     assert cells(design_and_test(sets, [("ppo", "sft")]))["ppo - sft", "design"]["retention"].value == pytest.approx(-np.mean(differences))
 

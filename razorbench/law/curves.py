@@ -64,10 +64,6 @@ class Saturating:
         """Return the fits to units that weigh counts (..., U)."""
         return self._fit(counts @ self._sums)
 
-    def error(self, counts: FloatArray, fit: Fit) -> FloatArray:
-        """Return the weighted sums of squared residuals (...) of units that weigh counts (..., U)."""
-        return self._error(counts @ self._sums, fit)
-
     def each_left_out(self) -> float:
         """Return the sum of squared errors with every unit predicted by the fit to all others; NaN with fewer than two units."""
         fit = self._fit(self._sums.sum(axis=0) - self._sums)

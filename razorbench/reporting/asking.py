@@ -57,7 +57,7 @@ def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Measur
     runs = [run for each in known.values() for run in each if run.arm in common]
     # What the law leaves out as a task is a base here.
     points = {key: replace(each, task=tuple(run.base for run in runs)) for key, each in _points(runs, found).items()}
-    if len(known) < 2 or final_points(runs, "greedy").too_few():
+    if len(known) < 2 or final_points(runs).too_few():
         return []
     fitted = laws(points, _HEAD, over="arms")
     rows: list[Sequence[Value]] = [
@@ -78,7 +78,7 @@ def _measured(runs: Sequence[Run], found: Measured) -> list[Run]:
 
 def _points(runs: Sequence[Run], found: Measured) -> dict[_Key, Points]:
     """Final policies, by states and divergence."""
-    points = final_points(runs, "greedy")
+    points = final_points(runs)
     return {
         (states, divergence): replace(points, x=np.array([_value(run, found, states, divergence) for run in runs]))
         for states in _STATES

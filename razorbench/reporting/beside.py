@@ -112,7 +112,7 @@ def _draw(runs: Sequence[Run], families: Mapping[str, str]) -> Figure:
     ends: dict[str, tuple[tuple[float, float], Look]] = {}
     for arm, task in sorted({(run.arm, run.task) for run in runs}):
         look = seen[arm]
-        finals = [[final_points([run], "greedy") for run in runs if (run.arm, run.task, _rate(run)) == (arm, task, rate)] for rate in rates]
+        finals = [[final_points([run]) for run in runs if (run.arm, run.task, _rate(run)) == (arm, task, rate)] for rate in rates]
         x, y = (np.array([np.mean([getattr(point, name)[0] for point in each]) if each else np.nan for each in finals]) for name in "xy")
         axes.plot(x, y, color=look.colour, linewidth=0.9)
         for rung, place in enumerate(zip(x, y, strict=True)):

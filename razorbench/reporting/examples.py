@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from razorbench.compare import MEASURES, Measure, Quantity, numbers, paired
+from razorbench.compare import MEASURES, Measure, Number, Numbers, Quantity, numbers, paired
+from razorbench.law import Curve
 from razorbench.law.points import FEWEST
 from razorbench.metrics import RESAMPLES, Estimate, percentile
 from razorbench.reporting.tables import Table, Value
-from razorbench.results import Run, updated, value
+from razorbench.results import HEADLINE, Run, updated, value
 from razorbench.seeding import generator
 from razorbench.suite import Undefined
 from razorbench.types import FloatArray
@@ -18,7 +19,7 @@ from razorbench.types import FloatArray
 RunSets = Mapping[str, Sequence[Run]]
 """Runs by the name of their set: those on which something was found first, then those that had no part in it."""
 _MEASURES = {
-    "forward KL, new task": MEASURES["forward_kl@end"],
+    HEADLINE: MEASURES["forward_kl@end"],
     "forward KL, old tasks": Measure(Quantity("divergence.kl_forward.original"), "end"),
     "retention at best": MEASURES["retention@best"],
     "retention": MEASURES["retention@end"],
@@ -30,10 +31,13 @@ _HOW = (
 )
 
 
-def counter_examples(sets: RunSets, pairs: Sequence[tuple[str, str]]) -> Table:
-    """Return pairs of arms in which less KL may come with more forgetting, or the reverse."""
-    note = f"{_HOW} A counter-example has KL and retention on the same side of 0: the arm that moves further keeps more."
-    return _table("law_counter_examples", "Counter-examples", sets, pairs, note)
+def counter_examples(sets: RunSets, pairs: Sequence[tuple[str, str]], curves: Mapping[str, Curve]) -> Table:
+    """Return pairs of arms whose difference in retention may not be what their forward KL says. curves: by set, of those that have a fit."""
+    note = (
+        f"{_HOW} By the curve: the difference in retention that the set's fit of forward KL predicts for these very policies. A pair is a counter-example "
+        "where the interval of retention excludes that, all the more where KL and retention have the same sign: the arm that moves further keeps more."
+    )
+    return _table("law_counter_examples", "Counter-examples", sets, pairs, note, curves)
 
 
 def design_and_test(sets: RunSets, pairs: Sequence[tuple[str, str]]) -> Table:
@@ -41,16 +45,29 @@ def design_and_test(sets: RunSets, pairs: Sequence[tuple[str, str]]) -> Table:
     return _table("law_design_and_test", "Where it was found, and where it had no part", sets, pairs, _HOW)
 
 
-def _table(name: str, title: str, sets: RunSets, pairs: Sequence[tuple[str, str]], note: str) -> Table:
+def _table(name: str, title: str, sets: RunSets, pairs: Sequence[tuple[str, str]], note: str, curves: Mapping[str, Curve] | None = None) -> Table:
     rows: list[Sequence[Value]] = []
     for first, second in pairs:
         for of, runs in sets.items():
-            if {first, second} <= {run.arm for run in runs}:
-                found = [paired(numbers(runs, first, measure), numbers(runs, second, measure)) for measure in _MEASURES.values()]
-                few = found[-1].unit != "tasks" or found[-1].n < FEWEST["tasks"]
-                shown: list[Value] = [Undefined("too few runs") if few or each.difference is None else each.difference for each in found]
-                rows.append([f"{first} - {second}", of, *shown, found[-1].n if found[-1].unit == "tasks" else 1, found[-1].pairs])
-    return Table(name, title, ("arms", "set", *_MEASURES, "tasks", "pairs"), rows, note)
+            if not {first, second} <= {run.arm for run in runs}:
+                continue
+            both = {measured: (numbers(runs, first, measure), numbers(runs, second, measure)) for measured, measure in _MEASURES.items()}
+            found = {measured: paired(*each) for measured, each in both.items()}
+            kept = found["retention"]
+            tasks = kept.n if kept.unit == "tasks" else 1
+            few = tasks < FEWEST["tasks"]
+            row: list[Value] = [Undefined("too few runs") if few or each.difference is None else each.difference for each in found.values()]
+            if curves is not None:
+                one, other = both[HEADLINE]
+                told = paired(_told(one, curves[of]), _told(other, curves[of])).difference if of in curves and not few else None
+                row.append(Undefined("no fit") if told is None else told.value)
+            rows.append([f"{first} - {second}", of, *row, tasks, kept.pairs])
+    return Table(name, title, ("arms", "set", *_MEASURES, *(() if curves is None else ("retention by the curve",)), "tasks", "pairs"), rows, note)
+
+
+def _told(kl: Numbers, curve: Curve) -> Numbers:
+    """The retention that the curve predicts at each forward KL, but for a constant: minus the forgetting."""
+    return {key: Number.exact(-float(curve(np.array([number.value]))[0])) for key, number in kl.items()}
 
 
 def leak(sets: RunSets) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from razorbench.law import Law
+from razorbench.law import Law, law
 from razorbench.law.paper import REPORTED, WithinCells
 from razorbench.law.questions import Questions
 from razorbench.metrics import Estimate
@@ -14,7 +14,7 @@ from razorbench.reporting.examples import RunSets, counter_examples, design_and_
 from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.fits import ALL, FINAL, Fits, best
 from razorbench.reporting.tables import Table, interval
-from razorbench.results import HEADLINE
+from razorbench.results import HEADLINE, snapshots
 
 
 def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, questions: Questions, asked: Measured) -> str:
@@ -25,6 +25,8 @@ def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, ques
     """
     first, *others = sets
     fitted = {name: each for name, each in found.items() if isinstance(each, Fits)}
+    curves = {name: each.pooled[HEADLINE].curve for name, each in fitted.items()}
+    curves |= {name: law(points).curve for name, runs in more.items() if not (points := snapshots(runs, [HEADLINE]).points(HEADLINE)).too_few()}
     parts = [
         "# Does the change of a policy predict what it forgets?",
         "Written by `make results` from the committed records, do not edit.",
@@ -48,7 +50,7 @@ def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, ques
         *_headed(law_tables.ceiling(found)),
         *_headed(leak(sets)),
         "## Pairs of arms",
-        *_headed(counter_examples({**sets, **more}, questions.examples)),
+        *_headed(counter_examples({**sets, **more}, questions.examples, curves)),
         *_headed(design_and_test(sets, questions.found)),
         *(_headed(asking(sets, asked)) if asked else ()),
     ]

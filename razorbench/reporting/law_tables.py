@@ -85,8 +85,8 @@ def resampled(sets: Sets) -> Table:
 
 
 def rivals(sets: Sets) -> Table:
-    """Return every predictor that needs no old task's state, by the first set's R2 on a family left out, and the headline's lead over it."""
-    return _predictors(sets, "law_rivals", "Predictors that need nothing of the old tasks", lambda name: name not in CEILING)
+    """Return every predictor that needs no state of an old task, by the first set's R2 on a family left out, and the headline's lead over it."""
+    return _predictors(sets, "law_rivals", "Predictors that need no state of an old task", lambda name: name not in CEILING)
 
 
 def ceiling(sets: Sets) -> Table:

@@ -48,9 +48,11 @@ def predicting(material: Material, measured: Snapshots, found: Fits | str, quest
         "after the first update; every run weighs 1 in total. The line is A (1 - exp(-(B K)^C)), the same form for every predictor, the band its 95% interval "
         "over tasks and arms.",
     ]
-    beside: list[Block] = [leak(runs), counter_examples(runs, questions.examples), design_and_test(runs, questions.found)]
+    curves = {} if isinstance(found, str) else {"these runs": found.pooled[HEADLINE].curve}
+    pairs = [leak(runs), counter_examples(runs, questions.examples, curves), design_and_test(runs, questions.found)]
+    beside = [table for table in pairs if table.rows]
     if isinstance(found, str):
-        return Section("The law", [*text, f"Undefined: {found}."], [block for block in beside if isinstance(block, Table) and block.rows])
+        return Section("The law", [*text, f"Undefined: {found}."], beside)
     ranked = sorted(found.pooled, key=lambda name: (name != HEADLINE, -left_out(found.pooled[name]), name))
     numbers = _snapshots(measured, ranked)
     drawn = [_scatter(material, name, found.points[name], found.pooled[name], numbers) for name in ranked]
@@ -61,7 +63,7 @@ def predicting(material: Material, measured: Snapshots, found: Fits | str, quest
         law_tables.resampled(sets),
         law_tables.rivals(sets),
         law_tables.ceiling(sets),
-        *(block for block in beside if isinstance(block, Table) and block.rows),
+        *beside,
         law_tables.residuals(found),
         Gallery(drawn[1 : 1 + FIRST]),
     ]

@@ -41,7 +41,7 @@ LADDER = "ladder"
 """Folder beside that of the runs that are kept: of other learning rates, which are never averaged in."""
 ASKED = "asked.csv"
 """What `make asked` has measured, in the folder of the runs that are kept."""
-_WIDE = "core and other tasks together"
+_WIDE = "all {} tasks"
 PICTURE, FRESH_PICTURE = "stops.png", "stops_other_tasks.png"
 _FRESH = (
     "Methods and predictors were chosen on `core` and the base `mlp`. These tasks had no part in that, except that hyper-parameters were searched for on two "
@@ -114,13 +114,15 @@ def write(study: Study, readme: Path, out: Path) -> None:
     text = section(readme.read_text(encoding="utf-8"), "reference", _first(study, quoted, readme, out))
     readme.write_text(text, encoding="utf-8")
     (law := out.parent / "results" / "law.md").parent.mkdir(exist_ok=True)
-    more = {_WIDE: study.wide.runs} if study.wide else {}
+    more = {_named(study.wide, _WIDE): study.wide.runs} if study.wide else {}
     law.write_text(law_page(sets, found, more, study.questions, study.elsewhere), encoding="utf-8")
 
 
-def _named(pool: Pool) -> str:
+def _named(pool: Pool, tasks: str = "{} other tasks") -> str:
+    """How runs are called by the number of their tasks."""
+    words = "one two three four five six seven eight nine ten eleven twelve".split()
     count = len({run.task for run in pool.runs})
-    return f"{'one two three four five six'.split()[count - 1] if count <= 6 else count} other tasks"
+    return tasks.format(words[count - 1] if count <= len(words) else count)
 
 
 def _first(study: Study, law: Fits | str, readme: Path, out: Path) -> str:
@@ -157,7 +159,7 @@ def _page(study: Study, out: Path) -> list[str]:
         *(part for table in (arms(material), stopping_saves(material), costs(material)) for part in under(table)),
         *(part for table in each_task(material) for part in under(table)),
         *(("## On tasks that had no part in the design", _FRESH, *excerpt(study.fresh, study.families, each=True)) if study.fresh else ()),
-        *((f"## On {_WIDE}", *excerpt(study.wide, study.families)) if study.wide else ()),
+        *((f"## On {_named(study.wide, _WIDE)}", *excerpt(study.wide, study.families)) if study.wide else ()),
         "## What is kept at the same success",
         *kept.text,
         *(markdown(table) for table in tables([kept])),
@@ -197,8 +199,8 @@ def main() -> None:
         fresh = pool(others, BASE, BUDGET) if others else None
         wide = pool([run for run in runs if run.arm in {other.arm for other in others}], BASE, BUDGET) if others else None
         kinds = {f"`{SUITE}`": pools}
-        if fresh:
-            kinds |= {_named(fresh): pools | {BASE: fresh}, _WIDE: pools | {BASE: pool(runs, BASE, BUDGET)}}
+        if fresh and wide:
+            kinds |= {_named(fresh): pools | {BASE: fresh}, _named(wide, _WIDE): pools | {BASE: pool(runs, BASE, BUDGET)}}
         decided = {
             tasks: [claim for claim, _ in decide(registered, styles, {base: each.runs for base, each in kind.items()}, results, BUDGET)]
             for tasks, kind in kinds.items()

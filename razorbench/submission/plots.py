@@ -57,7 +57,7 @@ def law(suite: str, entries: Sequence[Entry]) -> Picture:
     """Return forgetting against forward KL, a final policy a dot, with the fitted curve where there are runs enough."""
     named = dict(_named([each for each in entries if each.runs]))
     owner = [name for name, each in named.items() for run in each.runs if any(point["update"] > 0 for point in run.curve)]
-    points = replace(final_points([run for each in named.values() for run in each.runs], "greedy"), arm=owner)
+    points = replace(final_points([run for each in named.values() for run in each.runs]), arm=owner)
     looks = _looks(list(named))
     figure, axes = canvas(3.8)
     cloud(axes, points.x, points.y, [looks[name].colour for name in owner], markersize=3.2, alpha=0.7)
