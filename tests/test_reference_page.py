@@ -68,7 +68,7 @@ def test_pages_are_written_from_runs(tmp_path):
     differences = [contrast(made.pool.runs, "ppo", "sft", MEASURES[f"retention@{stop}"]).difference for stop in ("best", "end")]
     assert all(told(each) in text for each in differences)
     page = (out / "README.md").read_text()
-    assert "[the law](../results/law.md)" in page and "| C1 | it is so |  | same |  |" in page
+    assert "[the law](../results/law.md)" in page and "| C1 | it is so |  | same (0 of 1 as expected) |  |" in page
     for arm in METHODS:
         assert page.count(f"\n| {arm} |") > 4
     assert all((out / name).stat().st_size > 10_000 for name in ("stops.png", "stops_other_tasks.png"))
