@@ -11,20 +11,16 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
-from razorbench.claims import Claim, Claims, Primary
-from razorbench.compare import COSTS, MEASURES, Comparison, contrast
+from razorbench.analysis_tables import SHOWN, comparison, print_claims, print_primary
+from razorbench.claims import Claim, Claims
+from razorbench.compare import MEASURES, contrast
 from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
 from razorbench.lacking import Design, sweeps
 from razorbench.results import Pool, Run, pool, read_runs
-from razorbench.rules import PLACES, Evidence, Finding, whys
+from razorbench.rules import Evidence, whys
 from razorbench.show import console
-from razorbench.stops import LEVELS, STOPS
 from razorbench.store import make_writable
-from razorbench.verdicts import UNDECIDED, Verdict, told
 
 Parser = Callable[..., argparse.ArgumentParser]
 Styles = Mapping[str, Sequence[str]]
@@ -94,10 +90,10 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
     for arm in (options.a, options.b):
         if arm not in arms:
             raise UsageError(f"{arm}: no such method among the runs; there are {', '.join(arms)} (/2 stands for a task's second style of demonstrations)")
-    shown = dict.fromkeys((*_SHOWN, options.by))
+    shown = dict.fromkeys((*SHOWN, options.by))
     found = {name: contrast(runs, options.a, options.b, MEASURES[name]) for name in shown}
     verdicts = {name: each.verdict(MEASURES[name].quantity.margin) for name, each in found.items()}
-    console.print(_table(options.a, options.b, found, verdicts))
+    console.print(comparison(options.a, options.b, found, verdicts))
     console.print(
         "retention@0.9: where SELECT success first crosses 0.9; @best: at the best SELECT\n"
         "success; @end: budget used up. Numbers are of TEST. In brackets: 95% Student\n"
@@ -115,14 +111,6 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
     for command in sweeps(design.missing(runs, (options.a, options.b), options.base), _sweep(options.results, options.budget, options.config_dir)):
         console.print(f"add: {command}", markup=False, highlight=False, soft_wrap=True)
     return 1
-
-
-_SHOWN = (
-    *(f"retention@{place}" for place in (*(f"{level:g}" for level in LEVELS), *STOPS)),
-    *(f"{name}@{stop}" for name in ("success", "score", "cka", "forward_kl") for stop in STOPS),
-    *(f"{name}@{stop}" for name in ("env_steps", "gradient_steps") for stop in STOPS),
-)
-"""Measures that `compare` prints, and --by beside them."""
 
 
 def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -146,19 +134,6 @@ def _selecting(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _table(a: str, b: str, found: Mapping[str, Comparison], verdicts: Mapping[str, Verdict]) -> Table:
-    table = Table(title=f"{a} - {b}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for column in ("measure", "difference", "of", "pairs", "verdict", "needs"):
-        table.add_column(column, justify="right" if column in ("of", "pairs") else "left", no_wrap=True, min_width=6 if column == "needs" else None)
-    for name, each in found.items():
-        effect, verdict = each.difference, verdicts[name]
-        needs = verdict.why.removesuffix(" tasks").replace("over ", ">") if verdict.words == (UNDECIDED,) else ""
-        # Of costs the numbers say enough.
-        words = ("", "") if name.partition("@")[0] in COSTS else (", ".join(verdict.words), needs)
-        table.add_row(name, "undefined" if effect is None else told(effect), each.units, str(each.pairs), *words)
-    return table
-
-
 def claims(arguments: Sequence[str], parser: Parser) -> int:
     """Decide the paper's claims on finished runs; 1 if one has no verdict at all, else 0."""
     options = _claim_options(
@@ -179,8 +154,8 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
         told_all = {"status": rules.status, "sha256": digest(options.config_dir), "claims": each, "primary": [asdict(one) for one in primary]}
         print(json.dumps(told_all, indent=1))
     else:
-        _print_claims(decided)
-        _print_primary(primary, rules.status, digest(options.config_dir))
+        print_claims(decided)
+        print_primary(primary, rules.status, digest(options.config_dir))
     return 0 if all(claim.decided for claim, _ in decided) else 1
 
 
@@ -235,70 +210,3 @@ def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--config-dir", help="your own conf folder")
     return parser
-
-
-def _print_claims(decided: Sequence[tuple[Claim, Sequence[str]]]) -> None:
-    for claim, commands in decided:
-        console.print(f"[bold]{claim.name}[/bold]  {claim.says}", highlight=False)
-        placed = [each for each in claim.findings if each.at]
-        if placed:
-            console.print(_in_places(placed))
-        if len(placed) < len(claim.findings):
-            console.print(_elsewhere([each for each in claim.findings if not each.at]))
-        if notes := dict.fromkeys(note for each in claim.findings for note in each.notes):
-            console.print(f"  undefined at 0.9: {'; '.join(notes)}", markup=False, highlight=False)
-        for command in commands:
-            console.print(f"  add: {command}", markup=False, highlight=False, soft_wrap=True)
-        console.print()
-
-
-def _in_places(findings: Sequence[Finding]) -> Table:
-    """A row for each part, a column for each place."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("", ratio=1)
-    for place in PLACES:
-        table.add_column(f"at {place}", width=20)
-    parts: dict[str, dict[str, Finding]] = {}
-    for each in findings:
-        parts.setdefault(each.what, {})[each.at] = each
-    for what, found in parts.items():
-        first = next(iter(found.values()))
-        name = f"{what}\nexpects {' or '.join(first.expects)}{', beside' if first.beside else ''}"
-        table.add_row(name, *(_cell(found[place]) if place in found else "" for place in PLACES), end_section=True)
-    return table
-
-
-def _cell(found: Finding) -> str:
-    effect = "undefined" if found.effect is None else told(found.effect)
-    return f"[bold]{found.verdict}[/bold]\n{effect}\n{found.n}"
-
-
-def _elsewhere(findings: Sequence[Finding]) -> Table:
-    """Parts that are measured in no place, a row each."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("", ratio=1)
-    for column, width in (("measured", 20), ("of", 12), ("verdict", 13)):
-        table.add_column(column, width=width)
-    for each in findings:
-        effect = "undefined" if each.effect is None else told(each.effect)
-        table.add_row(each.what, effect, each.n, f"({each.verdict})" if each.beside else str(each.verdict))
-    return table
-
-
-def _print_primary(primary: Sequence[Primary], status: str, digest: str) -> None:
-    console.print("[bold]Primary contrasts[/bold] of a confirmation, with their predictions; on these runs they are no confirmation", highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for column in ("contrast", "at", "predicted", "measured", "verdict", "Holm"):
-        table.add_column(column)
-    for each in primary:
-        found = each.finding
-        effect = "undefined" if found.effect is None else told(found.effect)
-        table.add_row(found.what, found.at, found.expects[0], effect, str(found.verdict), "passes" if each.passes else "")
-    console.print(table)
-    console.print(
-        f"Status: {status}. more, less: the 95% interval excludes 0. same: the 90%\n"
-        "interval lies inside .05 (cka: .01). (N tasks): so many would decide it in 80% of\n"
-        f"studies. beside: no part of the claim. Rules: conf/study/{RULES}.yaml, SHA-256\n{digest}",
-        highlight=False,
-        soft_wrap=True,
-    )
