@@ -28,7 +28,7 @@ check: $(VENV)/ready
 golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of physics
 	$(BIN)/python -m razorbench.golden envs/golden.npz
 
-readme: $(VENV)/ready  ## figures of README and of the page of base policies anew, from the shipped cards and a committed record
+readme: $(VENV)/ready  ## what README says that a run prints, and the page of base policies anew, from a committed record and the shipped cards
 	$(BIN)/python -m razorbench.readme README.md docs/bases.md baselines/results/entries/ppo/runs/pick_place/seed0/record.json
 
 tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets
@@ -63,7 +63,7 @@ study: $(VENV)/ready  ## the next HOURS of a reference study (EXPERIMENT), made 
 asked: $(VENV)/ready  ## how far the policies in STUDY moved where their bases go when asked for old skills; for those whose policies are there
 	$(BIN)/python -m razorbench.asked $(STUDY) baselines/results/asked.csv
 
-results: $(VENV)/ready  ## the README's first screen, the page of the reference study and the board anew, from the runs that the repository keeps
+results: $(VENV)/ready  ## the README's findings, the table of all runs, the pages of the reference study and of the law, and the board anew, from the runs that the repository keeps
 	$(BIN)/python -m razorbench.reporting.reference baselines/results README.md docs/reference
 	rm -rf docs/board
 	$(BIN)/razorbench leaderboard baselines/results/entries/* --levels baselines/results/levels --out docs/board

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
-from razorbench.claims import Claim
-from razorbench.compare import MARGIN, MEASURES, Comparison, numbers, paired
+from razorbench.analysis_tables import SHOWN, comparison, print_claims, print_primary
+from razorbench.claims import Claim, Claims
+from razorbench.compare import MEASURES, contrast
 from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
+from razorbench.lacking import Design, sweeps
 from razorbench.results import Pool, Run, pool, read_runs
-from razorbench.rules import FAILS, Evidence
+from razorbench.rules import Evidence, whys
 from razorbench.show import console
-from razorbench.store import make_writable
+from razorbench.store import make_writable, near
 
 Parser = Callable[..., argparse.ArgumentParser]
 Styles = Mapping[str, Sequence[str]]
+RULES = "claims2"
+"""The study that holds the rules of the claims."""
 
 
 def styles_of(registered: Registry) -> Styles:
     """Return every task's demonstration styles."""
-    return {name: tuple(registered.item("task", name).experts) for name in registered.names("task")}
+    return {name: tuple(task.experts) for name, task in registered.sound("task").items()}
 
 
 def _told(found: Pool) -> Pool:
@@ -51,7 +54,7 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
     options = _selecting(made).parse_args(arguments)
     make_writable(options.out, f"--out {options.out}", "--out DIR")
     with registry(options.config_dir) as registered:
-        families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
+        families = {name: str(method.family) for name, method in registered.sound("method").items()}
         styles = styles_of(registered)
         runs = read_runs(options.results, styles)
         found = _told(pool(runs, options.base, options.budget))
@@ -63,37 +66,51 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
             found,
             lambda: decide(registered, styles, {options.base: found.runs, **others}, options.results, options.budget, options.config_dir),
             families,
+            registered.item("study", "questions"),
             options.out,
-            lambda title: console.print(f"{title} ...", highlight=False),
+            lambda title: console.print(f"{title} ..."),
         )
-    console.print(f"{len(found.runs)} runs: {page}", markup=False, highlight=False)
+    console.print(f"{len(found.runs)} runs: {near(page.absolute())}")
     return 0
 
 
 def compare(arguments: Sequence[str], parser: Parser) -> int:
-    """Compare two arms; 0 if the first is better on the chosen measure, else 1."""
+    """Compare two arms; 0 if there is a verdict on the chosen measure, else 1."""
     options = _options(
         parser(
             prog="razorbench compare",
-            description="Compare two methods on the tasks and seeds that both have: is A better than B? The exit code is 0 if so on --by, 1 if not.",
+            description="Compare two methods on the tasks and seeds that both have. Exit code 0: there is a verdict on --by; 1: undecided, or too few runs.",
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
-        runs = _told(pool(read_runs(options.results, styles_of(registered)), options.base, options.budget)).runs
+        styles = styles_of(registered)
+        runs = _told(pool(read_runs(options.results, styles), options.base, options.budget)).runs
+        design = _design(registered, registered.item("study", RULES), styles)
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
         if arm not in arms:
             raise UsageError(f"{arm}: no such method among the runs; there are {', '.join(arms)} (/2 stands for a task's second style of demonstrations)")
-    found = {name: paired(numbers(runs, options.a, measure), numbers(runs, options.b, measure)) for name, measure in MEASURES.items()}
-    console.width = max(console.width, 100)
-    console.print(_table(options.a, options.b, found))
+    shown = dict.fromkeys((*SHOWN, options.by))
+    found = {name: contrast(runs, options.a, options.b, MEASURES[name]) for name in shown}
+    verdicts = {name: each.verdict(MEASURES[name].quantity.margin) for name, each in found.items()}
+    console.print(comparison(options.a, options.b, found, verdicts))
     console.print(
-        f"Differences are paired by task and seed, averaged over seeds; 95% Student interval over tasks (over seeds where there is one task).\n"
-        f"No difference: inside {MARGIN:g} either way. Visible: the smallest difference that these runs would show in 80% of such studies."
+        "retention@0.9: where SELECT success first crosses 0.9; @best: at the best SELECT\n"
+        "success; @end: budget used up. Numbers are of TEST. In brackets: 95% Student\n"
+        "interval over tasks. more, less: it excludes 0. same: the 90% interval lies\n"
+        "inside .05 (cka: .01). needs: tasks that would decide it in 80% of studies."
     )
-    verdict = found[options.by].verdict()
-    console.print(f"{options.by}: {options.a} against {options.b}: {verdict}")
-    return 0 if verdict == "better" else 1
+    verdict = verdicts[options.by]
+    console.print(f"{options.by}: {options.a} against {options.b}: {verdict}", soft_wrap=True)
+    if verdict.decided:
+        return 0
+    measure = MEASURES[options.by]
+    place = measure.stop or (None if measure.level is None else f"{measure.level:g}")
+    if place is not None and (reasons := whys(runs, (options.a, options.b), place)):
+        console.print(f"undefined: {'; '.join(reasons)}", soft_wrap=True)
+    for command in sweeps(design.missing(runs, (options.a, options.b), options.base), _sweep(options.results, options.budget, options.config_dir)):
+        console.print(f"add: {command}")
+    return 1
 
 
 def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -102,9 +119,10 @@ def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("b", metavar="B", help="the method that it is compared with")
     parser.add_argument(
         "--by",
-        choices=tuple(name for name, measure in MEASURES.items() if measure.more_is_better),
-        default="retention@0.7",
-        help="measure that decides the exit code (retention@0.7)",
+        choices=tuple(MEASURES),
+        metavar="MEASURE",
+        default="retention@best",
+        help="measure whose verdict decides the exit code, such as retention@0.9, success@end or retention_kl1 (retention@best)",
     )
     return _selecting(parser)
 
@@ -116,28 +134,12 @@ def _selecting(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _table(a: str, b: str, found: dict[str, Comparison]) -> Table:
-    table = Table(title=f"{a} less {b}", title_justify="left", box=box.SIMPLE)
-    for column in ("measure", "difference", "95%", "over", "runs", "visible", "A is"):
-        table.add_column(column, justify="left" if column in ("measure", "A is") else "right", no_wrap=True)
-    for name, each in found.items():
-        over = f"{each.n} {each.unit}"
-        if each.difference is None:
-            table.add_row(name, "undefined", "", over, str(each.pairs), "", "underpowered")
-        else:
-            shown = each.difference
-            visible = "" if each.visible is None else f"{each.visible:.3f}"
-            verdict = each.verdict() if MEASURES[name].more_is_better else ""
-            table.add_row(name, f"{shown.value:+.3f}", f"{shown.low:+.3f} to {shown.high:+.3f}", over, str(each.pairs), visible, verdict)
-    return table
-
-
 def claims(arguments: Sequence[str], parser: Parser) -> int:
-    """Decide the paper's claims on finished runs; 1 if one does not hold, else 0."""
+    """Decide the paper's claims on finished runs; 1 if one has no verdict at all, else 0."""
     options = _claim_options(
         parser(
             prog="razorbench claims",
-            description="Decide the paper's claims on the runs below a folder, by the rules of conf/study/claims.yaml. Exit code 1: one does not hold.",
+            description="Decide the paper's claims on the runs below a folder, by the rules of conf/study/claims2.yaml. Exit code 1: one has no verdict.",
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
@@ -145,11 +147,16 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
         runs = by_base(read_runs(options.results, styles), options.budget)
         pooled = {base: _told(pool(several, base, options.budget)).runs for base, several in runs.items()}
         decided = decide(registered, styles, pooled, options.results, options.budget, options.config_dir)
+        rules = registered.item("study", RULES)
+        primary = rules.confirm(_evidence(registered, rules, styles, pooled, options.results))
     if options.json:
-        print(json.dumps([asdict(claim) | {"verdict": claim.verdict, "commands": commands} for claim, commands in decided], indent=1))
+        each = [asdict(claim) | {"decided": claim.decided, "commands": commands} for claim, commands in decided]
+        told_all = {"status": rules.status, "sha256": digest(options.config_dir), "claims": each, "primary": [asdict(one) for one in primary]}
+        print(json.dumps(told_all, indent=1))
     else:
-        _print_claims(decided)
-    return 1 if any(claim.verdict == FAILS for claim, _ in decided) else 0
+        print_claims(decided)
+        print_primary(primary, rules.status, digest(options.config_dir))
+    return 0 if all(claim.decided for claim, _ in decided) else 1
 
 
 def by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
@@ -167,14 +174,34 @@ def decide(
     registered: Registry, styles: Styles, runs: Mapping[str, Sequence[Run]], results: Path, budget: str, config_dir: str | None = None
 ) -> list[tuple[Claim, list[str]]]:
     """Decide every claim, and name the commands that would add what it lacks. runs: by base; results: where they lie, and controlled studies."""
-    rules = registered.item("study", "claims")
+    rules = registered.item("study", RULES)
+    decided = rules.decide(_evidence(registered, rules, styles, runs, results))
+    study = f"python -m razorbench{_finding(config_dir)} results={results} study="
+    return [(claim, claim.commands(_sweep(results, budget, config_dir), study)) for claim in decided]
+
+
+def digest(config_dir: str | None = None) -> str:
+    """Return the SHA-256 of the rules' file: a user's own if there is one, else the shipped one."""
+    own = None if config_dir is None else Path(config_dir) / "study" / f"{RULES}.yaml"
+    shipped = files("razorbench.conf").joinpath("study", f"{RULES}.yaml")
+    return hashlib.sha256(own.read_bytes() if own is not None and own.exists() else shipped.read_bytes()).hexdigest()
+
+
+def _evidence(registered: Registry, rules: Claims, styles: Styles, runs: Mapping[str, Sequence[Run]], results: Path) -> Evidence:
+    return Evidence(runs, _design(registered, rules, styles), registered.names("method"), results / "studies")
+
+
+def _design(registered: Registry, rules: Claims, styles: Styles) -> Design:
     second = {name: names[1] for name, names in styles.items() if len(names) > 1}
-    tasks, methods = registered.item("suite", rules.suite)["tasks"], registered.names("method")
-    decided = rules.decide(Evidence(runs, tasks, rules.seeds, second, methods, results / "studies"))
-    finding = f" --config-dir {config_dir}" if config_dir else ""
-    sweep = f"python -m razorbench -m{finding} results={results} budget={budget}"
-    study = f"python -m razorbench{finding} results={results} study="
-    return [(claim, claim.commands(sweep, study)) for claim in decided]
+    return Design(registered.item("suite", rules.suite)["tasks"], rules.seeds, second)
+
+
+def _sweep(results: Path, budget: str, config_dir: str | None) -> str:
+    return f"python -m razorbench -m{_finding(config_dir)} results={results} budget={budget}"
+
+
+def _finding(config_dir: str | None) -> str:
+    return f" --config-dir {config_dir}" if config_dir else ""
 
 
 def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -183,23 +210,3 @@ def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--config-dir", help="your own conf folder")
     return parser
-
-
-def _print_claims(decided: Sequence[tuple[Claim, Sequence[str]]]) -> None:
-    console.width = max(console.width, 150)
-    for claim, commands in decided:
-        console.print(f"[bold]{claim.name}[/bold]  {claim.says}: [bold]{claim.verdict}[/bold]", highlight=False)
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        for column in ("", "claimed", "measured", "95%", "of", "visible", "verdict"):
-            table.add_column(column, justify="left" if column in ("", "claimed", "of", "verdict") else "right")
-        for each in claim.findings:
-            effect = ("undefined", "") if each.effect is None else (f"{each.effect.value:+.3f}", f"{each.effect.low:+.3f} to {each.effect.high:+.3f}")
-            visible = "" if each.visible is None else f"{each.visible:.3f}"
-            table.add_row(each.what, each.claimed, *effect, each.n, visible, f"({each.verdict})" if each.beside else each.verdict)
-        console.print(table)
-        for note in dict.fromkeys(each.note for each in claim.findings if each.note):
-            console.print(f"  {note}", markup=False, highlight=False)
-        for command in commands:
-            console.print(f"  add: {command}", markup=False, highlight=False, soft_wrap=True)
-        console.print()
-    console.print("Visible: the smallest effect that such runs would show in 80% of studies. Verdicts in brackets are beside the claim and decide nothing.")

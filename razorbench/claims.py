@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from razorbench.rules import FAILS, HOLDS, UNDEFINED, UNDERPOWERED, Evidence, Finding, Part
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
+from razorbench.compare import MEASURES
+from razorbench.lacking import sweeps
+from razorbench.rules import Contrast, Evidence, Finding, Part
+from razorbench.verdicts import holm
 
 
 @dataclass(frozen=True)
@@ -21,32 +22,41 @@ class Claim:
     findings: Sequence[Finding]
 
     @property
-    def verdict(self) -> str:
-        """Does not hold if a decisive part does not; undefined parts are left aside; else holds if all others do."""
-        found = {finding.verdict for finding in self.findings if not finding.beside} - {UNDEFINED}
-        return FAILS if FAILS in found else UNDERPOWERED if UNDERPOWERED in found else HOLDS if found else UNDEFINED
+    def decided(self) -> bool:
+        """Whether any of its parts has a verdict anywhere."""
+        return any(finding.verdict.decided for finding in self.findings if not finding.beside)
+
+    def said(self, at: str) -> str:
+        """Return the words of its parts in one place, with their number where they differ, and how many are as expected; empty if none is measured there."""
+        parts = [finding for finding in self.findings if finding.at == at and not finding.beside]
+        words = Counter(", ".join(finding.verdict.words) for finding in parts)
+        told = next(iter(words), "") if len(words) < 2 else "; ".join(f"{count} {word}" for word, count in words.most_common())
+        return f"{told} ({sum(finding.as_expected for finding in parts)} of {len(parts)} as expected)" if parts else ""
 
     def commands(self, prefix: str, study: str) -> list[str]:
         """Return what would add the runs and studies that are missing. prefix: asks for a sweep; study: for a controlled study of the name that follows."""
-        lacking = dict.fromkeys(wanted for finding in self.findings if not finding.beside for wanted in finding.wanted)
-        seeds = _gathered(((run.base, run.demos, run.method, run.task), run.seed) for run in lacking)
-        tasks = _gathered(((base, demos, method, found), task) for (base, demos, method, task), found in seeds.items())
-        methods = _gathered(((base, demos, found, together), method) for (base, demos, method, found), together in tasks.items())
-        commands = [
-            f"{prefix} base={base} method={','.join(names)} task={','.join(together)} seed={','.join(map(str, found))}{f' demos={demos}' if demos else ''}"
-            for (base, demos, found, together), names in methods.items()
-        ]
-        return commands + [f"{study}{name}" for name in dict.fromkeys(finding.study for finding in self.findings) if name]
+        wanted = (run for finding in self.findings if not finding.beside for run in finding.wanted)
+        return sweeps(wanted, prefix) + [f"{study}{name}" for name in dict.fromkeys(finding.study for finding in self.findings) if name]
+
+
+@dataclass(frozen=True)
+class Primary:
+    """A primary contrast. passes: whether the word that it predicts passes Holm's test among all of them."""
+
+    finding: Finding
+    passes: bool
 
 
 @dataclass(frozen=True)
 class Claims:
-    """The content of conf/study/claims.yaml. suite, seeds: the runs that there should be."""
+    """The content of conf/study/claims2.yaml. suite, seeds: the runs that there should be; primary: contrasts that a confirmation tests, each in one place."""
 
     use: ClassVar = "razorbench claims RESULTS"
 
     suite: str
     seeds: Sequence[int]
+    status: str
+    primary: Sequence[Contrast]
     claims: Mapping[str, Mapping[str, object]]
 
     def decide(self, evidence: Evidence) -> list[Claim]:
@@ -57,10 +67,13 @@ class Claims:
             decided.append(Claim(name, str(claim["says"]), [finding for part in parts for finding in part.decide(evidence)]))
         return decided
 
-
-def _gathered(pairs: Iterable[tuple[K, V]]) -> dict[K, tuple[V, ...]]:
-    """All values of each key, in order."""
-    found: dict[K, tuple[V, ...]] = {}
-    for key, value in pairs:
-        found[key] = (*found.get(key, ()), value)
-    return found
+    def confirm(self, evidence: Evidence) -> list[Primary]:
+        """Test the primary contrasts, each for the word that it predicts, with Holm's correction over all of them."""
+        findings = [contrast.decide(evidence)[0] for contrast in self.primary]
+        chances = []
+        for contrast, finding in zip(self.primary, findings, strict=True):
+            found, (word,) = contrast.measured(evidence, finding.at), contrast.expects
+            margin = MEASURES[f"{contrast.by}@{finding.at}"].quantity.margin
+            chances.append(1.0 if found.lacking else found.sample.p_value(word, margin))
+        words = [contrast.expects[0] for contrast in self.primary]
+        return [Primary(finding, passes) for finding, passes in zip(findings, holm(chances, words), strict=True)]

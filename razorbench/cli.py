@@ -41,8 +41,8 @@ Other commands (each has --help):
   razorbench demos       demonstrations of a task as a file, for demos=FILE.safetensors
   razorbench tune        the search that methods' defaults come from, the same for each
   razorbench report      one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run
-  razorbench compare     two methods over all tasks and seeds that both have: is one better?
-  razorbench claims      what the runs say about the paper's claims: holds, does not hold, underpowered
+  razorbench compare     two methods over all tasks and seeds that both have: does one keep more?
+  razorbench claims      what the runs say about the paper's claims: more, less, same or undecided, at both stops
   razorbench status      which runs of a sweep are done, running, failed or missing, and the time left
   razorbench pack        a method's runs over a suite as a package for the leaderboard
   razorbench validate    whether such a package is what it says

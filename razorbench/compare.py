@@ -1,144 +1,192 @@
-"""Comparing methods: differences paired by task and seed, Student intervals over tasks, and what they allow to say.
-
-A percentile bootstrap over three seeds would give false alarms in a third of all comparisons; Student's interval keeps its 95%.
-"""
+"""Comparing methods: differences paired by task and seed, averaged over seeds, with Student intervals over tasks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from razorbench.matched import LEVELS, NATS, at_forward_kl, matched
 from razorbench.metrics import Estimate
-from razorbench.results import Run, lookup, value
+from razorbench.results import Run, lookup
+from razorbench.stops import LEVELS, STOPS, Bracket, Crossing, Stop, at_forward_kl, crossing, stop
+from razorbench.verdicts import TOO_FEW, Sample, Verdict, too_few
 
-MARGIN = 0.05
-"""Differences in retention that are called none."""
-POWER = 0.8
+NATS = (1, 2, 4)
+"""Forward KLs, per decision, at which retention and success are compared."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a policy. path: where a snapshot holds it, or a property of `Stop` where snapshots do not.
+
+    rates: path of the success rates that it is a mean of, from which its sampling variance follows; None if it is measured exactly, or is a product.
+    margin: differences inside it count as *same*; None if they never do.
+    """
+
+    path: str
+    rates: str | None = None
+    margin: float | None = None
+
+
+QUANTITIES = {
+    "retention": Quantity("retention.value", "original", 0.05),
+    "success": Quantity("new_task.test.rate", "new_task.test"),
+    "score": Quantity("score"),
+    "cka": Quantity("drift.activations.original.cka", margin=0.01),
+    "forward_kl": Quantity("divergence.kl_forward.new"),
+    "update": Quantity("update"),
+    "env_steps": Quantity("env_steps"),
+    "demo_episodes": Quantity("demo_episodes"),
+    "gradient_steps": Quantity("gradient_steps"),
+    "select_episodes": Quantity("select_episodes"),
+}
+COSTS = ("update", "env_steps", "demo_episodes", "gradient_steps", "select_episodes")
+OF_STOPS = ("score", "select_episodes")
+"""Quantities that a policy has only where a run may stop."""
+
+
+@dataclass(frozen=True)
+class Number(Bracket):
+    """A run's number, and its sampling variance."""
+
+    variance: float = 0.0
+
+    @classmethod
+    def exact(cls, value: float, variance: float = 0.0) -> Number:
+        """Return a number that was measured, not interpolated."""
+        return cls(value, value, value, variance)
+
+
+Numbers = Mapping[tuple[str, int], Number]
+"""By (task, seed)."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a run, at a dotted path of its record or, with a level, of the snapshot at a matched success; or, with nats, at a matched forward KL.
+    """A quantity at a stop, at a level of success, or at a forward KL on the new task."""
 
-    rates: path of the success rates that the number is a mean of; from them comes its sampling variance, 0 for what is measured exactly.
-    more_is_better: whether one arm can be called better by it.
-    """
-
-    path: str
+    quantity: Quantity
+    stop: str | None = None
     level: float | None = None
-    rates: str | None = None
     nats: float | None = None
-    more_is_better: bool = True
 
-    def value(self, run: Run) -> float | None:
-        """Return the number, None where it is undefined."""
-        found = value(self._source(run), self.path) if self.nats is None else at_forward_kl(run.curve, self.nats, self.path)
-        return found if found is not None and math.isfinite(found) else None
+    def number(self, run: Run) -> Number | None:
+        """Return a run's number, None where it is undefined."""
+        if self.nats is not None:
+            value = at_forward_kl(run, self.nats, self.quantity.path)
+            return None if value is None or not math.isfinite(value) else Number.exact(value)
+        if self.level is not None:
+            found = crossing(run, self.level)
+            return self._crossed(found) if isinstance(found, Crossing) else None
+        there = stop(run, str(self.stop))
+        return None if there is None else self._stopped(there)
 
-    def variance(self, run: Run) -> float:
+    def _stopped(self, there: Stop) -> Number | None:
+        path = self.quantity.path
+        value = getattr(there, path) if path in OF_STOPS else there.number(path)
+        return None if value is None else Number.exact(float(value), self._variance(there.snapshot))
+
+    def _crossed(self, found: Crossing) -> Number | None:
+        between = found.number(self.quantity.path)
+        if between is None:
+            return None
+        return Number(between.value, between.low, between.high, max(self._variance(end) for end in (found.before, found.after)))
+
+    def _variance(self, snapshot: Mapping[str, object]) -> float:
         """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
-        if self.rates is None:
+        found = None if self.quantity.rates is None else lookup(snapshot, self.quantity.rates)
+        if not found:
             return 0.0
-        found = lookup(self._source(run), self.rates)
-        rates = [found] if "rate" in found else [each.get("final", {}).get("greedy", each) for each in found.values()]
+        rates = [found] if "rate" in found else list(found.values())
         episodes = sum(rate["episodes"] for rate in rates) + 4
         p = (sum(rate["successes"] for rate in rates) + 2) / episodes
         return float(p * (1 - p) / episodes)
 
-    def _source(self, run: Run) -> Mapping[str, Any]:
-        return run.record if self.level is None else matched(run.curve, self.level).snapshot or {}
-
 
 MEASURES = {
-    **{f"retention@{level:g}": Measure("retention.value", level, "original") for level in LEVELS},
-    **{f"{name}_kl{nats}": Measure(path, nats=nats) for name, path in (("retention", "retention.value"), ("success", "new_task.test.rate")) for nats in NATS},
-    **{f"cka@{level:g}": Measure("drift.activations.original.cka", level) for level in LEVELS},
-    "retention": Measure("retention.value", rates="original"),
-    "success": Measure("new_task.final.greedy.rate", rates="new_task.final.greedy"),
-    "score": Measure("score"),
-    "forward_kl": Measure("divergence.kl_forward.new", more_is_better=False),
+    **{f"{name}@{level:g}": Measure(each, level=level) for name, each in QUANTITIES.items() if name not in OF_STOPS for level in LEVELS},
+    **{f"{name}@{where}": Measure(each, stop=where) for name, each in QUANTITIES.items() for where in STOPS},
+    **{f"{name}_kl{nats}": Measure(QUANTITIES[name], nats=nats) for name in ("retention", "success") for nats in NATS},
 }
-"""What arms are compared by. `retention@0.7`: at a success of 0.7 on the new task, and so CKA on old tasks; `retention_kl1`: where forward KL on the new
-task first reaches 1 nat per decision; the others are the final policy's."""
-
-Numbers = Mapping[tuple[str, int], tuple[float, float]]
-"""By (task, seed): a number and its sampling variance."""
+"""What arms are compared by: `retention@best`, `retention@end`; `retention@0.9` where SELECT success first crosses .9; `retention_kl1` where forward KL on
+the new task first reaches 1 nat per decision."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One arm less another. n: tasks, or seeds where there is one task (`unit`); pairs: runs of each that were paired.
+    """One arm less another, or an arm's own mean. sample: of tasks, or of seeds where there is one task (`unit`); pairs: runs of each that were paired.
 
-    visible: the smallest difference that would be told from 0 with 80% power at this spread; None with fewer than two units.
+    lacking: what a verdict lacks, empty if nothing.
     """
 
-    difference: Estimate | None
-    n: int
+    sample: Sample
     unit: str
     pairs: int
-    visible: float | None
+    lacking: str
 
-    def verdict(self, margin: float = MARGIN) -> str:
-        """Return `no difference` if the interval lies inside the margin, `better` or `worse` if it excludes 0, else `underpowered`."""
-        found = self.difference
-        if found is None:
-            return "underpowered"
-        if -margin <= found.low and found.high <= margin:
-            return "no difference"
-        return "better" if found.low > 0 else "worse" if found.high < 0 else "underpowered"
+    @property
+    def n(self) -> int:
+        """How many units."""
+        return len(self.sample.value)
+
+    @property
+    def difference(self) -> Estimate | None:
+        """The mean with its 95% interval; None with fewer than two units."""
+        return self.sample.interval()
+
+    @property
+    def units(self) -> str:
+        """How many of which, as in `12 tasks`."""
+        return f"{self.n} {self.unit if self.n != 1 else self.unit.removesuffix('s')}"
+
+    def verdict(self, margin: float | None) -> Verdict:
+        """Return what may be said of it. margin: as of `Quantity`."""
+        return Verdict((TOO_FEW,), self.lacking) if self.lacking else self.sample.verdict(margin)
 
 
-def student(values: Sequence[float], floor: float = 0.0) -> tuple[Estimate, float] | None:
-    """Return the mean of independent values (n,) with its two-sided 95% Student interval, and the smallest mean visible with 80% power; None if n < 2.
+def paired(first: Numbers, second: Numbers, arms: tuple[str, str] = ("the first", "the second")) -> Comparison:
+    """Compare numbers of the same tasks and seeds: the difference is averaged over seeds, then over tasks; with one task, seeds are the units.
 
-    floor: the standard error that the mean has by sampling episodes alone, below which a few values that happen to be alike must not bring it.
+    Where numbers are brackets, low is the least that the difference may be and high the most. arms: how to name them.
     """
-    n = len(values)
-    if n < 2:
-        return None
-    mean, error = float(np.mean(values)), max(float(np.std(values, ddof=1) / np.sqrt(n)), floor)
-    half, more = (_quantile(p, n - 1) * error for p in (0.975, POWER))
-    return Estimate(mean, mean - half, mean + half), half + more
-
-
-@cache
-def _quantile(p: float, freedom: int) -> float:
-    """Of Student's distribution; found anew each time, it would take most of a report's sums."""
-    return float(stats.t.ppf(p, freedom))
-
-
-def paired(first: Numbers, second: Numbers) -> Comparison:
-    """Compare numbers of the same tasks and seeds: the difference is averaged over seeds, then over tasks; with one task, seeds are the units."""
-    common = {key: (first[key][0] - second[key][0], first[key][1] + second[key][1]) for key in sorted(set(first) & set(second))}
-    return units(common)
+    common = {}
+    for key in sorted(set(first) & set(second)):
+        a, b = first[key], second[key]
+        common[key] = Number(a.value - b.value, a.low - b.high, a.high - b.low, a.variance + b.variance)
+    runs = dict(zip(arms, (len(first), len(second)), strict=True))
+    if not too_few(runs):
+        runs = {"both on the same task and seed": len(common)}
+    return _units(common, runs)
 
 
 def units(numbers: Numbers) -> Comparison:
-    """Average numbers over seeds, then over tasks, with a Student interval over tasks; with one task, over its seeds."""
-    by_task: dict[str, list[tuple[float, float]]] = {}
+    """Average numbers over seeds, then over tasks; with one task, over its seeds."""
+    return _units(numbers, {"it": len(numbers)})
+
+
+def _units(numbers: Numbers, runs: Mapping[str, int]) -> Comparison:
+    by_task: dict[str, list[Number]] = {}
     for (task, _), number in numbers.items():
         by_task.setdefault(task, []).append(number)
     alone = len(by_task) == 1
     groups = [[number] for number in next(iter(by_task.values()))] if alone else list(by_task.values())
-    values = [float(np.mean([number for number, _ in group])) for group in groups]
-    floor = math.sqrt(sum(sum(variance for _, variance in group) / len(group) ** 2 for group in groups)) / max(1, len(groups))
-    found = student(values, floor)
-    difference, visible = (None, None) if found is None else found
-    return Comparison(difference, len(values), "seeds" if alone else "tasks", len(numbers), visible)
+    value, low, high = (np.array([np.mean([getattr(number, end) for number in group]) for group in groups]) for end in ("value", "low", "high"))
+    floor = math.sqrt(sum(sum(number.variance for number in group) / len(group) ** 2 for group in groups)) / max(1, len(groups))
+    return Comparison(Sample(value, low, high, floor), "seeds" if alone else "tasks", len(numbers), too_few(runs, tasks=len(by_task)))
 
 
-def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, int], tuple[float, float]]:
-    """Return an arm's numbers (see `Run.arm`) with their variances by task and seed, without the undefined ones. runs: of which none was done twice."""
+def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, int], Number]:
+    """Return an arm's numbers (see `Run.arm`) by task and seed, without the undefined ones. runs: of which none was done twice."""
     found = {}
     for run in (run for run in runs if run.arm == arm):
-        number = measure.value(run)
+        number = measure.number(run)
         if number is not None:
-            found[run.task, int(run.record["seed"])] = number, measure.variance(run)
+            found[run.task, int(run.record["seed"])] = number
     return found
+
+
+def contrast(runs: Sequence[Run], first: str, second: str, measure: Measure) -> Comparison:
+    """Compare two arms of the same runs."""
+    return paired(numbers(runs, first, measure), numbers(runs, second, measure), (first, second))

@@ -1,4 +1,4 @@
-"""Writes the figures of README.md and of the page of base policies from cards and a record, so that none is typed.
+"""Writes what README.md says that a run prints, from a record, and the page of base policies, from their cards, so that no number is typed.
 
 `make readme` does it; a test says when it has to be done again.
 """
@@ -81,11 +81,9 @@ def example(record: Mapping[str, Any]) -> str:
     return f"`make run` ends with\n\n```\n{text}\n```"
 
 
-def render(text: str, cards: Sequence[Mapping[str, Any]], skills: Collection[str], shown: Mapping[str, Any]) -> str:
-    """Return README's text with its sections written anew. shown: the record of `make run`."""
-    for name, content in (("output", example(shown)), ("base", base_table(cards, skills))):
-        text = section(text, name, content)
-    return text
+def render(text: str, shown: Mapping[str, Any]) -> str:
+    """Return README's text with its output written anew. shown: the record of `make run`."""
+    return section(text, "output", example(shown))
 
 
 def shipped(registry: Registry) -> dict[str, list[Mapping[str, Any]]]:
@@ -101,7 +99,7 @@ def main() -> None:
     readme, bases, record = map(Path, sys.argv[1:4])
     with registry() as registered:
         cards, skills = shipped(registered), registered.item("base", "mlp").skills
-    readme.write_text(render(readme.read_text(encoding="utf-8"), cards["mlp"], skills, read_record(record)), encoding="utf-8")
+    readme.write_text(render(readme.read_text(encoding="utf-8"), read_record(record)), encoding="utf-8")
     bases.write_text(bases_page(bases.read_text(encoding="utf-8"), cards, skills), encoding="utf-8")
 
 

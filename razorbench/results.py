@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ import numpy as np
 
 from razorbench.errors import UsageError
 from razorbench.law import Points
+from razorbench.starts import base_success
 from razorbench.store import CURVE, PACKED_CURVE, read_curve, read_record
-from razorbench.types import FloatArray, IntArray
+from razorbench.types import BoolArray, FloatArray, IntArray
 
 STATES = {"new": "new task", "new_instructed": "counterfactual instruction", "random": "random states", "original": "old tasks"}
 PREDICTORS = {
@@ -54,7 +58,8 @@ HEADLINE = "forward KL, new task"
 PARTS = ("forward KL, mean part", "forward KL, variance part", "forward KL, base's sigma", "forward KL per episode")
 """Of the headline predictor, or other units of it, and so no rivals."""
 RIVALS = tuple(name for name in PREDICTORS if name not in (HEADLINE, *PARTS))
-
+CEILING = tuple(name for name in PREDICTORS if name.endswith(STATES["original"]) or name == "weights, Fisher")
+"""Measured on the states of the very tasks whose loss it predicts: a ceiling, not a rival. Fisher's weights come from these states too."""
 
 SECOND = "/2"
 """Ends the name of an arm that learns from its task's second style of demonstrations."""
@@ -90,7 +95,12 @@ class Run:
         """The method's family."""
         return str(self.record["method"]["family"])
 
-    @property
+    @cached_property
+    def base_success(self) -> float:
+        """Greedy success of the base on the new task, by its card where there is one (`starts.base_success`)."""
+        return base_success(self.record)
+
+    @cached_property
     def arm(self) -> str:
         """What is compared and never averaged over: the method; with demonstrations of its task's second style `sft/2`, of an unknown one `sft/NAME`."""
         style = self.record["method"]["demos"]
@@ -107,12 +117,26 @@ def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
     paths = sorted(results.rglob("record.json"))
     if not paths:
         raise UsageError(f"{results}: no record.json below this folder; give the folder that `results=` named, or make runs first")
-    runs = []
-    for path in paths:
-        record = read_record(path)
-        curve = read_curve(path.parent) if any((path.parent / name).exists() for name in (CURVE, PACKED_CURVE)) else ()
-        runs.append(Run(record, curve, styles.get(str(record["task"]).rpartition("-v")[0], ()), path.parent))
-    return runs
+    with _no_collections():
+        return [_read(path, styles) for path in paths]
+
+
+def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
+    record = read_record(path)
+    curve = read_curve(path.parent) if any((path.parent / name).exists() for name in (CURVE, PACKED_CURVE)) else ()
+    return Run(record, curve, styles.get(str(record["task"]).rpartition("-v")[0], ()), path.parent)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Put off the garbage collector, which would look at every number read so far again and again: half of the time of reading a thousand runs."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -246,8 +270,9 @@ def value(snapshot: Mapping[str, Any], path: str) -> float:
 class Snapshots:
     """Every snapshot but that before any update.
 
-    run (N,), indices into the runs; update (N,); y (N,), forgetting; noise (N,), its sampling variance; x: by predictor, (N,), NaN where it was not
-    measured. The sampling variance of forgetting is that of the tuned policy's success, skill by skill.
+    run (N,), indices into the runs; update (N,); y (N,), forgetting; noise (N,), its sampling variance; kept (N, 2), success on the new task's TEST
+    starts and retention; x: by predictor, (N,), NaN where it was not measured. The sampling variance of forgetting is that of the tuned policy's
+    success, skill by skill.
     """
 
     runs: Sequence[Run]
@@ -255,12 +280,18 @@ class Snapshots:
     update: IntArray
     y: FloatArray
     noise: FloatArray
+    kept: FloatArray
     x: Mapping[str, FloatArray]
 
-    def points(self, predictor: str) -> Points:
-        """Return the law's points: snapshots with a finite predictor, and the runs that have any."""
-        names = ([run.method for run in self.runs], [run.family for run in self.runs], [run.task for run in self.runs])
-        return Points(self.run, self.x[predictor], self.y, self.noise, *names).where(np.isfinite(self.x[predictor]))
+    @property
+    def last(self) -> BoolArray:
+        """Which are the last snapshot of their run, (N,)."""
+        return np.append(self.run[1:] != self.run[:-1], True)[: len(self.run)]
+
+    def points(self, predictor: str, keep: BoolArray | None = None) -> Points:
+        """Return the law's points: snapshots with a finite predictor, of those where keep (N,) holds, and the runs that have any."""
+        finite = np.isfinite(self.x[predictor])
+        return Points(self.run, self.x[predictor], self.y, self.noise, **labels(self.runs)).where(finite if keep is None else finite & keep)
 
 
 def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Snapshots:
@@ -273,6 +304,7 @@ def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Sn
         np.array([point["update"] for _, point in found], dtype=np.int64),
         np.array([point["forgetting"]["value"] for _, point in found], dtype=float),
         np.array([_variance(point["original"].values()) for _, point in found], dtype=float),
+        np.array([(point["new_task"]["test"]["rate"], point["retention"]["value"]) for _, point in found], dtype=float).reshape(-1, 2),
         {name: 1.0 - each if name.startswith(_SIMILAR) else each for name, each in x.items()},
     )
 
@@ -287,19 +319,27 @@ def common_arms(runs: Mapping[str, Sequence[Run]]) -> set[str]:
     return set.intersection(*({run.arm for run in each} for each in runs.values())) if runs else set()
 
 
-def final_points(runs: Sequence[Run], mode: str) -> Points:
-    """Return a point per run that was updated, its final policy's, for the headline's predictor. mode: `greedy` or `sampled`, of success."""
+def final_points(runs: Sequence[Run]) -> Points:
+    """Return a point per run that was updated, its final policy's, for the headline's predictor, by greedy success."""
     runs = updated(runs)
-    rates = [[(each["base"][mode]["rate"], each["final"][mode]) for each in run.record["original"].values()] for run in runs]
+    rates = [[(each["base"]["greedy"]["rate"], each["final"]["greedy"]) for each in run.record["original"].values()] for run in runs]
     return Points(
         np.arange(len(runs)),
         np.array([value(run.record, PREDICTORS[HEADLINE]) for run in runs], dtype=float),
         np.array([np.mean([base - final["rate"] for base, final in each]) for each in rates], dtype=float),
         np.array([_variance([final for _, final in each]) for each in rates], dtype=float),
-        [run.method for run in runs],
-        [run.family for run in runs],
-        [run.task for run in runs],
+        **labels(runs),
     )
+
+
+def labels(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return what the law's points know of runs."""
+    return {
+        "arm": [run.arm for run in runs],
+        "family": [run.family for run in runs],
+        "task": [run.task for run in runs],
+        "base": [str(run.record["base"]) for run in runs],
+    }
 
 
 def _variance(rates: Collection[Mapping[str, Any]]) -> float:

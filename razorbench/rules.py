@@ -1,51 +1,35 @@
-"""The rules that decide a claim: each measures one thing and knows the range in which the claim says that it lies."""
+"""The rules that decide a claim, second edition: each measures differences and tells them in the words of `razorbench.verdicts`."""
 
 from __future__ import annotations
 
 import csv
-import itertools
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from scipy import stats
-
-from razorbench.compare import MEASURES, POWER, numbers, paired, units
-from razorbench.law import Law, correlation, laws
-from razorbench.matched import Matched, matched
+from razorbench.compare import MEASURES, Comparison, Measure, numbers, paired
+from razorbench.lacking import Design, Wanted
+from razorbench.law import Law, laws
 from razorbench.metrics import Estimate
-from razorbench.results import HEADLINE, RIVALS, SECOND, Run, snapshots
-from razorbench.seeding import generator
+from razorbench.results import HEADLINE, Run, snapshots
+from razorbench.stops import undefined
+from razorbench.verdicts import LESS, MORE, SAME, TOO_FEW, UNDECIDED, Verdict, too_few
 
-HOLDS, FAILS, UNDERPOWERED, UNDEFINED = "holds", "does not hold", "underpowered", "undefined"
-DETECTABLE = float(1 + stats.norm.ppf(POWER) / stats.norm.ppf(0.975))
-"""The smallest effect visible with 80% power, in half widths of a 95% interval, for a statistic that is nearly normal."""
-
-
-class Wanted(NamedTuple):
-    """A run that there is not yet. demos: the style of demonstrations, empty for the task's first or none."""
-
-    base: str
-    demos: str
-    method: str
-    task: str
-    seed: int
+PLACES = ("0.9", "best", "end")
+"""Where a claim is decided: at a success of .9 on the new task, at the best SELECT success, when the budget is used up."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What claims are decided on. runs: by base policy, of one kind each; tasks, seeds: the runs that there should be of an arm.
+    """Input to the claims. runs: by base policy, poolable; design: the runs that there should be of an arm; methods: all that there are.
 
-    second: the second style of the tasks that have one; methods: all that there are; studies: folder of controlled studies.
+    studies: folder of controlled studies.
     """
 
     runs: Mapping[str, Sequence[Run]]
-    tasks: Sequence[str]
-    seeds: Sequence[int]
-    second: Mapping[str, str]
+    design: Design
     methods: Sequence[str]
     studies: Path
 
@@ -54,37 +38,32 @@ class Evidence:
         return self.runs.get(base, ())
 
     def missing(self, arms: Sequence[str], base: str) -> list[Wanted]:
-        """Return what the arms lack of the suite's tasks and seeds; if they lack nothing, as many seeds again."""
-        there = {(run.arm, run.task, int(run.record["seed"])) for run in self.of(base)}
-        last = max([*self.seeds, *(seed for *_, seed in there)])
-        for seeds in (self.seeds, range(last + 1, last + 1 + len(self.seeds))):
-            wanted = [
-                Wanted(base, self.second.get(task, "") if arm.endswith(SECOND) else "", arm.removesuffix(SECOND), task, seed)
-                for arm, task, seed in itertools.product(arms, self.tasks, seeds)
-                if (arm, task, seed) not in there and (task in self.second or not arm.endswith(SECOND))
-            ]
-            if wanted:
-                break
-        return wanted
+        """Return which runs of some arms would help."""
+        return self.design.missing(self.of(base), arms, base)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a part came to. n: of what the interval is; visible: the smallest effect that would have been seen with 80% power.
+    """What a part came to in one place. at: the place, empty if the part has none; expects: words of which the claim expects one; n: what it rests on.
 
-    beside: reported, not decisive. wanted: the runs that would help; study: the controlled study that was not done.
+    beside: shown, no part of the claim. notes: of runs that are undefined there. wanted: the runs that would help; study: the controlled study not done yet.
     """
 
     what: str
-    claimed: str
+    at: str
+    expects: Sequence[str]
     effect: Estimate | None
     n: str
-    visible: float | None
-    verdict: str
-    beside: bool
-    note: str = ""
+    verdict: Verdict
+    beside: bool = False
+    notes: Sequence[str] = ()
     wanted: Sequence[Wanted] = ()
     study: str | None = None
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether one of the words that the claim expects is said."""
+        return any(word in self.expects for word in self.verdict.words)
 
 
 class Part(Protocol):
@@ -93,99 +72,94 @@ class Part(Protocol):
     beside: bool
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return the part's findings, one for each thing that it says."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """Where the claim says that an effect lies: above a bound, below one, or inside a margin either way of 0."""
-
-    above: float | None = None
-    below: float | None = None
-    inside: float | None = None
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The range's ends."""
-        if self.inside is not None:
-            return -self.inside, self.inside
-        return -math.inf if self.above is None else self.above, math.inf if self.below is None else self.below
-
-    def __str__(self) -> str:
-        if self.inside is not None:
-            return f"inside {self.inside:g}"
-        return f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
-
-    def verdict(self, effect: Estimate | None) -> str:
-        """Return whether the interval lies in the range, excludes it, or neither."""
-        low, high = self.bounds
-        if effect is None:
-            return UNDERPOWERED
-        if effect.high <= low or effect.low >= high:
-            return FAILS
-        return HOLDS if effect.low > low and effect.high < high else UNDERPOWERED
+        """Return the part's findings, one for each thing that it says and each place."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One arm less another on a measure of `compare.MEASURES`. reached: share of the second's runs that must reach the matched success."""
+    """One arm less another. by: a quantity of `compare.QUANTITIES`, whose margin *same* takes; places: where it is measured."""
 
     first: str
     second: str
-    by: str = "retention@0.7"
-    above: float | None = None
-    inside: float | None = None
+    expects: Sequence[str]
+    by: str = "retention"
     base: str = "mlp"
-    reached: float = 0.0
+    places: Sequence[str] = PLACES
     beside: bool = False
 
+    @property
+    def what(self) -> str:
+        """How tables name it."""
+        return f"{self.first} - {self.second}{'' if self.by == 'retention' else f', {self.by}'}{'' if self.base == 'mlp' else f', {self.base}'}"
+
+    def measured(self, evidence: Evidence, place: str) -> Comparison:
+        """Return the difference in one place."""
+        first, second = (numbers(evidence.of(self.base), arm, MEASURES[f"{self.by}@{place}"]) for arm in (self.first, self.second))
+        return paired(first, second, (self.first, self.second))
+
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding."""
-        runs, measure = evidence.of(self.base), MEASURES[self.by]
-        found = paired(numbers(runs, self.first, measure), numbers(runs, self.second, measure))
-        claimed = Range(above=self.above, inside=self.inside)
-        verdict, note = claimed.verdict(found.difference), _undefined(runs, (self.first, self.second), self.by)
-        there = [run for run in runs if run.arm == self.second]
-        if "@" in self.by and there and sum(_matched(run, self.by).reached for run in there) < self.reached * len(there):
-            verdict, note = UNDEFINED, f"under {self.reached:.0%} of {self.second}'s runs reach this success; {note}"
-        wanted = evidence.missing((self.first, self.second), self.base) if verdict == UNDERPOWERED else []
-        what, n = f"{self.first} less {self.second}, {self.by}", f"{found.n} {found.unit}, {found.pairs} pairs"
-        return [Finding(what, str(claimed), found.difference, n, found.visible, verdict, self.beside, note, wanted)]
+        """Return a finding for each place."""
+        runs, arms = evidence.of(self.base), (self.first, self.second)
+        common = set.intersection(*({(run.task, run.record["seed"]) for run in runs if run.arm == arm} for arm in arms))
+        return [
+            _finding(self, self.what, place, self.measured(evidence, place), len(common), whys(runs, arms, place), evidence.missing(arms, self.base))
+            for place in self.places
+        ]
 
 
 @dataclass(frozen=True)
-class Level:
-    """One arm's measure."""
+class Size:
+    """One arm from a larger base less the same arm from a smaller one, paired by task and seed."""
 
     arm: str
-    by: str = "retention@0.7"
-    above: float | None = None
-    below: float | None = None
-    base: str = "mlp"
+    larger: str
+    smaller: str
+    expects: Sequence[str]
+    by: str = "retention"
+    places: Sequence[str] = ("best", "end")
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding."""
-        runs = evidence.of(self.base)
-        found = units(numbers(runs, self.arm, MEASURES[self.by]))
-        claimed = Range(above=self.above, below=self.below)
-        verdict, note = claimed.verdict(found.difference), _undefined(runs, (self.arm,), self.by)
-        wanted = evidence.missing((self.arm,), self.base) if verdict == UNDERPOWERED else []
-        what, n = f"{self.arm} from {self.base}, {self.by}", f"{found.n} {found.unit}, {found.pairs} runs"
-        return [Finding(what, str(claimed), found.difference, n, found.visible, verdict, self.beside, note, wanted)]
+        """Return a finding for each place."""
+        bases = (self.larger, self.smaller)
+        common = set.intersection(*({(run.task, run.record["seed"]) for run in evidence.of(base) if run.arm == self.arm} for base in bases))
+        findings = []
+        for place in self.places:
+            first, second = (numbers(evidence.of(base), self.arm, MEASURES[f"{self.by}@{place}"]) for base in bases)
+            found = paired(first, second, (f"{self.arm} from {self.larger}", f"{self.arm} from {self.smaller}"))
+            notes = [f"{base}: {why}" for base in bases for why in whys(evidence.of(base), (self.arm,), place)]
+            wanted = [run for base in bases for run in evidence.missing((self.arm,), base)]
+            findings.append(_finding(self, f"{self.arm}, {self.larger} - {self.smaller}", place, found, len(common), notes, wanted))
+        return findings
+
+
+def _finding(part: Contrast | Size, what: str, place: str, found: Comparison, common: int, notes: Sequence[str], wanted: Sequence[Wanted]) -> Finding:
+    measure: Measure = MEASURES[f"{part.by}@{place}"]
+    verdict = found.verdict(measure.quantity.margin)
+    n = f"{found.units}, {found.pairs} of {common} pairs"
+    return Finding(what, place, tuple(part.expects), found.difference, n, verdict, part.beside, notes, () if verdict.decided else wanted)
+
+
+def whys(runs: Sequence[Run], arms: Sequence[str], place: str) -> list[str]:
+    """Say of each arm in how many runs a place is undefined, and why; empty if in none."""
+    said = []
+    for arm in arms:
+        own = [undefined(run, place) for run in runs if run.arm == arm]
+        whys = Counter(filter(None, own))
+        said += [f"{arm} in {whys.total()} of {len(own)} runs ({', '.join(f'{count}: {why}' for why, count in whys.items())})"] if whys else []
+    return said
 
 
 SCORES = {
     "r2": "R2",
-    "family_left_out": "R2, each family of methods predicted from the others,",
-    "task_left_out": "R2, each task predicted from the others,",
-    "quadratic_r2": "R2 of a parabola",
+    "family_left_out": "R2, each family left out,",
+    "task_left_out": "R2, each task left out,",
 }
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An R2 of the forgetting law. score: its name in `law.Law`."""
+    """An R2 of the forgetting law against a bar, over all snapshots. score: its name in `law.Law`; above: the bar."""
 
     score: str
     above: float
@@ -194,114 +168,97 @@ class Prediction:
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding."""
-        found = _laws(evidence.of(self.base), (self.predictor,)).get(self.predictor)
+        """Return one finding: the R2, in the words *more* and *less* than the bar."""
+        runs = evidence.of(self.base)
+        found = fitted(runs, (self.predictor,)).get(self.predictor)
         effect: Estimate | None = None if found is None else getattr(found, self.score)
-        claimed = Range(above=self.above)
-        verdict = claimed.verdict(effect)
-        ceiling = "" if found is None or found.ceiling is None else f"a perfect predictor would have an in-sample R2 of {found.ceiling:.2f}"
-        wanted = evidence.missing(evidence.methods, self.base) if verdict == UNDERPOWERED else []
-        what = f"{SCORES[self.score]} of {self.predictor}, from {self.base}"
-        return [Finding(what, str(claimed), effect, _runs(found), _visible(effect), verdict, self.beside, ceiling, wanted)]
+        verdict = _judged(effect, self.above, runs)
+        what = f"{SCORES[self.score]} of {self.predictor}, from {self.base}, against {self.above:g}"
+        wanted = () if verdict.decided else evidence.missing(evidence.methods, self.base)
+        return [Finding(what, "", (MORE,), effect, _size(found), verdict, self.beside, wanted=wanted)]
 
 
 @dataclass(frozen=True)
 class Rivals:
-    """An R2 of the headline predictor less that of each rival, on the same resamples of the same runs. score: its name in `law.Law`."""
+    """An R2 of the headline predictor less that of each rival, on the same resamples of the same runs. score: its name in `law.Law`.
 
+    Intervals are not corrected for the number of rivals.
+    """
+
+    rivals: Sequence[str]
     base: str
     score: str
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding for each rival that the runs have, or one that says what is missing."""
-        found = _laws(evidence.of(self.base), (HEADLINE, *RIVALS))
-        claimed = Range(above=0.0)
-        if HEADLINE not in found:
-            what = f"{SCORES[self.score]} of {HEADLINE} less its rivals', from {self.base}"
-            return [Finding(what, str(claimed), None, _runs(None), None, UNDERPOWERED, self.beside, "", evidence.missing(evidence.methods, self.base))]
+        """Return one finding for each rival that the runs have."""
+        runs = evidence.of(self.base)
+        found = fitted(runs, (HEADLINE, *self.rivals))
         findings = []
-        for name, each in found.items():
-            lead = each.leads[self.score]
-            verdict = claimed.verdict(lead)
-            if name != HEADLINE:
-                findings.append(
-                    Finding(
-                        f"{SCORES[self.score]} less that of {name}, from {self.base}", str(claimed), lead, _runs(each), _visible(lead), verdict, self.beside
-                    )
-                )
+        for name in self.rivals:
+            lead = found[name].leads[self.score] if name in found else None
+            verdict = _judged(lead, 0.0, runs)
+            wanted = () if verdict.decided else evidence.missing(evidence.methods, self.base)
+            what = f"{SCORES[self.score]} less that of {name}, from {self.base}"
+            findings.append(Finding(what, "", (MORE,), lead, _size(found.get(name)), verdict, self.beside, wanted=wanted))
         return findings
 
 
+def fitted(runs: Sequence[Run], predictors: Sequence[str]) -> Mapping[str, Law]:
+    """Fit the law to those of the predictors, the first one above all, that all runs with snapshots have; empty if they are too few for a fit."""
+    along = snapshots(runs, predictors)
+    found = {name: along.points(name) for name in predictors}
+    first = found[predictors[0]]
+    same = {name: each for name, each in found.items() if len(each.arm) and each.same_runs(first)}
+    return laws(same, predictors[0]) if predictors[0] in same and first.too_few() is None else {}
+
+
+def _judged(effect: Estimate | None, bar: float, runs: Sequence[Run]) -> Verdict:
+    """The words for an interval over runs. Which runs, tasks and families it rests on is checked first."""
+    lacking = too_few({"all": len(runs)}, tasks=len({run.task for run in runs}), families=len({run.family for run in runs}))
+    if lacking or effect is None:
+        return Verdict((TOO_FEW,), lacking or "no fit")
+    words = tuple(word for word, holds in ((MORE, effect.low > bar), (LESS, effect.high < bar)) if holds)
+    return Verdict(words or (UNDECIDED,))
+
+
+def _size(found: Law | None) -> str:
+    return "no runs" if found is None else f"{found.runs} runs"
+
+
 @dataclass(frozen=True)
-class Correlation:
-    """Pearson's correlation over snapshots between the headline predictor and another; decides nothing."""
+class Cells:
+    """Every update of the projection study, in every family of policies: does it end at the KL-minimal policy of its family?
 
-    other: str
-    base: str = "mlp"
-    beside: bool = True
+    within: the total variation up to which an end is the *same*; beyond it its KL is *more* than the minimal one. Neither has an interval over tasks.
+    """
 
-    def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding."""
-        runs = evidence.of(self.base)
-        along = snapshots(runs, (HEADLINE, self.other))
-        first, second = along.points(HEADLINE), along.points(self.other)
-        found = correlation(first, second, generator("claims", self.other)) if first.method == second.method else None
-        return [Finding(f"correlation with {self.other}, from {self.base}", "", found, f"{len(second.method)} runs", None, "", self.beside)]
-
-
-@dataclass(frozen=True)
-class Exact:
-    """An update of the projection study ends at the KL-minimal policy of its family, within a total variation."""
-
-    family: str
-    update: str
     within: float = 1e-6
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding: the mean excess KL of the size that is furthest off; the verdict is on the largest total variation."""
-        what, claimed = f"{self.family}, {self.update}: KL above the minimal one, nats", f"total variation within {self.within:g}"
+        """Return one finding for each cell, of the size that ends furthest off: its excess KL, nats, mean over bandits."""
         path = evidence.studies / "projection" / "distance.csv"
         if not path.exists():
-            return [Finding(what, claimed, None, "no study", None, UNDERPOWERED, self.beside, study="projection")]
+            verdict = Verdict((TOO_FEW,), "no study")
+            return [Finding("KL above the minimal one", "", (SAME,), None, "no study", verdict, self.beside, study="projection")]
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if (row["family"], row["update"]) == (self.family, self.update)]
+            rows = list(csv.DictReader(file))
         last = min(float(row["failure"]) for row in rows)
-        ends = [row for row in rows if float(row["failure"]) == last]
-        worst = max(ends, key=lambda row: float(row["excess_kl"]))
+        return [self._cell(cell) for cell in _grouped(row for row in rows if float(row["failure"]) == last)]
+
+    def _cell(self, rows: Sequence[Mapping[str, str]]) -> Finding:
+        worst = max(rows, key=lambda row: float(row["excess_kl"]))
         effect = Estimate(*(float(worst[f"excess_kl{end}"]) for end in ("", "_low", "_high")))
-        largest = max(float(row["off_max"]) for row in ends)
-        n = f"{sum(int(row['reached']) for row in ends)} bandits"
-        return [Finding(what, claimed, effect, n, None, HOLDS if largest <= self.within else FAILS, self.beside, f"largest total variation {largest:.1e}")]
+        off = max(float(row["off_max"]) for row in rows)
+        n = f"{sum(int(row['reached']) for row in rows)} bandits"
+        what = f"{worst['family']}, {worst['update']}: KL above the minimal one"
+        return Finding(what, "", (SAME,), effect, n, Verdict((SAME if off <= self.within else MORE,)), self.beside)
 
 
-def _undefined(runs: Sequence[Run], arms: Sequence[str], by: str) -> str:
-    """Say in how many of each arm's runs a measure at matched success is undefined, and why."""
-    said = []
-    for arm in arms:
-        own = [run for run in runs if run.arm == arm]
-        reasons = Counter(_matched(run, by).reason for run in own if "@" in by)
-        said += [f"{arm}: {reason} in {count} of {len(own)} runs" for reason, count in reasons.items() if reason]
-    return "; ".join(said)
-
-
-def _matched(run: Run, by: str) -> Matched:
-    return matched(run.curve, float(by.partition("@")[2]))
-
-
-def _laws(runs: Sequence[Run], predictors: Sequence[str]) -> dict[str, Law]:
-    """Fit the law to those of the predictors, the first one above all, that all runs with snapshots have."""
-    along = snapshots(runs, predictors)
-    found = {name: along.points(name) for name in predictors}
-    first = found[predictors[0]]
-    same = {name: each for name, each in found.items() if len(each.method) and each.method == first.method and each.task == first.task}
-    return laws(same, predictors[0], generator("claims", predictors[0])) if predictors[0] in same and len(first.method) > 1 else {}
-
-
-def _runs(found: Law | None) -> str:
-    return "no runs" if found is None else f"{found.runs} runs, {found.snapshots} snapshots"
-
-
-def _visible(effect: Estimate | None) -> float | None:
-    return None if effect is None else DETECTABLE * (effect.high - effect.low) / 2
+def _grouped(rows: Iterable[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
+    """Rows of one family and update together."""
+    found: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    for row in rows:
+        found.setdefault((row["family"], row["update"]), []).append(row)
+    return list(found.values())

@@ -48,8 +48,8 @@ class Suite:
 def suite(numbers: Numbers, tasks: Sequence[str]) -> Suite:
     """Aggregate an arm's numbers by task and seed. tasks: those that any arm has."""
     by_task: dict[str, list[float]] = {}
-    for (task, _), (number, _) in sorted(numbers.items()):
-        by_task.setdefault(task, []).append(number)
+    for (task, _), number in sorted(numbers.items()):
+        by_task.setdefault(task, []).append(number.value)
     lacking = tuple(task for task in tasks if task not in by_task)
     means = {task: float(np.mean(values)) for task, values in by_task.items()}
     worst = min(means.items(), key=lambda item: item[1]) if means else None

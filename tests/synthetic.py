@@ -3,10 +3,14 @@
 import json
 
 from razorbench.episodes import rate
+from razorbench.law.questions import Questions
 from razorbench.results import PREDICTORS
 from razorbench.seeding import generator
 from razorbench.store import PROTOCOL, REQUIRED, SCHEMA
 
+QUESTIONS = Questions(
+    papers=("on-policy reward", "offline supervised"), ours=("ours",), protecting=("lwf",), examples=[("sft", "ppo"), ("lwf", "ppo")], found=[("ppo", "sft")]
+)
 SKILLS = ("reach", "push", "lift", "carry")
 
 

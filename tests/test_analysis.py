@@ -32,20 +32,60 @@ def command(capsys, *arguments):
     return done.value.code, out.out, out.err
 
 
-def test_compare_tells_better_from_worse_and_from_no_difference(results, capsys):
+def test_compare_says_more_less_and_undecided(results, capsys):
     code, out, _ = command(capsys, "compare", results, "ppo", "sft")
     assert code == 0
-    assert "retention@0.7: ppo against sft: better" in out
+    assert "retention@best: ppo against sft: more" in out
     assert "3 tasks" in out
-    code, out, _ = command(capsys, "compare", results, "sft", "ppo", "--by", "retention")
+    assert all(len(line) <= 80 for line in out.splitlines())
+    code, out, _ = command(capsys, "compare", results, "sft", "ppo", "--by", "retention@end")
+    assert code == 0
+    assert "retention@end: sft against ppo: less" in out
+    code, out, _ = command(capsys, "compare", results, "ppo", "lwf", "--by", "retention@0.5")
     assert code == 1
-    assert "retention: sft against ppo: worse" in out
-    code, out, _ = command(capsys, "compare", results, "ppo", "lwf")
+    assert re.search(r"ppo against lwf: undecided \(\d+ tasks\)", out)
+    _, out, _ = command(capsys, "compare", results, "ppo", "sft", "--by", "retention_kl1")
+    (told,) = (line for line in out.splitlines() if line.lstrip().startswith("retention_kl1 "))
+    assert re.search(r"\d +more\s*$", told)
+
+
+def copied(results, folder, keep, curves=True):
+    for path in results.rglob("record.json"):
+        record = json.loads(path.read_text())
+        if keep(record["task"].removesuffix("-v1"), record["method"]["name"], record["seed"]):
+            target = folder / path.parent.relative_to(results)
+            target.mkdir(parents=True)
+            for name in ("record.json", "curve.jsonl")[: 2 if curves else 1]:
+                (target / name).write_text((path.parent / name).read_text())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("keep", "lacking"),
+    [
+        (lambda task, method, seed: task == "stack" and seed == 0, "1 run of ppo, 6 needed; 1 run of sft, 6 needed; 1 task, 3 needed"),
+        (lambda task, method, seed: task == "stack", "3 runs of ppo, 6 needed; 3 runs of sft, 6 needed; 1 task, 3 needed"),
+        (lambda task, method, seed: seed == 0, "3 runs of ppo, 6 needed; 3 runs of sft, 6 needed"),
+        (lambda task, method, seed: seed == 0 or method == "ppo", "3 runs of sft, 6 needed"),
+        (lambda task, method, seed: (task == "stack") == (method == "ppo"), "3 runs of ppo, 6 needed; 0 tasks, 3 needed"),
+    ],
+    ids=["one run", "one task", "one seed", "one seed of an arm", "no task that both have"],
+)
+def test_too_few_runs_are_no_verdict_and_say_how_to_add_them(results, tmp_path, capsys, keep, lacking):
+    folder = copied(results, tmp_path, keep)
+    code, out, _ = command(capsys, "compare", folder, "ppo", "sft", "--by", "retention@end")
     assert code == 1
-    assert "ppo against lwf: better" not in out
-    # A larger KL is neither better nor worse.
-    (told,) = (line for line in out.splitlines() if line.lstrip().startswith("forward_kl"))
-    assert re.search(r"\d\s*$", told)
+    assert f"ppo against sft: too few runs ({lacking})\n" in out
+    assert f"add: python -m razorbench -m results={folder} budget=standard base=mlp method=" in out
+
+
+def test_runs_without_snapshots_have_an_end_and_nothing_else(results, tmp_path, capsys):
+    folder = copied(results, tmp_path, lambda task, method, seed: True, curves=False)
+    code, out, _ = command(capsys, "compare", folder, "ppo", "sft")
+    assert code == 1
+    assert "retention@best: ppo against sft: too few runs (0 runs of ppo, 6 needed; 0 runs of sft, 6 needed; 0 tasks, 3 needed)" in out
+    assert "undefined: ppo in 9 of 9 runs (9: its snapshots were not kept); sft in 9 of 9 runs" in out
+    assert command(capsys, "compare", folder, "ppo", "sft", "--by", "retention@end")[0] == 0
 
 
 def test_runs_set_apart_for_one_reason_are_told_in_one_line(tmp_path, capsys):
@@ -66,7 +106,7 @@ def test_runs_set_apart_for_one_reason_are_told_in_one_line(tmp_path, capsys):
         (("ppo", "sgt"), "sgt: no such method among the runs; there are lwf, ppo, sft"),
         (("ppo", "sft", "--base", "tokens"), "no run with base=tokens budget=standard among 27; there are base=mlp budget=standard"),
         (("ppo", "sft", "--by", "luck"), "invalid choice: 'luck'"),
-        (("ppo", "sft", "--by", "forward_kl"), "invalid choice: 'forward_kl'"),
+        (("ppo", "sft", "--by", "retention@0.8"), "invalid choice: 'retention@0.8'"),
         (("ppo",), "the following arguments are required: B"),
     ],
 )

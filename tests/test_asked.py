@@ -12,10 +12,12 @@ from razorbench import asked, policy
 from razorbench.asked import Asking
 from razorbench.divergence import PER_STATE
 from razorbench.goals import with_goals
+from razorbench.metrics import Estimate
 from razorbench.probe import Ruler
 from razorbench.reporting.asking import across_bases, asking
 from razorbench.results import PREDICTORS, STATES, read_runs
 from razorbench.run import run
+from razorbench.suite import Undefined
 from razorbench.task import Split
 
 
@@ -67,47 +69,51 @@ def test_the_final_policies_of_a_study_are_measured_once(tmp_path, monkeypatch, 
     assert "no run with its policy.safetensors below this folder" in capsys.readouterr().err
 
 
-def test_what_tells_forgetting_is_told_from_what_does_not(tmp_path):
+FAMILIES = (("ppo", "on-policy reward", 0.05), ("sft", "offline supervised", 0.3), ("lwf", "continual learning", 0.2))
+
+
+def test_states_that_tell_forgetting_do_so_where_they_were_found_and_elsewhere(tmp_path):
     recorded = [name for name, path in PREDICTORS.items() if path.split(".")[1] in PER_STATE and path.split(".")[2] in STATES]
-    found = {}
-    for task in ("alpha", "beta"):
-        for method, family, harm in (("ppo", "on-policy reward", 0.05), ("sft", "offline supervised", 0.3), ("lwf", "continual learning", 0.2)):
+    for task in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta"):
+        for method, family, harm in FAMILIES:
             for seed in range(2):
                 name = f"{task}{method}{seed}"
                 write_run(tmp_path, task, method, seed, speed=0.3, harm=harm, family=family, predictors=recorded, hashes={"run": name, "task_spec": task})
     runs = read_runs(tmp_path, {})
-    assert asking(runs, {}) == []
-    for each in runs:
-        found[each.record["hashes"]["run"]] = dict.fromkeys(PER_STATE, each.record["forgetting"]["value"])
-    text = asking(runs, found)
-    assert text[0].startswith("Final policies of 12 runs, ")
-    tables = [part for part in text if part.startswith("| states")]
-    assert len(tables) == 2
-    for table in tables:
-        rows = {cells[0].strip(): cells[1:] for cells in (line.strip("| ").split(" | ") for line in table.splitlines()[2:])}
-        assert len(rows) == 5
-        best = next(cells for said, cells in rows.items() if said.startswith("where the base goes"))
-        assert all(float(cell.split()[0]) > 0.95 for cell in best)
-        assert all(float(cell.split()[0]) < 0.95 for cell in rows["new task: the base's own"])
+    design = ("alpha", "beta", "gamma")
+    sets = {"design": [run for run in runs if run.task in design], "test": [run for run in runs if run.task not in design]}
+    found = {each.record["hashes"]["run"]: dict.fromkeys(PER_STATE, each.record["forgetting"]["value"]) for each in runs}
+    table = asking(sets, found)
+    assert table.columns[2:] == ("design: a family left out", "test: a family left out", "fitted on design, applied to test")
+    assert len(table.rows) == 5 * len(PER_STATE)
+    for states, divergence, *values in table.rows:
+        numbers = [each.value if isinstance(each, Estimate) else each for each in values]
+        if states.startswith("where the base goes"):
+            assert min(numbers) > 0.9, (divergence, values)
+        elif states == "new task: the base's own":
+            assert max(numbers) < 0.9, (divergence, values)
+    few = asking({"design": sets["design"], "test": [run for run in sets["test"] if run.task == "zeta"]}, found)
+    assert few.rows[0][3] == few.rows[0][4] == Undefined("too few runs: 1 of 3 tasks")
+    assert isinstance(few.rows[0][2], Estimate)
 
 
 def test_one_curve_for_several_bases(tmp_path):
     found = {}
     for base, arms in (("small", ("ppo", "sft")), ("large", ("sft", "ppo", "lwf"))):
-        for task in ("alpha", "beta"):
+        for task in ("alpha", "beta", "gamma"):
             for method in arms:
+                family = next(family for name, family, _ in FAMILIES if name == method)
                 hashes = {"run": f"{base}{task}{method}", "task_spec": task}
-                write_run(tmp_path / base, task, method, 0, speed=0.3, harm=0.3, base=f"{base}-s0", hashes=hashes, predictors=list(PREDICTORS))
-    runs = {base: read_runs(tmp_path / base, dict.fromkeys(("alpha", "beta"), ("direct",))) for base in ("small", "large")}
+                write_run(tmp_path / base, task, method, 0, speed=0.3, harm=0.3, family=family, base=f"{base}-s0", hashes=hashes, predictors=list(PREDICTORS))
+    runs = {base: read_runs(tmp_path / base, dict.fromkeys(("alpha", "beta", "gamma"), ("direct",))) for base in ("small", "large")}
     for each in itertools.chain(*runs.values()):
         # The same curve for both bases on one divergence, another for each on the other.
         shift = {"small": 0.0, "large": 5.0}[each.base]
         kept = each.record["forgetting"]["value"]
         found[each.record["hashes"]["run"]] = dict.fromkeys(PER_STATE, kept) | {"kl_reverse": kept + shift}
-    title, about, runs_told, _, table = across_bases("A base left out", runs, found)
+    title, about, table = across_bases("A base left out", runs, found)
     assert title == "### A base left out"
-    assert about == "One curve for `large`, `small`, on the arms that all have: ppo, sft."
-    assert runs_told.startswith("Final policies of 8 runs, ")
+    assert about.startswith("One curve for `large`, `small`, on the arms that all have: ppo, sft. Final policies of 12 runs, ")
     (asked_row,) = (line.strip("| ").split(" | ")[1:] for line in table.splitlines() if line.startswith("| where the base goes"))
     kl, reverse, *_ = (float(cell.split()[0].replace(",", "")) for cell in asked_row)
     assert kl > 0.9 > reverse

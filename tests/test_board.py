@@ -14,6 +14,7 @@ from packages import ABOUT, POLICY, RECORD, packed
 from synthetic import write_run
 from test_submission import edit, known, results, seal, setting, whole  # noqa: F401
 
+from razorbench.compare import Number
 from razorbench.errors import UsageError
 from razorbench.results import read_runs
 from razorbench.submission import board, replay
@@ -32,7 +33,7 @@ def told(name, **changes):
 
 
 def entry(name, scores=None, **changes):
-    fresh = None if scores is None else {(task, 0): (score, 0.0) for task, score in zip("abcdef", scores, strict=True)}
+    fresh = None if scores is None else {(task, 0): Number.exact(score) for task, score in zip("abcdef", scores, strict=True)}
     level = board.VALIDATED if scores is None else board.REPLAYED
     return Entry(name, (name * 64)[:64], told(name, **changes), level, (), fresh, why="not replayed yet" if scores is None else "")
 
@@ -101,13 +102,13 @@ def test_pictures_show_every_valid_entry_and_none_that_is_not(tmp_path):
     entries.append(replace(entry("lying"), level=board.SELF_REPORTED))
     site(boards(entries), out := tmp_path / "site")
     with open(out / "figures" / "learning-core.csv") as file:
-        assert [(row["entry"], row["success"]) for row in csv.DictReader(file)] == [("gentle", "0.9"), ("rough", "0.9")]
+        assert [(row["entry"], row["success at end"]) for row in csv.DictReader(file)] == [("gentle", "0.9"), ("rough", "0.9")]
     with open(out / "figures" / "law-core.csv") as file:
         rows = list(csv.DictReader(file))
     assert {row["entry"] for row in rows} == {"gentle", "rough"}
     assert len(rows) == 12
     html = (out / "index.html").read_text()
-    assert "saturating fit A (1 - exp(-B K)); its R2 is" in html
+    assert "No fit: too few runs: 2 of 3 tasks, 1 of 2 families." in html
 
 
 def test_retention_at_matched_success_is_shown_of_what_was_retrained_alone(tmp_path):
@@ -151,7 +152,8 @@ def test_two_hundred_entries_are_drawn_in_their_time(tmp_path):
     made = with_runs(entry("one", [0.5] * 6), tmp_path, 0.2)
     runs = [replace(run, record={**run.record, "seed": seed}) for run in made.runs for seed in range(3)]
     entries = [
-        replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): (k / 1000, 0.0), ("b", 0): (0.5, 0.0)}) for k in range(200)
+        replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): Number.exact(k / 1000), ("b", 0): Number.exact(0.5)})
+        for k in range(200)
     ]
     began = time.perf_counter()
     site(boards(entries), out := tmp_path / "site")

@@ -283,9 +283,9 @@ def test_a_controlled_study(capsys):
         (["study=projection", "study.bandit=3"], "study.bandit: no such setting of study=projection; there are bandits"),
         (["study=projection", "study.bandits=many"], "study.bandits is 'many': it must be a whole number"),
         (["study=projection", "-m"], "unrecognized arguments: -m"),
-        (["study=claims"], "study=claims is no controlled study: its command is `razorbench claims RESULTS`"),
+        (["study=claims2"], "study=claims2 is no controlled study: its command is `razorbench claims RESULTS`"),
         (["tune", "--study", "projection"], "its command is `python -m razorbench study=projection`"),
-        (["tune", "--study", "claims"], "its command is `razorbench claims RESULTS`"),
+        (["tune", "--study", "claims2"], "its command is `razorbench claims RESULTS`"),
     ],
 )
 def test_studies_that_are_not_possible(capsys, arguments, word):

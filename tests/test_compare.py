@@ -1,73 +1,16 @@
-"""Matched success and comparisons against hand-worked numbers."""
+"""Comparisons of arms against hand-worked numbers."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from razorbench.compare import MEASURES, Measure, numbers, paired, student, units
-from razorbench.matched import at_forward_kl, matched
+from razorbench.compare import MEASURES, QUANTITIES, Number, contrast, numbers, paired, units
 from razorbench.results import Run
 from razorbench.seeding import generator
 
 
-def curve(*rates):
-    return [
-        {"update": k, "new_task": {"select": {"rate": rate}, "test": {"rate": rate - 0.01}}, "retention": {"value": 1.0 - k / 10}}
-        for k, rate in enumerate(rates)
-    ]
-
-
-def test_matched_is_the_first_snapshot_at_the_level():
-    found = matched(curve(0.2, 0.35, 0.5, 0.45, 0.55, 0.7, 0.72), 0.7)
-    assert found.snapshot["update"] == 5
-    assert found.retention == pytest.approx(0.5)
-    assert found.success == pytest.approx(0.69)
-
-
-def test_a_lucky_snapshot_does_not_count():
-    """.75 then .55 pool to .65 each, so .7 is first reached by the last."""
-    assert matched(curve(0.4, 0.55, 0.75, 0.55, 0.8), 0.7).snapshot["update"] == 4
-
-
-@pytest.mark.parametrize(
-    ("rates", "why"),
-    [
-        ((0.1, 0.5, 0.9), "jumps from 0.50 to 0.90"),
-        ((0.1, 0.3, 0.5, 0.69), "0.7 was not reached"),
-        ((0.75, 0.9), "the base has success 0.7 already"),
-        ((), "not kept"),
-    ],
-)
-def test_undefined_says_why(rates, why):
-    found = matched(curve(*rates), 0.7)
-    assert found.snapshot is found.retention is found.success is None
-    assert why in found.undefined
-
-
-def test_a_jump_of_a_fifth_is_no_jump():
-    assert matched(curve(0.3, 0.5, 0.7), 0.7).snapshot["update"] == 2
-
-
-@pytest.mark.parametrize(("nats", "kept"), [(0.5, 0.95), (1.0, 0.9), (2.0, 0.8), (2.5, 0.7), (3.0, 0.6), (3.1, None)])
-def test_what_is_there_at_a_forward_kl_lies_on_the_line_to_the_snapshot_that_first_reaches_it(nats, kept):
-    points = [(0.0, 1.0), (1.0, 0.9), (0.8, 0.2), (2.0, 0.8), (3.0, 0.6)]
-    along = [{"retention": {"value": value}, "new_task": {"test": {"rate": 1 - value}}, "divergence": {"kl_forward": {"new": kl}}} for kl, value in points]
-    assert at_forward_kl(along, nats, "retention.value") == (None if kept is None else pytest.approx(kept))
-    assert MEASURES["retention_kl2"].value(Run({}, along)) == pytest.approx(0.8)
-    assert MEASURES["success_kl2"].value(Run({}, along)) == pytest.approx(0.2)
-    assert MEASURES["success_kl4"].value(Run({}, along)) is None
-
-
-def test_student_by_hand():
-    """Differences (.10, .30, .05, .25, .15): mean .17, interval [.041262, .298738]; 80% power adds t(.8, 4) standard errors."""
-    found, visible = student([0.10, 0.30, 0.05, 0.25, 0.15])
-    assert (found.value, found.low, found.high) == pytest.approx((0.17, 0.041262, 0.298738), abs=1e-6)
-    assert visible == pytest.approx(0.128738 + 0.940965 * 0.046368, abs=1e-5)
-    assert student([0.3]) is None
-
-
 def exact(values):
-    return {key: (value, 0.0) for key, value in values.items()}
+    return {key: Number.exact(value) for key, value in values.items()}
 
 
 def test_pairs_are_by_task_and_seed():
@@ -76,51 +19,130 @@ def test_pairs_are_by_task_and_seed():
     found = paired(first, second)
     assert (found.n, found.unit, found.pairs) == (2, "tasks", 3)
     assert found.difference.value == pytest.approx(0.1)
-    # Both tasks differ by .1 alike, so the interval is a point and the verdict is sure.
-    assert found.verdict() == "better"
     alone = paired(exact({("a", k): value for k, value in enumerate((0.5, 0.7, 0.9))}), exact({("a", k): 0.5 for k in range(3)}))
     assert (alone.n, alone.unit) == (3, "seeds")
-    assert alone.verdict() == "underpowered"
+
+
+def test_an_interval_is_taken_at_the_worst_ends_of_brackets():
+    """Low differences .05, .1, .3: mean .15, standard error .076376; high ones .2, .25, .3: .25 and .028868; t(.975, 2) = 4.302653."""
+    first = {("a", 0): Number(0.5, 0.45, 0.55), ("b", 0): Number(0.6, 0.5, 0.6), ("c", 0): Number.exact(0.7)}
+    second = {("a", 0): Number(0.4, 0.35, 0.4), ("b", 0): Number(0.4, 0.35, 0.4), ("c", 0): Number.exact(0.4)}
+    found = paired(first, second).difference
+    assert found.value == pytest.approx(0.2)
+    assert found.low == pytest.approx(0.15 - 4.302653 * 0.076376, abs=1e-5)
+    assert found.high == pytest.approx(0.25 + 4.302653 * 0.028868, abs=1e-5)
+
+
+def test_margins_are_those_of_the_rules():
+    assert {name: each.margin for name, each in QUANTITIES.items() if each.margin is not None} == {"retention": 0.05, "cka": 0.01}
+
+
+def grid(tasks, seeds, value=0.5):
+    return exact({(str(task), seed): value for task in range(tasks) for seed in range(seeds)})
 
 
 @pytest.mark.parametrize(
-    ("values", "verdict"),
+    ("first", "second", "lacking"),
     [
-        ((0.2, 0.21, 0.22), "better"),
-        ((-0.2, -0.21, -0.22), "worse"),
-        ((0.01, 0.0, -0.01), "no difference"),
-        ((0.3, -0.2, 0.1), "underpowered"),
-        ((), "underpowered"),
+        (grid(3, 2), grid(3, 2), ""),
+        (grid(3, 1), grid(3, 2), "3 runs of sft, 6 needed"),
+        (grid(1, 8), grid(1, 8), "1 task, 3 needed"),
+        (grid(2, 1), grid(2, 3), "2 runs of sft, 6 needed; 2 tasks, 3 needed"),
+        ({}, grid(3, 3), "0 runs of sft, 6 needed; 0 tasks, 3 needed"),
+        (grid(6, 1), exact({(str(task), 1): 0.5 for task in range(6)}), "0 runs of both on the same task and seed, 6 needed; 0 tasks, 3 needed"),
     ],
 )
-def test_verdicts(values, verdict):
-    assert units({(str(k), 0): (value, 0.0) for k, value in enumerate(values)}).verdict() == verdict
+def test_too_few_runs_is_no_verdict_and_says_what_is_lacking(first, second, lacking):
+    found = paired(first, second, ("sft", "ppo"))
+    assert found.lacking == lacking
+    assert str(found.verdict(0.05)) == (f"too few runs ({lacking})" if lacking else "same")
+    assert found.verdict(0.05).decided == (not lacking)
 
 
-def run(task, seed, style, score, styles=("direct", "far")):
-    return Run({"task": f"{task}-v1", "seed": seed, "method": {"name": "sft", "demos": style}, "budget": {"demo_episodes": 5}, "score": score}, (), styles)
+def snapshot(update, select, kept, test=None, episodes=25, cka=1.0):
+    test = select if test is None else test
+    new = {split: {"successes": round(100 * rate), "episodes": 100, "rate": rate} for split, rate in (("select", select), ("test", test))}
+    skill = {"successes": round(episodes * kept), "episodes": episodes, "rate": kept}
+    drift = {"activations": {"original": {"cka": cka}}}
+    return {"update": update, "env_steps": 10 * update, "new_task": new, "original": {"push": skill}, "retention": {"value": kept}, "drift": drift}
+
+
+def run(task, seed, style, *points, kept=0.5, styles=("direct", "far")):
+    final = points[-1]["new_task"]["test"] if points else {"successes": 80, "episodes": 100, "rate": 0.8}
+    record = {
+        "task": f"{task}-v1",
+        "base": "none-s0",
+        "hashes": {},
+        "seed": seed,
+        "method": {"name": "sft", "demos": style},
+        "budget": {"demo_episodes": 5},
+        "new_task": {"base": {"greedy": {"rate": 0.2}}, "final": {"greedy": final}},
+        "original": {"push": {"final": {"greedy": {"successes": round(100 * kept), "episodes": 100, "rate": kept}}}},
+        "retention": {"value": kept},
+    }
+    return Run(record, points, styles)
+
+
+ALONG = (snapshot(0, 0.2, 1.0), snapshot(4, 0.8, 0.9, test=0.7, cka=0.98), snapshot(9, 1.0, 0.6, test=0.9, cka=0.9), snapshot(20, 0.9, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("retention@best", (0.6, 0.6, 0.6)),
+        ("retention@end", (0.5, 0.5, 0.5)),
+        ("success@best", (0.9, 0.9, 0.9)),
+        ("score@best", (0.7 / 0.8 * 0.6,) * 3),
+        ("score@end", (0.7 / 0.8 * 0.5,) * 3),
+        # Half of the way from .8 to 1 in SELECT success.
+        ("retention@0.9", (0.75, 0.6, 0.9)),
+        ("success@0.9", (0.8, 0.7, 0.9)),
+        ("cka@0.9", (0.94, 0.9, 0.98)),
+        ("env_steps@0.9", (65, 40, 90)),
+        ("select_episodes@best", (400, 400, 400)),
+        ("select_episodes@end", (0, 0, 0)),
+        ("gradient_steps@best", None),
+    ],
+)
+def test_measures_by_hand(name, number):
+    found = MEASURES[name].number(run("a", 0, "direct", *ALONG))
+    assert found is number is None or (found.value, found.low, found.high) == pytest.approx(number)
+
+
+def test_the_sampling_variance_is_that_of_the_episodes_there():
+    """25 of 25 kept at an end of the bracket of .7, 22 (.9) at the other: (24 / 29) (5 / 29) / 29 is the larger; at the end 50 of 100."""
+    one = run("a", 0, "direct", *ALONG)
+    assert MEASURES["retention@0.7"].number(one).variance == pytest.approx(24 * 5 / 29**3)
+    assert MEASURES["retention@end"].number(one).variance == pytest.approx(52 * 52 / 104**3)
+    assert MEASURES["score@end"].number(one).variance == 0.0
 
 
 def test_numbers_of_an_arm_skip_the_undefined():
-    runs = [run("a", 0, "direct", 0.5), run("a", 1, "direct", None), run("a", 0, "far", 0.25), run("b", 0, "mine", 0.1)]
-
-    score = MEASURES["score"]
+    runs = [run("a", 0, "direct", *ALONG), run("a", 1, "direct"), run("a", 0, "far", kept=0.25), run("b", 0, "mine")]
     assert [each.arm for each in runs] == ["sft", "sft", "sft/2", "sft/mine"]
-    assert numbers(runs, "sft", score) == exact({("a", 0): 0.5})
-    assert numbers(runs, "sft/2", score) == exact({("a", 0): 0.25})
-    assert numbers(runs, "ppo", score) == {}
+    assert set(numbers(runs, "sft", MEASURES["retention@best"])) == {("a", 0)}
+    assert set(numbers(runs, "sft", MEASURES["retention@end"])) == {("a", 0), ("a", 1)}
+    assert numbers(runs, "sft/2", MEASURES["retention@end"])["a", 0].value == 0.25
+    assert numbers(runs, "ppo", MEASURES["retention@end"]) == {}
+    assert contrast(runs, "sft", "sft/2", MEASURES["retention@end"]).sample.value == pytest.approx([0.25])
+
+
+@pytest.mark.parametrize(("nats", "kept"), [(1, 0.9), (2, 0.8), (4, None)])
+def test_what_is_kept_at_a_forward_kl(nats, kept):
+    points = [(0.0, 1.0), (1.0, 0.9), (0.8, 0.2), (2.0, 0.8), (3.0, 0.6)]
+    along = [{"retention": {"value": value}, "divergence": {"kl_forward": {"new": kl}}} for kl, value in points]
+    found = MEASURES[f"retention_kl{nats}"].number(Run({}, along))
+    assert found is kept is None or found.value == pytest.approx(kept)
 
 
 def test_values_that_happen_to_be_alike_are_not_certain():
     """200 of 200 in both arms of 3 tasks: each has (202 / 204) (2 / 204) / 204 variance, so the mean difference has a standard error of .0056."""
-    perfect = {"original": {"a": {"successes": 200, "episodes": 200, "rate": 1.0}}, "retention": {"value": 1.0}}
-    measure = Measure("retention.value", rates="original")
-    variance = measure.variance(Run(perfect, ()))
-    assert variance == pytest.approx(202 * 2 / 204**3)
-    runs = {(task, 0): (1.0, variance) for task in "abc"}
+    variance = 202 * 2 / 204**3
+    runs = {(task, 0): Number.exact(1.0, variance) for task in "abc"}
     found = paired(runs, runs).difference
     assert found.high == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(2 * variance / 3))
     assert found.high == pytest.approx(4.302653 * 0.005632, rel=1e-3)
+    assert units(runs).difference.low < 1.0
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from razorbench.compare import Number
 from razorbench.metrics import Estimate
 from razorbench.pareto import area, frontier, near
 from razorbench.seeding import generator
@@ -43,7 +44,7 @@ def test_equal_points_are_both_on_the_frontier():
 
 
 def exact(values):
-    return {key: (value, 0.0) for key, value in values.items()}
+    return {key: Number.exact(value) for key, value in values.items()}
 
 
 def test_a_suite_is_a_mean_of_means():

@@ -16,18 +16,15 @@ STYLES = {"alpha": ("direct",), "beta": ("direct",)}
 FAMILIES = {"ppo": "on-policy reward", "sft": "offline supervised"}
 
 
-def test_anexcerpt_has_its_arms_and_what_predicts_their_forgetting(tmp_path):
+def test_an_excerpt_has_its_arms_and_each_task_if_asked(tmp_path):
     for task in ("alpha", "beta"):
         for method, family in FAMILIES.items():
             write_run(tmp_path, task, method, 0, speed=0.3, harm=0.2, family=family, base="tokens-s0")
-    text = excerpt("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)
-    assert [line.split(" | ")[0] for line in text[0].splitlines()[2:]] in (["| ppo", "| sft"], ["| sft", "| ppo"])
-    assert any("| forward KL, new task | " in part for part in text[1:])
-
-
-def test_a_base_with_too_few_runs_has_arms_alone(tmp_path):
-    write_run(tmp_path, "alpha", "ppo", 0, speed=0.3, harm=0.2, family=FAMILIES["ppo"], base="tokens-s0")
-    assert len(excerpt("tokens", Pool(read_runs(tmp_path, STYLES)), FAMILIES)) == 1
+    pool = Pool(read_runs(tmp_path, STYLES))
+    _, arms, _, saved = excerpt(pool, FAMILIES)
+    for table in (arms, saved):
+        assert sorted(line.split(" | ")[0] for line in table.splitlines()[2:]) == ["| ppo", "| sft"]
+    assert any("| arm | alpha | beta |" in part for part in excerpt(pool, FAMILIES, each=True))
 
 
 def test_a_ladder_by_hand(tmp_path):
@@ -62,13 +59,13 @@ def test_sizes_by_hand(tmp_path):
     write_run(tmp_path / "large", "alpha", "ppo", 0, speed=0.3, harm=0.1, base="large-s0")
     runs = {size: read_runs(tmp_path / size, STYLES) for size in harms}
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in sizes(runs)[-1].splitlines()]
-    assert rows[0] == ["arm", "measure", "`small`", "`large`", "`large` less `small`"]
+    assert rows[0] == ["arm", "measure", "`small`", "`large`", "`large` minus `small`"]
     assert {row[0] for row in rows[2:]} == {"sft"}
     kept = {
         size: [np.mean([run.record["retention"]["value"] for run in each if (run.task, run.method) == (task, "sft")]) for task in STYLES]
         for size, each in runs.items()
     }
-    (row,) = (row for row in rows if row[1] == "retention")
+    (row,) = (row for row in rows if row[1] == "retention at end")
     assert [float(cell.split()[0]) for cell in row[2:4]] == pytest.approx([np.mean(kept["small"]), np.mean(kept["large"])], abs=0.006)
     differences = np.subtract(kept["large"], kept["small"])
     # Student's t for two values is 12.7062, their standard error half of how far they lie apart.
@@ -98,7 +95,7 @@ def test_at_the_same_forward_kl_an_arm_is_set_beside_the_mean_of_the_others(tmp_
         own = [kept[arm, task] for task in STYLES]
         others = [np.mean([kept[name, task] for name in harms if name != arm]) for task in STYLES]
         assert rows[arm]["retention"].value == pytest.approx(np.mean(own))
-        assert rows[arm]["less the others'"].value == pytest.approx(np.mean(np.subtract(own, others)))
+        assert rows[arm]["minus the others'"].value == pytest.approx(np.mean(np.subtract(own, others)))
         assert rows[arm]["runs that reach it"] == "2 of 2"
         assert 0.05 < rows[arm]["success"].value < 1
-    assert rows["ppo"]["less the others'"].value > 0 > rows["sft"]["less the others'"].value
+    assert rows["ppo"]["minus the others'"].value > 0 > rows["sft"]["minus the others'"].value

@@ -7,20 +7,24 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from synthetic import write_run
+from synthetic import QUESTIONS, write_run
 
 from razorbench.claims import Claim
+from razorbench.compare import MEASURES, contrast, numbers, paired
+from razorbench.reporting.drawing import styled
 from razorbench.reporting.excerpts import markdown
+from razorbench.reporting.findings import CarriesOver, Saved, Shown
+from razorbench.reporting.first_picture import first_picture
+from razorbench.reporting.material import Material
 from razorbench.reporting.reference import Study, write
 from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
-from razorbench.reporting.trade_and_law import way
 from razorbench.results import pool, read_runs
-from razorbench.rules import HOLDS, UNDERPOWERED, Finding
+from razorbench.rules import Finding
 from razorbench.store import SCHEMA, SequenceFolder
 from razorbench.suite import Undefined
+from razorbench.verdicts import Verdict, told
 
 ROOT = Path(__file__).parent.parent
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}
@@ -30,75 +34,75 @@ def test_a_table_as_markdown():
     assert markdown(Table("t", "T", ("a", "b"), [("x|y", 1), ("z", 0.5)])) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |\n| z | 0.50 |"
 
 
-def test_pages_are_written_from_runs(tmp_path):
-    for task in ("alpha", "beta"):
+def study(results, fresh=False, **more):
+    """A study of made-up runs; alpha, beta and gamma are its core, the other tasks, if any, had no part in it."""
+    for task in ("alpha", "beta", "gamma", *(("delta", "zeta", "eta") if fresh else ())):
         for method, (family, harm) in METHODS.items():
             for seed in range(2):
-                write_run(tmp_path / "results", task, method, seed, speed=0.3, harm=harm, family=family, machine={"processor": "abacus"})
-    found = pool(read_runs(tmp_path / "results", {}), "mlp", "standard")
-    (readme := tmp_path / "README.md").write_text("# Before\n<!-- reference: anew -->\nyesterday\n<!-- /reference -->\nafter\n")
-    claims = {"`core`": [Claim("C1", "it is so", ())]}
-    study = Study(found, claims, {name: family for name, (family, _) in METHODS.items()}, 24, 12, 3.25, sequences(tmp_path / "results", ()))
-    write(study, readme, tmp_path / "docs" / "reference")
-    text = readme.read_text()
-    assert text.startswith("# Before\n<!-- reference: anew -->\nSo far 12 of 24 runs, 3.2 processor hours on abacus: the numbers will move.\n")
-    assert text.endswith("\n<!-- /reference -->\nafter\n") and "yesterday" not in text
-    assert "with the fit.](docs/reference/trade_and_law.png)" in text
-    assert "| C1 | it is so |" in text
-    for arm in METHODS:
-        assert f"\n| {arm}" in text
-    page = (tmp_path / "docs" / "reference" / "README.md").read_text()
-    assert "| forward KL, new task | " in page
-    assert (tmp_path / "docs" / "reference" / "trade_and_law.png").stat().st_size > 10_000
-    assert "task after task" not in page
-    assert "Kept as well" not in page
-    write(replace(study, asked=12, spare=3), readme, tmp_path / "docs" / "reference")
-    assert "in no number here: 3 runs of studies that are not complete." in (tmp_path / "docs" / "reference" / "README.md").read_text()
-    assert "All 12 runs, 3.2 processor hours on abacus.\n" in readme.read_text()
-    assert "## On more tasks" not in page
-
-
-def test_what_was_also_run_on_more_tasks_stands_beside_the_main_runs(tmp_path):
-    for task in ("alpha", "beta", "gamma"):
-        for method, (family, harm) in METHODS.items():
-            if task != "gamma" or method != "lwf":
-                write_run(tmp_path / "results", task, method, 0, speed=0.3, harm=harm, family=family, machine={"processor": "abacus"})
-    runs = read_runs(tmp_path / "results", {})
-    main, wide = (pool([run for run in runs if which(run)], "mlp", "standard") for which in (lambda run: run.task != "gamma", lambda run: run.method != "lwf"))
-    (readme := tmp_path / "README.md").write_text("<!-- reference: anew -->\n<!-- /reference -->\n")
-    underpowered, holds = (
-        Claim("C1", "it is so", (Finding("x less y", "above 0", None, "2 tasks", None, verdict, False),)) for verdict in (UNDERPOWERED, HOLDS)
-    )
-    decided = {"`core`": [underpowered], "all twelve tasks": [holds]}
+                write_run(results, task, method, seed, speed=0.3, harm=harm, family=family, machine={"processor": "abacus"})
+    runs = read_runs(results, dict.fromkeys(("alpha", "beta", "gamma", "delta", "zeta", "eta"), ("direct",)))
+    core, others = ([run for run in runs if (run.task in ("alpha", "beta", "gamma")) == which] for which in (True, False))
     families = {name: family for name, (family, _) in METHODS.items()}
-    write(Study(main, decided, families, 8, 8, 1.0, sequences(tmp_path / "results", ()), wide=wide), readme, tmp_path / "docs" / "reference")
-    page = (tmp_path / "docs" / "reference" / "README.md").read_text()
-    for text in (readme.read_text(), page):
-        assert "| claim | it says | on `core` | on all twelve tasks |" in text
-        assert "| C1 | it is so | underpowered | holds |" in text
-    before, beside = page.split("## On more tasks")
-    assert "gamma" not in before
-    beside = beside.split("\n## ")[0]
-    assert "| arm | alpha | beta | gamma |" in beside and "lwf" not in beside
-    assert page.count("| C1 | x less y | above 0 |") == 2
+    shown = Shown(
+        ("sft", "ppo"), ("ppo", "sft"), (Saved("sft", "It saves {number}, {verdict}.", "reference/README.md#here"), CarriesOver("R2 {number}", "law"))
+    )
+    decided = {"`core`": [Claim("C1", "it is so", (Finding("x - y", "best", ("more",), None, "2 tasks", Verdict(("same",))),))]}
+    pools = [pool(each, "mlp", "standard") if each else None for each in (core, others, runs)]
+    made = Study(
+        *(pools[0], decided, families, len(runs), len(runs), 3.25, sequences(results, ()), QUESTIONS, shown),
+        **{"fresh": pools[1], "wide": pools[2] if fresh else None},
+    )
+    return replace(made, **more)
 
 
-def test_an_arms_way_leads_from_its_bases_to_its_final_policies_and_every_task_counts_alike(tmp_path):
-    for task, seeds, snapshots in (("alpha", 1, 12), ("beta", 3, 6)):
-        for seed in range(seeds):
-            write_run(tmp_path, task, "sft", seed, speed=0.3, harm=0.4, snapshots=snapshots)
-    runs = read_runs(tmp_path, {})
-    found = way(runs)
-    assert found.shape == (49, 2)
-    for place in (0, -1):
-        of = {run.task: [] for run in runs}
-        for run in runs:
-            of[run.task].append((run.curve[place]["new_task"]["test"]["rate"], run.curve[place]["retention"]["value"]))
-        assert found[place] == pytest.approx(np.mean([np.mean(each, axis=0) for each in of.values()], axis=0))
-    # Half of a run with an even number of updates is one of its snapshots.
-    alone = way([run for run in runs if run.task == "alpha"])
-    (run,) = (run for run in runs if run.task == "alpha")
-    assert alone[24] == pytest.approx((run.curve[6]["new_task"]["test"]["rate"], run.curve[6]["retention"]["value"]))
+def test_pages_are_written_from_runs(tmp_path):
+    made = study(tmp_path / "results", asked=24)
+    (readme := tmp_path / "README.md").write_text("# Before\n<!-- reference: anew -->\nyesterday\n<!-- /reference -->\nafter\n")
+    write(made, readme, out := tmp_path / "docs" / "reference")
+    text = readme.read_text()
+    assert text.startswith('# Before\n<!-- reference: anew -->\n<img src="docs/reference/stops_other_tasks.png"')
+    assert text.endswith("\n<!-- /reference -->\nafter\n") and "yesterday" not in text
+    assert "So far 18 of 24 runs, 3.2 core hours (abacus): the numbers will move." in text
+    best, end = (numbers(made.pool.runs, "sft", MEASURES[f"retention@{stop}"]) for stop in ("best", "end"))
+    assert f"- It saves {told(paired(best, end).difference)}, " in text and "[More](docs/reference/README.md#here)" in text
+    differences = [contrast(made.pool.runs, "ppo", "sft", MEASURES[f"retention@{stop}"]).difference for stop in ("best", "end")]
+    assert all(told(each) in text for each in differences)
+    page = (out / "README.md").read_text()
+    assert "[the law](../results/law.md)" in page and "| C1 | it is so |  | same (0 of 1 as expected) |  |" in page
+    for arm in METHODS:
+        assert page.count(f"\n| {arm} |") > 4
+    assert all((out / name).stat().st_size > 10_000 for name in ("stops.png", "stops_other_tasks.png"))
+    assert len((out / "runs.csv").read_text().splitlines()) == 19
+    assert "R2 undefined" not in text and (tmp_path / "docs" / "results" / "law.md").exists()
+    assert "Kept as well" not in page and "no part in the design" not in page
+    write(replace(made, asked=18, spare=3), readme, out)
+    assert "in no number here: 3 runs of studies that are not complete." in (out / "README.md").read_text()
+    assert "18 runs, 3.2 core hours (abacus)." in readme.read_text()
+
+
+def test_what_had_no_part_in_the_design_stands_beside_it_and_is_what_the_readme_quotes(tmp_path):
+    made = study(tmp_path / "results", fresh=True)
+    (readme := tmp_path / "README.md").write_text("<!-- reference: anew -->\n<!-- /reference -->\n")
+    write(made, readme, tmp_path / "docs" / "reference")
+    before, beside = (tmp_path / "docs" / "reference" / "README.md").read_text().split("## On tasks that had no part in the design")
+    assert "delta" not in before and "| arm | delta | eta | zeta |" in beside.split("\n## ")[0]
+    quoted, other = (contrast(each.runs, "ppo", "sft", MEASURES["retention@end"]).difference for each in (made.fresh, made.pool))
+    assert told(quoted) in readme.read_text() and told(other) not in readme.read_text()
+
+
+def test_a_picture_has_at_most_a_colour_for_each_arm(tmp_path):
+    made = study(tmp_path)
+    material = Material.of(made.pool, made.families, tmp_path)
+    with pytest.raises(ValueError, match="a picture has a colour for each of 7 arms, not 8"):
+        first_picture(material, tuple("abcdefgh"), "here")
+    with styled():
+        assert not first_picture(material, ("nobody",), "here").axes[0].get_yticklabels()
+        above, below = first_picture(material, ("ppo", "sft", "nobody"), "here").axes
+    # The arm that has the higher score at best stands first, and arms without runs nowhere.
+    assert [label.get_text() for label in above.get_yticklabels()] == ["ppo", "sft"]
+    kept = [material.suite("ppo", MEASURES[f"retention@{stop}"]).value for stop in ("best", "end")]
+    assert [list(line.get_xdata()) for line in above.lines[:4]] == [[kept[0].low, kept[0].high], [kept[0].value], [kept[1].low, kept[1].high], [kept[1].value]]
+    assert below.get_xlim()[0] <= 0 and below.get_xlim()[1] >= 1
 
 
 def test_sequences_by_hand(tmp_path):
@@ -135,5 +139,5 @@ def test_what_is_in_the_repository_is_of_the_records_there(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
     command = [sys.executable, "-m", "razorbench.reporting.reference", ROOT / "baselines" / "results", tmp_path / "README.md", tmp_path / "docs" / "reference"]
     subprocess.run(command, check=True, cwd=ROOT)
-    for file in ("README.md", "docs/reference/README.md"):
+    for file in ("README.md", "docs/reference/README.md", "docs/results/law.md", "docs/reference/runs.csv"):
         assert (tmp_path / file).read_text() == (ROOT / file).read_text(), "run `make results`"

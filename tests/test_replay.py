@@ -122,11 +122,14 @@ def test_a_retraining_elsewhere_has_to_agree_in_costs_and_on_average(pair, known
     monkeypatch.setattr(retrain, "same_place", lambda run: False)
     assert retrained(pair, known, tmp_path) == (0, [])
     submission, runs, found = validate(pair, known)
-    better = [replace(run, record={**run.record, "score": 0.9, "budget": {**run.record["budget"], "env_steps": 500}}) for run in runs]
+    final = {"greedy": {"successes": 100, "episodes": 100, "rate": 1.0}}
+    new = {"new_task": {**runs[0].record["new_task"], "final": final}}
+    better = [replace(run, record={**run.record, **new, "budget": {**run.record["budget"], "env_steps": 500}}) for run in runs]
     retrain.retrain(submission, better, known, tmp_path, found, lambda _: None)
     assert [(fault.file, fault.field) for fault in found] == [
         ("runs/stack/seed0/record.json", "budget.env_steps"),
         ("runs/stack/seed1/record.json", "budget.env_steps"),
+        ("submission.json", "success"),
         ("submission.json", "score"),
     ]
 

@@ -9,7 +9,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from synthetic import write_run
+from synthetic import QUESTIONS, write_run
 
 from razorbench import cli
 from razorbench.metrics import Estimate
@@ -77,33 +77,52 @@ def test_every_figure_is_saved_thrice(page):
     for name in names:
         assert (page.parent / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         ElementTree.parse(page.parent / "figures" / f"{name}.svg")
-    assert {path.stem for path in (page.parent / "figures").glob("*.csv")} >= {"law", "pareto-all_tasks", "matched-0_7", "forgetting_per_skill"}
+    assert {path.stem for path in (page.parent / "figures").glob("*.csv")} >= {
+        "law",
+        "pareto-all_tasks",
+        "matched-0_7",
+        "forgetting_per_skill_best",
+        "forgetting_per_skill_end",
+    }
 
 
 def test_numbers_are_those_of_the_records(page, results):
     found = {row["arm"]: row for row in rows(page.parent / "tables" / "arms.csv")}
     records = [json.loads(path.read_text()) for path in results.rglob("ppo/*/record.json")]
-    means = {}
-    for record in records:
-        means.setdefault(record["task"], []).append(record["score"])
-    expected = sum(sum(each) / len(each) for each in means.values()) / len(means)
-    assert float(found["ppo"]["score"]) == pytest.approx(expected)
-    assert float(found["ppo"]["score low"]) < expected < float(found["ppo"]["score high"])
-    kept = next(row for row in rows(page.parent / "tables" / "tasks_retention.csv") if row["arm"] == "ppo")
+    by_stop = {stop: {} for stop in ("best", "end")}
+    for path in results.rglob("ppo/*/record.json"):
+        record = json.loads(path.read_text())
+        base = record["new_task"]["base"]["greedy"]["rate"]
+        curve = [json.loads(line) for line in (path.parent / "curve.jsonl").read_text().splitlines()]
+        best = next(point for point in curve if point["new_task"]["select"]["rate"] == max(each["new_task"]["select"]["rate"] for each in curve))
+        for stop, success, kept in (
+            ("best", best["new_task"]["test"]["rate"], best["retention"]["value"]),
+            ("end", record["new_task"]["final"]["greedy"]["rate"], record["retention"]["value"]),
+        ):
+            by_stop[stop].setdefault(record["task"], []).append(max(0.0, (success - base) / (1 - base)) * min(1.0, kept))
+    for stop, means in by_stop.items():
+        expected = sum(sum(each) / len(each) for each in means.values()) / len(means)
+        assert float(found["ppo"][f"score at {stop}"]) == pytest.approx(expected)
+        assert float(found["ppo"][f"score at {stop} low"]) < expected < float(found["ppo"][f"score at {stop} high"])
+    kept = next(row for row in rows(page.parent / "tables" / "tasks_retention_end.csv") if row["arm"] == "ppo")
     for task in ("pick_place", "stack", "pick_can"):
         own = [record["retention"]["value"] for record in records if record["task"] == f"{task}-v1"]
         assert float(kept[task]) == pytest.approx(sum(own) / 2)
         # Student's half width over two seeds, or what the episodes' own noise makes of it.
         assert float(kept[f"{task} high"]) - float(kept[task]) >= 12.7062 * abs(own[0] - own[1]) / 2
-    assert found["odd"]["tasks"] == "1 of 3, lacks pick_can, pick_place"
-    assert found["odd"]["score low"] == ""
+    costs = {row["arm"]: row for row in rows(page.parent / "tables" / "costs.csv")}
+    assert costs["odd"]["tasks"] == "1 of 3, lacks pick_can, pick_place"
+    # Every snapshot of 13 has 100 SELECT episodes; 12 updates take 1,000 environment steps each.
+    assert [costs["ppo"][name] for name in ("SELECT episodes to find best", "updates to end", "env steps to end")] == ["1300", "12", "12000"]
+    assert float(costs["ppo"]["updates to best"]) <= 12
+    assert found["odd"]["score at best low"] == ""
     # The arm that lacks tasks stands last, whatever its score.
     assert list(found)[-1] == "odd"
     apart = rows(page.parent / "tables" / "set_apart.csv")
     assert [(row["arm"], row["seed"], row["because it"]) for row in apart] == [("sft", "7", "has no finite number for retention.value")]
     assert len(rows(page.parent / "tables" / "runs.csv")) == 19
     assert len(rows(page.parent / "figures" / "law.csv")) == 19 * 12
-    forgotten = {(row["arm"], row["skill"]): row for row in rows(page.parent / "figures" / "forgetting_per_skill.csv")}
+    forgotten = {(row["arm"], row["skill"]): row for row in rows(page.parent / "figures" / "forgetting_per_skill_end.csv")}
     by_task = {}
     for record in records:
         push = record["original"]["push"]
@@ -114,10 +133,12 @@ def test_numbers_are_those_of_the_records(page, results):
 def test_verdicts_are_those_of_the_command(page, results, capsys):
     with pytest.raises(SystemExit):
         cli.main(["claims", str(results), "--json"])
-    claims = json.loads(capsys.readouterr().out)
-    assert [(row["claim"], row["verdict"]) for row in rows(page.parent / "tables" / "claims.csv")] == [(each["name"], each["verdict"]) for each in claims]
-    parts = [(each["name"], finding["what"]) for each in claims for finding in each["findings"]]
-    assert [(row["claim"], row["part"]) for row in rows(page.parent / "tables" / "parts.csv")] == parts
+    claims = json.loads(capsys.readouterr().out)["claims"]
+    assert [row["claim"] for row in rows(page.parent / "tables" / "claims.csv")] == [each["name"] for each in claims]
+    findings = [(each["name"], finding) for each in claims for finding in each["findings"]]
+    parts = rows(page.parent / "tables" / "parts.csv")
+    assert [(row["claim"], row["part"], row["at"]) for row in parts] == [(name, finding["what"], finding["at"]) for name, finding in findings]
+    assert [row["verdict"].strip("()").split(" (")[0] for row in parts] == [", ".join(finding["verdict"]["words"]) for _, finding in findings]
     assert [row["command"] for row in rows(page.parent / "tables" / "lacking.csv")] == [command for each in claims for command in each["commands"]]
 
 
@@ -131,9 +152,9 @@ def test_what_is_undefined_says_why(page):
 def test_the_same_runs_give_the_same_page(results, tmp_path):
     runs = pool(read_runs(results, {}), "mlp", "standard")
     few = pool([run for run in runs.runs if run.task == "stack"], "mlp", "standard")
-    texts = [report(few, list, {}, tmp_path, lambda _: None).read_text(encoding="utf-8") for _ in range(2)]
+    texts = [report(few, list, {}, QUESTIONS, tmp_path, lambda _: None).read_text(encoding="utf-8") for _ in range(2)]
     assert texts[0] == texts[1]
-    assert "undefined: one task" in texts[0]
+    assert "Undefined: too few runs: 1 of 3 tasks." in texts[0]
 
 
 def test_names_that_mean_harm_stay_text(tmp_path):
@@ -150,7 +171,7 @@ def test_names_that_mean_harm_stay_text(tmp_path):
             point["original"] = {HOSTILE if skill == "push" else skill: rates for skill, rates in point["original"].items()}
         (hostile / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in lines))
         hostile.rename(hostile.with_name(f"seed{seed}-<img src=x onerror=alert(2)>"))
-    found = report(pool(read_runs(tmp_path / "runs", {}), "mlp", "standard"), list, {}, tmp_path / "out", lambda _: None)
+    found = report(pool(read_runs(tmp_path / "runs", {}), "mlp", "standard"), list, {}, QUESTIONS, tmp_path / "out", lambda _: None)
     text = found.read_text(encoding="utf-8")
     assert len(re.findall("<script", text)) == 1
     assert not re.search(r"<img|onerror=\w|href=.javascript", text)

@@ -154,7 +154,7 @@ def test_the_command_searches_ranks_and_plays_no_test_start(capsys, tmp_path, mo
         assert not [row for row in Episodes.read(folder / "episodes.csv.gz").rows if row[2] == "test"]
     for arguments, sentence in (
         (["frozen"], "frozen: the study declares no grid for it"),
-        (["--study", "none"], "study=none: no such study; there are asked, claims, dagger"),
+        (["--study", "none"], "study=none: no such study; there are asked, claims2, dagger"),
     ):
         with pytest.raises(SystemExit) as done:
             cli.main(["tune", *arguments])

@@ -11,13 +11,14 @@ from urllib.parse import quote
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from razorbench.compare import MEASURES, student
 from razorbench.metrics import Estimate
 from razorbench.reporting.drawing import Picture, canvas, labels, picture, powers
 from razorbench.reporting.material import Folded, Gallery, Material, Section
 from razorbench.reporting.tables import Links, Table, Value, number, plain, slug
 from razorbench.results import Run
+from razorbench.stops import STOPS, Stop, stop
 from razorbench.suite import Alone, Undefined
+from razorbench.verdicts import student
 
 HEAT = "#e0602a"
 BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
@@ -28,26 +29,27 @@ def forgetting(material: Material) -> Section:
     """Return the section of forgetting per skill."""
     return Section(
         "Forgetting, skill by skill",
-        [
-            "Base's success less that of the final policy, greedy, on the same TEST starts; mean over tasks of the mean over seeds, with its 95% Student "
-            "interval."
-        ],
-        [Gallery([_heat(material)])],
+        ["The base's success minus the policy's, greedy, on the same TEST starts: 25 a skill at best, 100 at the end. Means as above, with 95% intervals."],
+        [Gallery([_heat(material, name) for name in STOPS])],
     )
 
 
-def _lost(skill: str) -> Callable[[Run], float]:
-    def measure(run: Run) -> float:
-        rates = run.record["original"][skill]
-        return float(rates["base"]["greedy"]["rate"] - rates["final"]["greedy"]["rate"])
+def _lost(skill: str, name: str, stops: Mapping[int, Stop | None]) -> Callable[[Run], float | None]:
+    def measure(run: Run) -> float | None:
+        found = stops[id(run)]
+        if found is None:
+            return None
+        base = run.record["original"][skill]["base"]["greedy"] if name == "end" else run.curve[0]["original"][skill]
+        return float(base["rate"] - found.snapshot["original"][skill]["rate"])
 
     return measure
 
 
-def _heat(material: Material) -> Picture:
+def _heat(material: Material, stopped: str) -> Picture:
     skills = sorted(material.runs[0].record["original"])
     arms = list(material.looks)
-    suites = {(arm, skill): material.suite(arm, _lost(skill)) for arm in arms for skill in skills}
+    stops = {id(run): stop(run, stopped) for run in material.runs}
+    suites = {(arm, skill): material.suite(arm, _lost(skill, stopped, stops)) for arm in arms for skill in skills}
     figure, axes = canvas(1.3 + 0.3 * len(arms), width=1.3 + 0.8 * len(skills))
     grid = np.array([[_number(suites[arm, skill].value) for skill in skills] for arm in arms])
     # The more is forgotten, the less of the page shows through, which leaves letters readable in light and dark.
@@ -56,15 +58,15 @@ def _heat(material: Material) -> Picture:
     axes.imshow(shade, aspect="auto")
     for (row, column), value in np.ndenumerate(grid):
         found = suites[arms[row], skills[column]].value
-        between = f"[{number(found.low, 1)}, {number(found.high, 1)}]" if isinstance(found, Estimate) else "one run"
-        axes.text(column, row - 0.14, number(value, 1), ha="center", va="center", fontsize=8)
+        between = f"[{number(found.low, 1)}, {number(found.high, 1)}]" if isinstance(found, Estimate) else "one run" if isinstance(found, Alone) else ""
+        axes.text(column, row - 0.14, "undefined" if np.isnan(value) else number(value, 1), ha="center", va="center", fontsize=8)
         axes.text(column, row + 0.27, between, ha="center", va="center", fontsize=6)
     axes.grid(visible=False)
     axes.set_xticks(range(len(skills)), [plain(skill) for skill in skills], rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(arms)), [plain(arm) for arm in arms])
     rows = [(arm, skill, suites[arm, skill].value, suites[arm, skill].n, suites[arm, skill].unit) for arm in arms for skill in skills]
-    name, title = "forgetting_per_skill", "Forgetting of every original skill"
-    note = "No colour at 0, full colour at 1; below 0, a skill became better. Intervals are not cut at 0 and 1."
+    name, title = f"forgetting_per_skill_{stopped}", f"Forgetting of every original skill, at {stopped}"
+    note = "No color at 0, full color at 1; below 0, a skill became better. Intervals are not cut at 0 and 1."
     return picture(figure, name, title, note, Table(name, title, ("arm", "skill", "forgetting", "n", "of"), rows))
 
 
@@ -107,7 +109,7 @@ def _curve(material: Material, task: str, measure: str) -> Picture:
             update = float(np.mean([point["update"] for point in points]))
             line.append((update, float(np.mean(values))))
             steps = [float(np.mean([point.get(what, np.nan) for point in points])) for what in ("env_steps", "gradient_steps")]
-            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found[0], len(values)))
+            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found, len(values)))
         x, y = np.array(line).T
         axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=1.1, markersize=3, markevery=max(1, len(x) // 6), **look.marker)
         ends[arm] = line[-1]
@@ -123,39 +125,43 @@ def _curve(material: Material, task: str, measure: str) -> Picture:
 
 def every_run(material: Material) -> Section:
     """Return the section that lists every run, with links, and those set apart."""
+    told = ("success", "retention", "forward KL", "score", "updates")
     blocks = [
         Table(
             "runs",
             "Every run",
-            ("task", "arm", "seed", "base", "success", "retention", "forgetting", "forward KL, nats per decision", "score", "seconds", "files"),
+            ("task", "arm", "seed", "base", *(f"{name} at {where}" for name in told for where in STOPS), "seconds", "files"),
             [_run(material, run) for run in material.runs],
-            "Success of the final policy, greedy, with its 95% Wilson interval; retention and forgetting with 95% paired bootstrap over episodes. These "
-            "describe one policy and compare nothing. Forward KL is closed form on fixed states; it and the score have no interval for one run.",
+            "Success, greedy, with its 95% Wilson interval; retention with a 95% bootstrap over episodes. These describe one policy and compare nothing. "
+            "Forward KL on the new task, nats per decision, is closed form on fixed states; it and the score have no interval for one run.",
         )
     ]
     text = ["Click a column's title to sort. Links lead to the files that this page was made from, where they lie beside it."]
     if material.apart:
-        text.append(f"{len(material.apart)} records were set apart and are in no number above.")
+        count = len(material.apart)
+        text.append(f"{count} record{'s were' if count > 1 else ' was'} set apart and {'are' if count > 1 else 'is'} in no number above.")
         rows = [(str(run.record["task"]), run.arm, str(run.record["seed"]), why, _links(material.out, run)) for run, why in material.apart]
         blocks.append(Table("set_apart", "Set apart", ("task", "arm", "seed", "because it", "files"), rows))
     return Section("Runs", text, blocks)
 
 
 def _run(material: Material, run: Run) -> Sequence[Value]:
-    record = run.record
-    score = MEASURES["score"].value(run)
+    found = [_stopped(stop(run, name)) for name in STOPS]
+    told = [each[k] for k in range(len(found[0])) for each in found]
+    return [run.task, run.arm, int(run.record["seed"]), str(run.record["base"]), *told, float(run.record["wall_s"]), _links(material.out, run)]
+
+
+def _stopped(there: Stop | None) -> Sequence[Value]:
+    """Success, retention, forward KL, score and updates at a stop."""
+    if there is None:
+        return [Undefined("its snapshots were not kept")] * 5
+    snapshot, kl = there.snapshot, there.number("divergence.kl_forward.new")
     return [
-        run.task,
-        run.arm,
-        int(record["seed"]),
-        str(record["base"]),
-        _estimate(record["new_task"]["final"]["greedy"], "rate"),
-        _estimate(record["retention"], "value"),
-        _estimate(record["forgetting"], "value"),
-        float(record["divergence"]["kl_forward"]["new"]),
-        Undefined("the base solves all, or no original skill") if score is None else score,
-        float(record["wall_s"]),
-        _links(material.out, run),
+        _estimate(snapshot["new_task"]["test"], "rate"),
+        _estimate(snapshot["retention"], "value"),
+        Undefined("not measured") if kl is None else kl,
+        Undefined("the base nearly solves the task, or no original skill") if there.score is None else there.score,
+        Undefined("its snapshots were not kept") if there.update is None else there.update,
     ]
 
 

@@ -10,49 +10,43 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from razorbench.compare import MEASURES, Measure, numbers, paired, units
+from razorbench.compare import MEASURES, Measure, Quantity, numbers, paired, units
 from razorbench.law import laws
 from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, labels, powers
-from razorbench.reporting.fits import FEWEST, PER_TASK, comparable
-from razorbench.reporting.headline import arms, each_task, on_task
+from razorbench.reporting.fits import comparable
+from razorbench.reporting.headline import LEVEL, arms, each_task, on_task, stopping_saves
 from razorbench.reporting.material import Material, tables
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table, Value
 from razorbench.results import HEADLINE, Pool, Run, common_arms, final_points, snapshots
-from razorbench.seeding import generator
+from razorbench.stops import STOPS
 from razorbench.suite import Undefined
 
-_MOST = 5
 _CAPTION = (
     "Forgetting against forward KL. Dots: snapshots along every run. Lines: means over seeds of final policies on a task; the larger the sign, the higher the "
     "learning rate."
 )
 LADDER = "ladder.png"
-_TOLD = ("success", "retention", "forward_kl")
+_TOLD = ("success@end", "retention@end", "forward_kl@end")
 _ON_SIZES = {
-    "success": MEASURES["success"],
-    "retention": MEASURES["retention"],
-    f"retention at success {excerpts.LEVEL:g}": MEASURES[f"retention@{excerpts.LEVEL:g}"],
-    "forward KL, new task": MEASURES["forward_kl"],
-    "forward KL, old tasks": Measure("divergence.kl_forward.original"),
-    "action MSE, new task": Measure("divergence.action_mse.new"),
-    "action MSE, old tasks": Measure("divergence.action_mse.original"),
+    **{f"{name} at {stop}": MEASURES[f"{name}@{stop}"] for name in ("success", "retention") for stop in STOPS},
+    f"retention at success {LEVEL:g}": MEASURES[f"retention@{LEVEL:g}"],
+    "forward KL, new task, at end": MEASURES["forward_kl@end"],
+    "forward KL, old tasks, at end": Measure(Quantity("divergence.kl_forward.original"), "end"),
+    "action MSE, new task, at end": Measure(Quantity("divergence.action_mse.new"), "end"),
+    "action MSE, old tasks, at end": Measure(Quantity("divergence.action_mse.original"), "end"),
 }
 
 
-def excerpt(name: str, pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
-    """Return what the page says of runs beside the main ones: their arms, on each task and at each KL if asked, and what predicts their forgetting."""
-    material = Material(pool.runs, pool.apart, looks(pool.runs, families), Path())
-    measured = snapshots(pool.runs)
-    points, notes = comparable({predictor: measured.points(predictor) for predictor in measured.x})
-    text = [excerpts.methods(material, arms(material))]
+def excerpt(pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
+    """Return what the page says of runs beside the main ones: their arms, what stopping saves, and, if asked, each task and the same forward KL."""
+    material = Material.of(pool, families, Path())
+    found = [arms(material), stopping_saves(material)]
     if each:
-        text += [part for table in (*each_task(material), *tables([same_kl(material)])) for part in (f"### {table.title}", excerpts.markdown(table))]
-    if HEADLINE in points and len(points[HEADLINE].method) >= FEWEST:
-        text += excerpts.predictors(laws(points, HEADLINE, generator("reference", name), PER_TASK), notes, _MOST)
-    return text
+        found += [*each_task(material), *tables([same_kl(material)])]
+    return [part for table in found for part in (f"#### {table.title}", excerpts.markdown(table))]
 
 
 def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
@@ -63,7 +57,7 @@ def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
         found = [numbers(runs[base], arm, _ON_SIZES[name]) for base in bases]
         means, less = [units(each).difference for each in found], paired(found[-1], found[0])
         rows.append([arm, name, *(mean or Undefined("too few runs") for mean in means), less.difference or Undefined("too few runs")])
-    columns = ("arm", "measure", *(f"`{base}`" for base in bases), f"`{bases[-1]}` less `{bases[0]}`")
+    columns = ("arm", "measure", *(f"`{base}`" for base in bases), f"`{bases[-1]}` minus `{bases[0]}`")
     return [
         "## The size of the base",
         "Each was trained to the same bars ([how](../bases.md)); learning rates are those that were searched for on the default one. Means over tasks of means "
@@ -87,12 +81,9 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
         rows.append([arm, f"{rate:.0e}", *(on_task(task, told[name]) for task in tasks for name in _TOLD)])
     measured = snapshots(runs)
     points, _ = comparable({name: measured.points(name) for name in measured.x})
-    methods = np.array(points[HEADLINE].method)
+    methods = np.array([arm.partition("/")[0] for arm in points[HEADLINE].arm])
     parts = {name: methods == name for name in sorted(set(methods))} | {"all": np.ones(len(methods), dtype=bool)}
-    found = {
-        name: laws({predictor: each.where(which[each.run]) for predictor, each in points.items()}, HEADLINE, generator("ladder", name), PER_TASK)
-        for name, which in parts.items()
-    }
+    found = {name: laws({predictor: each.of(which) for predictor, each in points.items()}, HEADLINE, over="runs") for name, which in parts.items()}
     # By the fit itself: with two families, one left out leaves a single method to fit.
     best = max((name for name in points if name != HEADLINE), key=lambda name: getattr(found["all"][name].r2, "value", -np.inf))
     fitted: list[Sequence[Value]] = [
@@ -106,7 +97,7 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
         _CAPTION,
         "Final policies; means over seeds with 95% Student intervals over seeds:",
         excerpts.markdown(Table("ladder", "Ladder", columns, rows)),
-        f"In-sample R2 over all of their snapshots, of forward KL and of {best}:",
+        f"In-sample R2 over all of their snapshots, of forward KL and of {best}, with 95% intervals over runs:",
         excerpts.markdown(Table("ladder_law", "The law on the ladder", ("methods", "runs", HEADLINE, best), fitted)),
     ]
 
@@ -121,7 +112,7 @@ def _draw(runs: Sequence[Run], families: Mapping[str, str]) -> Figure:
     ends: dict[str, tuple[tuple[float, float], Look]] = {}
     for arm, task in sorted({(run.arm, run.task) for run in runs}):
         look = seen[arm]
-        finals = [[final_points([run], "greedy") for run in runs if (run.arm, run.task, _rate(run)) == (arm, task, rate)] for rate in rates]
+        finals = [[final_points([run]) for run in runs if (run.arm, run.task, _rate(run)) == (arm, task, rate)] for rate in rates]
         x, y = (np.array([np.mean([getattr(point, name)[0] for point in each]) if each else np.nan for each in finals]) for name in "xy")
         axes.plot(x, y, color=look.colour, linewidth=0.9)
         for rung, place in enumerate(zip(x, y, strict=True)):

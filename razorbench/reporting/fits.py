@@ -1,84 +1,99 @@
-"""Every fit of the law that the report shows, done side by side on the processors that there are."""
+"""Every fit of the law that pages show, for one set of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from razorbench.cores import threads
-from razorbench.law import Law, Points, law, laws
-from razorbench.results import HEADLINE, Run, Snapshots, final_points
-from razorbench.seeding import generator
+from razorbench.law import Law, Points, intervals, law, laws
+from razorbench.law.paper import WithinCells, near_frontier, within_cells
+from razorbench.law.questions import Questions
+from razorbench.law.resampling import Over
+from razorbench.metrics import Estimate
+from razorbench.results import CEILING, HEADLINE, Snapshots
 
-MIDDLE = (0.02, 0.6)
-"""Forgetting between these is neither noise around none nor near all."""
-FEWEST = 3
-"""Runs that a fit takes at least; with two, every resample is one of three."""
-PER_TASK = 1000
-"""Resamples of each task's fits, which are twelve times as many as the pooled ones."""
+WITHIN = (HEADLINE, "activations, L1, new task", "forward KL, old tasks", "actions moved, old tasks")
+"""Predictors that are fitted by the paper's protocol: its own, the best of its other predictors here, and two ceilings."""
+ALL, FINAL, FILTERED, FILTERED_FINAL = "all snapshots", "final policies", "all snapshots near the frontier", "final policies near the frontier"
+KINDS = (ALL, FINAL, FILTERED, FILTERED_FINAL)
 
 
 @dataclass(frozen=True)
 class Fits:
-    """Fits of every comparable predictor, over all tasks and per task, by its name.
+    """Fits of one set of runs.
 
-    points: what the pooled ones are fitted to; notes: which predictors are not comparable, and why; parts: the headline's on some of the points.
+    points: by predictor; notes: which predictors are not comparable, and why; pooled: the law of each, over all runs. subsets: the headline's, by which
+    methods are in, or why there is none; over: its intervals and those of the best ceiling (`best`), by what is resampled; within: the paper's protocol,
+    by predictor of `WITHIN` and kind of `KINDS`, None where cells are too few.
     """
 
     points: Mapping[str, Points]
     notes: Sequence[str]
     pooled: Mapping[str, Law]
-    tasks: Mapping[str, Mapping[str, Law]]
-    parts: Mapping[str, Law | None]
+    subsets: Mapping[str, Law | str]
+    over: Mapping[str, Mapping[Over, Mapping[str, Estimate | None]]]
+    within: Mapping[tuple[str, str], WithinCells | None]
 
 
-def fits(runs: Sequence[Run], snapshots: Snapshots) -> Fits | None:
-    """Return all fits, None where fewer than three runs have snapshots with the headline's predictor."""
-    points, notes = comparable({name: snapshots.points(name) for name in snapshots.x})
-    if HEADLINE not in points or len(points[HEADLINE].method) < FEWEST:
-        return None
-    rivals = [name for name in points if name != HEADLINE]
-    # Every batch fits the headline's anew, to compare with.
-    batches = [[HEADLINE, *rivals[k :: threads()]] for k in range(threads())]
+def fits(measured: Snapshots, questions: Questions) -> Fits | str:
+    """Return every fit to the snapshots of some runs, or why there is none: no headline predictor, or too few runs (`Points.too_few`)."""
+    points, notes = comparable({name: measured.points(name) for name in measured.x})
+    if HEADLINE not in points:
+        return f"no snapshot after the first update has {HEADLINE}"
     head = points[HEADLINE]
-    middle = head.where((head.y >= MIDDLE[0]) & (head.y <= MIDDLE[1]))
-    parts = {
-        f"forgetting {MIDDLE[0]:g} to {MIDDLE[1]:g}": middle,
-        "final policies, greedy": final_points(runs, "greedy"),
-        "final policies, sampled": final_points(runs, "sampled"),
-    }
-    tasks = sorted(set(head.task)) if len(set(head.task)) > 1 else []
-    # One thread per fit: on small matrices a second one costs more than it gives.
-    with threadpool_limits(1), ThreadPoolExecutor(threads()) as workers:
-        pooled = [workers.submit(laws, {name: points[name] for name in batch}, HEADLINE, generator("report", "pooled")) for batch in batches]
-        alone = {name: workers.submit(law, part, generator("report", name)) if len(part.method) >= FEWEST else None for name, part in parts.items()}
-        each = {task: workers.submit(_of_task, points, task) for task in tasks}
+    few = head.too_few()
+    if few is not None:
+        return few
+    pooled = laws(points, HEADLINE)
+    parts = {name: head.of(runs) for name, runs in questions.subsets(head).items()} | {FINAL: measured.points(HEADLINE, measured.last)}
+    named = [HEADLINE, *([best(pooled)] if any(name in CEILING for name in pooled) else [])]
+    # On such small matrices a second thread costs more than it gives.
+    with threadpool_limits(1):
         return Fits(
             points,
             notes,
-            {name: found for batch in pooled for name, found in batch.result().items()},
-            {task: found for task, job in each.items() if (found := job.result())},
-            {name: job.result() if job is not None else None for name, job in alone.items()},
+            pooled,
+            {name: part.too_few() or law(part) for name, part in parts.items()},
+            {name: intervals(points[name]) for name in named},
+            _within(measured, [name for name in WITHIN if name in points], questions),
         )
 
 
 def comparable(points: Mapping[str, Points]) -> tuple[dict[str, Points], list[str]]:
     """Return the predictors that were measured in the very runs that have the headline's, and a sentence about the others."""
-    runs = len(points[HEADLINE].method)
-    kept = {name: each for name, each in points.items() if len(each.method) == runs > 0}
-    partly = [f"{name} (in {len(each.method)})" for name, each in points.items() if name not in kept and len(each.method)]
-    never = [name for name, each in points.items() if not len(each.method)]
+    runs = len(points[HEADLINE].arm)
+    kept = {name: each for name, each in points.items() if len(each.arm) == runs > 0}
+    partly = [f"{name} (in {len(each.arm)})" for name, each in points.items() if name not in kept and len(each.arm)]
+    never = [name for name, each in points.items() if not len(each.arm)]
     notes = [f"Not measured in these runs, hence not here: {'; '.join(never)}."] if never else []
     notes += [f"Measured in some of the {runs} runs only, hence not comparable and not here: {'; '.join(partly)}."] if partly else []
     return kept, notes
 
 
-def _of_task(points: Mapping[str, Points], task: str) -> dict[str, Law]:
-    mine = {name: each.where(np.array([own == task for own in each.task])[each.run]) for name, each in points.items()}
-    if len(mine[HEADLINE].method) < FEWEST:
-        return {}
-    return laws(mine, HEADLINE, generator("report", "task", task), PER_TASK)
+def best(pooled: Mapping[str, Law]) -> str:
+    """Return the ceiling with the highest R2 on a family left out."""
+    return max((name for name in pooled if name in CEILING), key=lambda name: left_out(pooled[name]))
+
+
+def left_out(found: Law) -> float:
+    """Return R2 on a family left out, minus infinity where it is undefined."""
+    return -np.inf if found.family_left_out is None else found.family_left_out.value
+
+
+def _within(measured: Snapshots, names: Sequence[str], questions: Questions) -> dict[tuple[str, str], WithinCells | None]:
+    found: dict[tuple[str, str], WithinCells | None] = {}
+    for name in names:
+        for kind, last in ((ALL, np.ones(len(measured.run), dtype=bool)), (FINAL, measured.last)):
+            points = measured.points(name, last)
+            papers = questions.of_the_paper(points)
+            keep = last & np.isfinite(measured.x[name])
+            kept = measured.kept[keep][papers[points.run]]
+            points = points.of(papers)
+            found[name, kind] = within_cells(points)
+            if name == HEADLINE:
+                filtered = {ALL: FILTERED, FINAL: FILTERED_FINAL}[kind]
+                found[name, filtered] = within_cells(near_frontier(points, kept))
+    return found

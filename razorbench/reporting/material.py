@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from razorbench.compare import Measure, numbers
+import numpy as np
+
+from razorbench.compare import MEASURES, Measure, Number, numbers
 from razorbench.reporting.drawing import Picture
-from razorbench.reporting.styles import Look
+from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table
-from razorbench.results import Run
-from razorbench.suite import Suite, suite
+from razorbench.results import Pool, Run
+from razorbench.suite import Suite, Undefined, suite
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,17 @@ class Material:
     apart: Sequence[tuple[Run, str]]
     looks: Mapping[str, Look]
     out: Path
+
+    @classmethod
+    def of(cls, pool: Pool, families: Mapping[str, str], out: Path) -> Material:
+        """Return what a report is made from, arms in the order of every table and picture: by score at `best`. families: of registered methods, by name.
+
+        Arms without a score on every task come last.
+        """
+        found = cls(pool.runs, pool.apart, looks(pool.runs, families), out)
+        scores = {arm: found.suite(arm, MEASURES["score@best"]) for arm in found.looks}
+        order = sorted(scores, key=lambda arm: _rank(scores[arm]))
+        return cls(pool.runs, pool.apart, {arm: found.looks[arm] for arm in order}, out)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -40,7 +53,11 @@ class Material:
         if isinstance(measure, Measure):
             return suite(numbers(runs, arm, measure), self.tasks)
         found = {(run.task, int(run.record["seed"])): measure(run) for run in runs}
-        return suite({key: (number, 0.0) for key, number in found.items() if number is not None}, self.tasks)
+        return suite({key: Number.exact(number) for key, number in found.items() if number is not None}, self.tasks)
+
+
+def _rank(score: Suite) -> tuple[int, float]:
+    return len(score.lacking), np.inf if isinstance(score.value, Undefined) else -score.value.value
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,38 @@
 """The reference study as pages of the repository: `python -m razorbench.reporting.reference baselines/results README.md docs/reference`.
 
-Writes the first screen of the README and a page with what it rests on: pictures, tables and verdicts, all from the records, none typed.
+Writes the findings of the README, the page of the law, a page with what else they rest on, and a table of all runs, all from the records, none typed.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from razorbench.asked import read
 from razorbench.claims import Claim
-from razorbench.law import Law, laws
+from razorbench.law.questions import Questions
 from razorbench.policy import SIZES
 from razorbench.readme import section
-from razorbench.reporting import excerpts
-from razorbench.reporting.asking import ABOUT, across_bases, asking
+from razorbench.reporting import dataset
+from razorbench.reporting.asking import across_bases
 from razorbench.reporting.beside import excerpt, ladder, sizes
 from razorbench.reporting.drawing import DPI, styled
-from razorbench.reporting.excerpts import markdown
-from razorbench.reporting.fits import FEWEST, PER_TASK, Fits, fits
-from razorbench.reporting.headline import arms, each_task
+from razorbench.reporting.excerpts import markdown, under
+from razorbench.reporting.findings import Evidence, Shown
+from razorbench.reporting.first_picture import first_picture
+from razorbench.reporting.fits import Fits, fits
+from razorbench.reporting.headline import arms, costs, each_task, stopping_saves
+from razorbench.reporting.law_page import law_page
 from razorbench.reporting.material import Material, tables
-from razorbench.reporting.predicting import residuals
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.sequences import sequences
-from razorbench.reporting.styles import looks
-from razorbench.reporting.tables import Table, Value, interval
+from razorbench.reporting.tables import Table
 from razorbench.reporting.trade import matched_success
-from razorbench.reporting.trade_and_law import trade_and_law
-from razorbench.reporting.verdicts import verdicts
-from razorbench.results import HEADLINE, Pool, Run, pool, read_runs, snapshots
-from razorbench.seeding import generator
+from razorbench.reporting.verdicts import ABOUT, said, verdicts
+from razorbench.results import Pool, Run, pool, read_runs, snapshots
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 STUDIES = ("razor_core", "scale", "razor_full", "tokens", "more_seeds")
@@ -43,24 +41,23 @@ LADDER = "ladder"
 """Folder beside that of the runs that are kept: of other learning rates, which are never averaged in."""
 ASKED = "asked.csv"
 """What `make asked` has measured, in the folder of the runs that are kept."""
-_PICTURE = "trade_and_law.png"
-_CAPTION = "Left: every arm's way from the base to its final policy, with that one's interval. Right: forgetting against forward KL, with the fit."
-_WIDE = (
-    "Arms that were also run on the tasks that are not in `core`, on all twelve. Two of these, push_far and lift_heavy, are those that hyper-parameters were "
-    "searched on, on other starts."
+_WIDE = "all {} tasks"
+PICTURE, FRESH_PICTURE = "stops.png", "stops_other_tasks.png"
+_FRESH = (
+    "Methods and predictors were chosen on `core` and the base `mlp`. These tasks had no part in that, except that hyper-parameters were searched for on two "
+    "of them, push_far and lift_heavy, on other starts."
 )
-_PAPERS = ("on-policy reward", "offline supervised")
-"""The families that the paper compares; it has nothing that keeps old skills by another term."""
 
 
 @dataclass(frozen=True)
 class Study:
     """What the pages are made from.
 
-    pool: the main runs, on the core tasks; decided: the claims, by the tasks that they are decided on, the most last. asked: runs of the whole study;
-    done: of these; hours: of one processor, over all of these. wide: runs of the arms that were done on more tasks, on all of them; others: runs from
-    other bases; sizes: by base, the smallest first, of those with the same head; ladder: at several learning rates; elsewhere: what
-    `razorbench.asked` has measured; spare: runs that are kept and in none of the others.
+    pool: the main runs, on the core tasks; fresh: of the same base on other tasks, None if there are none; wide: of the arms that were run on both, on
+    all; others: runs from other bases, by base; heads: of these, the bases with another head. decided: the claims, by the runs that they are decided on;
+    families: of registered methods. asked: runs of the whole study; done: of these; hours: of one processor, over all of these; sizes: runs by base, the
+    smallest first, of bases with the same head; ladder: at several learning rates; elsewhere: what `razorbench.asked` has measured; spare: runs that are
+    kept and in none of the others.
     """
 
     pool: Pool
@@ -70,8 +67,12 @@ class Study:
     done: int
     hours: float
     sequences: Table
+    questions: Questions
+    shown: Shown
+    fresh: Pool | None = None
     wide: Pool | None = None
     others: Mapping[str, Pool] = field(default_factory=dict)
+    heads: Sequence[str] = ()
     sizes: Mapping[str, Sequence[Run]] = field(default_factory=dict)
     ladder: Sequence[Run] = ()
     elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -80,150 +81,107 @@ class Study:
     @property
     def how_far(self) -> str:
         """Say how much of the study is there."""
-        cost = f"{self.hours:.1f} processor hours on {self.pool.runs[0].record['machine']['processor']}"
-        return (
-            f"All {self.asked:,} runs, {cost}." if self.done == self.asked else f"So far {self.done:,} of {self.asked:,} runs, {cost}: the numbers will move."
-        )
+        cost = f"{self.hours:.1f} core hours ({self.pool.runs[0].record['machine']['processor']})"
+        return f"{self.done:,} runs, {cost}." if self.done == self.asked else f"So far {self.done:,} of {self.asked:,} runs, {cost}: the numbers will move."
+
+    @property
+    def quoted(self) -> Pool:
+        """The runs that the README quotes: those that had no part in finding anything, if there are any."""
+        return self.fresh or self.pool
+
+    @property
+    def every(self) -> list[Run]:
+        """All runs of the study."""
+        pools = [self.pool, *([self.fresh] if self.fresh else []), *self.others.values()]
+        return [run for each in pools for run in each.runs]
 
 
 def write(study: Study, readme: Path, out: Path) -> None:
-    """Write the README's first screen and the page of the study."""
+    """Write the README's findings, the page of the study with its table of runs, and `results/law.md` beside its folder."""
     out.mkdir(parents=True, exist_ok=True)
-    material = Material(study.pool.runs, study.pool.apart, looks(study.pool.runs, study.families), out)
-    measured = snapshots(study.pool.runs)
-    found = fits(study.pool.runs, measured)
-    parts = _parts(found)
+    dataset.write(study.every, out)
+    sets: dict[str, Sequence[Run]] = {f"{SUITE}, {BASE}": study.pool.runs}
+    if study.fresh:
+        sets[_named(study.fresh)] = study.fresh.runs
+    sets |= {f"{SUITE}, {base}": study.others[base].runs for base in study.heads}
+    found = {name: fits(snapshots(runs), study.questions) for name, runs in sets.items()}
+    quoted = list(found.values())[1 if study.fresh else 0]
     with styled():
-        trade_and_law(material, found, study.families).savefig(out / _PICTURE, format="png", facecolor="white", dpi=DPI)
-        kept = matched_success(material)
-        rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
+        for each, name, where in ((study.pool, PICTURE, f"tasks of {SUITE}"), (study.quoted, FRESH_PICTURE, _named(study.quoted))):
+            drawn = first_picture(Material.of(each, study.families, out), study.shown.arms, where)
+            drawn.savefig(out / name, format="png", facecolor="white", dpi=DPI)
+        (out / "README.md").write_text("\n\n".join(part for part in _page(study, out) if part) + "\n", encoding="utf-8")
+    text = section(readme.read_text(encoding="utf-8"), "reference", _first(study, quoted, readme, out))
+    readme.write_text(text, encoding="utf-8")
+    (law := out.parent / "results" / "law.md").parent.mkdir(exist_ok=True)
+    more = {_named(study.wide, _WIDE): study.wide.runs} if study.wide else {}
+    law.write_text(law_page(sets, found, more, study.questions, study.elsewhere), encoding="utf-8")
+
+
+def _named(pool: Pool, tasks: str = "{} other tasks") -> str:
+    """How runs are called by the number of their tasks."""
+    words = "one two three four five six seven eight nine ten eleven twelve".split()
+    count = len({run.task for run in pool.runs})
+    return tasks.format(words[count - 1] if count <= len(words) else count)
+
+
+def _first(study: Study, law: Fits | str, readme: Path, out: Path) -> str:
+    """The README's picture and findings."""
+    page = Path(os.path.relpath(out.resolve(), readme.resolve().parent)).as_posix()
+    docs = Path(page).parent.as_posix()
+    evidence = Evidence(study.quoted.runs, law)
+    caption = study.shown.caption(study.quoted.runs)
+    about = "Retention when stopped at best SELECT success and at the end of the budget, and against success on the new task."
+    findings = "\n".join(f"- {each.sentence(evidence)} [More]({docs}/{each.link})" for each in study.shown.findings)
+    return f'<img src="{page}/{FRESH_PICTURE}" width="560" alt="{about}">\n\n{caption} {study.how_far}\n\n{findings}'
+
+
+def _page(study: Study, out: Path) -> list[str]:
+    """The page of the study, in parts."""
+    material = Material.of(study.pool, study.families, out)
+    kept, moved = matched_success(material), same_kl(material)
+    rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
     sized: Sequence[str] = ()
     if len(study.sizes) > 1:
         sized = *sizes(study.sizes), *across_bases("A size left out", study.sizes, study.elsewhere)
-    scores, moved = arms(material), same_kl(material)
-    verdict = _verdicts(study.decided)
-    page = out.resolve().relative_to(readme.resolve().parent).as_posix()
-    first = [
-        study.how_far,
-        f"![{_CAPTION}]({page}/{_PICTURE})",
-        _CAPTION,
-        excerpts.methods(material, scores),
-        f"Final policies, but for retention at success {excerpts.LEVEL:g}, which is of the first snapshot along each run that has it, where it does not jump "
-        f"over it; means over the tasks of `{SUITE}` of means over seeds, 95% Student interval over tasks. {_law_in_a_sentence(found, parts)}",
-        markdown(verdict),
-        f"By rules older than the runs ([conf/study/claims.yaml](conf/study/claims.yaml)); what they rest on: [{page}]({page}/README.md).",
-    ]
-    readme.write_text(section(readme.read_text(encoding="utf-8"), "reference", "\n\n".join(first)), encoding="utf-8")
-    elsewhere = asking(study.pool.runs, study.elsewhere)
-    others = [
-        part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(base, each, study.families), *asking(each.runs, study.elsewhere))
-    ]
+    others = [part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(each, study.families))]
     if others:
         others += across_bases("A base left out", {base: each.runs for base, each in {BASE: study.pool, **study.others}.items()}, study.elsewhere)
-    wide = () if study.wide is None else (*excerpt("wide", study.wide, study.families, each=True), *asking(study.wide.runs, study.elsewhere))
-    whole = [
+    return [
         "# The reference study",
-        "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit.",
+        "Written by `make results` from the records in [baselines/results](../../baselines/results), do not edit. Everything here is exploratory: rules, "
+        "seeds 3 and 4 and the tasks that are not in `core` came after results had been seen.",
         study.how_far,
         f"Kept as well, and in no number here: {study.spare:,} runs of studies that are not complete." if study.spare else "",
-        f"![{_CAPTION}]({_PICTURE})",
-        _CAPTION,
+        f"All runs as one table: [CSV]({dataset.NAME}.csv), [Parquet]({dataset.NAME}.parquet). What predicts forgetting: [the law](../results/law.md).",
+        f"![The arms of the README's picture on {SUITE}]({PICTURE})",
         "## Every arm",
-        markdown(scores),
-        scores.note,
-        *(part for table in each_task(material) for part in (f"### {table.title}", markdown(table), table.note)),
+        *(part for table in (arms(material), stopping_saves(material), costs(material)) for part in under(table)),
+        *(part for table in each_task(material) for part in under(table)),
+        *(("## On tasks that had no part in the design", _FRESH, *excerpt(study.fresh, study.families, each=True)) if study.fresh else ()),
+        *((f"## On {_named(study.wide, _WIDE)}", *excerpt(study.wide, study.families)) if study.wide else ()),
         "## What is kept at the same success",
+        *kept.text,
         *(markdown(table) for table in tables([kept])),
         f"## {moved.title}",
         *moved.text,
-        *(part for table in tables([moved]) for part in (f"### {table.title}", markdown(table))),
-        "## What predicts forgetting",
-        *(excerpts.predictors(found.pooled, found.notes) if found is not None else ["Undefined: too few runs."]),
-        *_on_parts(found, parts),
-        *((*ABOUT, *elsewhere) if elsewhere else ()),
-        *(("## On more tasks", _WIDE, *wide) if wide else ()),
+        *(part for table in tables([moved]) for part in under(table)),
         *(("## From other bases", *others) if others else ()),
         *sized,
         *rungs,
         *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
-        markdown(verdict),
-        *(part for tasks, claims in study.decided.items() for part in (f"### On {tasks}", *_rest_on(claims))),
+        ABOUT,
+        *(part for where, claims in study.decided.items() for part in (f"### On {where}", markdown(said(claims)), *_rest_on(claims))),
     ]
-    (out / "README.md").write_text("\n\n".join(part for part in whole if part) + "\n", encoding="utf-8")
-
-
-def _verdicts(decided: Mapping[str, Sequence[Claim]]) -> Table:
-    """The verdict on every claim, in a column for each choice of tasks."""
-    rows = [[several[0].name, several[0].says, *(claim.verdict for claim in several)] for several in zip(*decided.values(), strict=True)]
-    return Table("claims", "Verdicts", ("claim", "it says", *(f"on {tasks}" for tasks in decided)), rows)
 
 
 def _rest_on(claims: Sequence[Claim]) -> list[str]:
     return [markdown(table) for table in tables([verdicts([(claim, ()) for claim in claims])]) if table.name == "parts"]
 
 
-def _law_in_a_sentence(found: Fits | None, parts: Sequence[_Part]) -> str:
-    if found is None:
-        return ""
-    best, papers = excerpts.best(found.pooled), parts[0].laws.get(HEADLINE)
-    return (
-        f"Forward KL on the new task predicts forgetting with R2 {_told(found, HEADLINE, 'r2')}, on a family of methods that was left out "
-        f"{_told(found, HEADLINE, 'family_left_out')}; of its rivals {best} does best, {_told(found, best, 'r2')} and {_told(found, best, 'family_left_out')}. "
-        f"On RL and supervised fine-tuning alone, the families that the paper compares, R2 of forward KL is "
-        f"{'undefined' if papers is None or papers.r2 is None else interval(papers.r2)}."
-    )
-
-
-def _told(found: Fits, name: str, score: str) -> str:
-    value = getattr(found.pooled[name], score)
-    return "undefined" if value is None else interval(value)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The law on some of the runs, by predictor; on none if these are too few."""
-
-    name: str
-    runs: int
-    laws: Mapping[str, Law]
-
-
-def _parts(found: Fits | None) -> list[_Part]:
-    """The law of forward KL and of the best of its rivals on the paper's families first, on each family, on each task, and on each with these alone."""
-    if found is None:
-        return []
-    head, names = found.points[HEADLINE], (HEADLINE, excerpts.best(found.pooled))
-    papers = np.isin(head.family, _PAPERS)
-    chosen = {"the paper's families": papers}
-    chosen |= {f"family {family}": np.array(head.family) == family for family in sorted(set(head.family))}
-    tasks = {task: np.array(head.task) == task for task in sorted(set(head.task))}
-    chosen |= {f"task {task}": runs for task, runs in tasks.items()}
-    chosen |= {f"task {task}, the paper's families": papers & runs for task, runs in tasks.items()}
-    made = []
-    for part, runs in chosen.items():
-        kept = {name: found.points[name].where(runs[found.points[name].run]) for name in names}
-        made.append(_Part(part, int(runs.sum()), laws(kept, HEADLINE, generator("reference", part), PER_TASK) if runs.sum() >= FEWEST else {}))
-    return made
-
-
-def _on_parts(found: Fits | None, parts: Sequence[_Part]) -> list[str]:
-    """The law on parts of the runs, and what methods lie off it on all of them."""
-    if found is None:
-        return []
-    best, residual = excerpts.best(found.pooled), residuals(found.pooled[HEADLINE])
-    rows: list[Sequence[Value]] = [[part.name, part.runs, *(excerpts.r2(part.laws.get(name)) for name in (HEADLINE, best))] for part in parts]
-    return [
-        f"In-sample R2 on parts, of forward KL and of {best}; the paper's families are {' and '.join(_PAPERS)}:",
-        markdown(Table("on_parts", "On parts", ("part", "runs", HEADLINE, best), rows)),
-        f"{residual.title} under the pooled fit of forward KL:",
-        markdown(residual),
-        residual.note,
-    ]
-
-
 def main() -> None:
-    """Write the README's first screen and the page of the study."""
+    """Write every page of the study."""
     from razorbench.analysis import by_base, decide, styles_of
     from razorbench.config import registry
 
@@ -237,15 +195,19 @@ def main() -> None:
         wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= every.keys()))
         runs = [run for run_hash, run in every.items() if run_hash in wanted]
         pools = {base: pool(several, base, BUDGET) for base, several in by_base([run for run in runs if run.task in core], BUDGET).items()}
-        further = {run.arm for run in runs if run.task not in core}
-        wide = pool([run for run in runs if run.arm in further], BASE, BUDGET) if further else None
-        kinds = {f"`{SUITE}`": pools} | ({"all twelve tasks": pools | {BASE: pool(runs, BASE, BUDGET)}} if wide else {})
+        others = [run for run in runs if run.task not in core]
+        fresh = pool(others, BASE, BUDGET) if others else None
+        wide = pool([run for run in runs if run.arm in {other.arm for other in others}], BASE, BUDGET) if others else None
+        kinds = {f"`{SUITE}`": pools}
+        if fresh and wide:
+            kinds |= {_named(fresh): pools | {BASE: fresh}, _named(wide, _WIDE): pools | {BASE: pool(runs, BASE, BUDGET)}}
         decided = {
             tasks: [claim for claim, _ in decide(registered, styles, {base: each.runs for base, each in kind.items()}, results, BUDGET)]
             for tasks, kind in kinds.items()
         }
         recipes = {base: registered.item("base", base) for base in pools}
-        alike = sorted((base for base in pools if recipes[base].head == recipes[BASE].head), key=lambda base: SIZES[recipes[base].size])
+        questions, shown = (registered.item("study", name) for name in ("questions", "reference"))
+    alike = sorted((base for base in pools if recipes[base].head == recipes[BASE].head), key=lambda base: SIZES[recipes[base].size])
     study = Study(
         pools[BASE],
         decided,
@@ -254,8 +216,12 @@ def main() -> None:
         done=len(runs),
         hours=sum(float(run.record["wall_s"]) for run in runs) / 3600,
         sequences=sequences(results, asked["sequences"]),
+        questions=questions,
+        shown=shown,
+        fresh=fresh,
         wide=wide,
         others={base: each for base, each in pools.items() if base != BASE},
+        heads=[base for base in pools if recipes[base].head != recipes[BASE].head],
         sizes={base: pools[base].runs for base in alike},
         ladder=[run for run_hash, run in every.items() if run_hash in asked["ladder"]],
         elsewhere=read(results / ASKED),

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from razorbench.claims import Claim
+from razorbench.law.questions import Questions
 from razorbench.reporting.along import curves, every_run, forgetting
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.fits import fits
@@ -15,7 +16,6 @@ from razorbench.reporting.material import Material, Section
 from razorbench.reporting.page import page, write
 from razorbench.reporting.predicting import predicting
 from razorbench.reporting.same_kl import same_kl
-from razorbench.reporting.styles import looks
 from razorbench.reporting.trade import matched_success, pareto
 from razorbench.reporting.verdicts import verdicts
 from razorbench.results import Pool, snapshots
@@ -25,23 +25,23 @@ Decided = Sequence[tuple[Claim, Sequence[str]]]
 """Claims, each with the commands that would add the runs that it lacks."""
 
 
-def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str], out: Path, say: Say) -> Path:
+def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str], questions: Questions, out: Path, say: Say) -> Path:
     """Write the report of runs into a folder and return the page.
 
-    claims: decides them; families: of registered methods, by name, which decide colours; say: told of progress.
+    claims: decides them; families: of registered methods, by name, which decide colours; questions: of the law; say: told of progress.
     """
-    material = Material(pool.runs, pool.apart, looks(pool.runs, families), out)
+    material = Material.of(pool, families, out)
     measured = snapshots(pool.runs)
     # Fits take longest and are mostly arithmetic that lets other threads run: figures are drawn meanwhile.
     with styled(), ThreadPoolExecutor(1) as background:
-        fitting = background.submit(fits, pool.runs, measured)
+        fitting = background.submit(fits, measured, questions)
         first: list[Section] = []
         later: list[Section] = []
         for parts, place in (((headline, lambda _: verdicts(claims()), pareto), first), ((matched_success, same_kl, forgetting, curves, every_run), later)):
             for part in parts:
                 place.append(part(material))
                 say(place[-1].title)
-        sections = [*first, predicting(material, measured, fitting.result()), *later]
+        sections = [*first, predicting(material, measured, fitting.result(), questions), *later]
     say(sections[len(first)].title)
     one = pool.runs[0]
     title = f"RazorBench: {len(pool.runs)} runs, base {one.base}, budget {one.record['budget']['name']}"

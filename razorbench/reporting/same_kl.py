@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from razorbench.compare import MEASURES, Numbers, numbers, paired
-from razorbench.matched import NATS
+from razorbench.compare import MEASURES, NATS, Number, Numbers, numbers, paired
 from razorbench.reporting.material import Material, Section
 from razorbench.reporting.tables import Table, Value
 from razorbench.suite import Undefined, suite
@@ -34,12 +33,12 @@ def _at(material: Material, nats: int) -> Table:
         more = paired(found[arm], _others(found, arm)).difference
         learned = material.suite(arm, MEASURES[f"success_kl{nats}"]).value
         rows.append([arm, runs[0].family, kept.value, more or Undefined("too few runs"), learned, f"{kept.runs} of {len(runs)}"])
-    columns = ("arm", "family", "retention", "less the others'", "success", "runs that reach it")
+    columns = ("arm", "family", "retention", "minus the others'", "success", "runs that reach it")
     return Table(f"same_kl_{nats}", f"At a forward KL of {nats} nat{'s' * (nats > 1)} per decision", columns, rows)
 
 
 def _others(found: Mapping[str, Numbers], arm: str) -> Numbers:
     """The mean of all arms but one, by task and seed."""
     keys = {key for name, each in found.items() if name != arm for key in each}
-    values = {key: [each[key] for name, each in found.items() if name != arm and key in each] for key in keys}
-    return {key: (float(np.mean([number for number, _ in each])), 0.0) for key, each in values.items()}
+    values = {key: [each[key].value for name, each in found.items() if name != arm and key in each] for key in keys}
+    return {key: Number.exact(float(np.mean(each))) for key, each in values.items()}

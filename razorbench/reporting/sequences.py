@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from razorbench.compare import student
 from razorbench.reporting.tables import Table, Value
 from razorbench.store import SequenceFolder, read_record
 from razorbench.suite import Alone, Undefined
+from razorbench.verdicts import student
 
 _TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
 
@@ -42,4 +42,4 @@ def _mean(estimates: Sequence[dict[str, Any]]) -> Value:
     if not values:
         return Undefined(estimates[0]["undefined"])
     found = student(values)
-    return Alone(values[0], "one run") if found is None else found[0]
+    return Alone(values[0], "one run") if found is None else found

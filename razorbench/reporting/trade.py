@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from razorbench.compare import MEASURES
-from razorbench.matched import LEVELS, matched
+from razorbench.compare import MEASURES, numbers, units
 from razorbench.metrics import Estimate
 from razorbench.pareto import TOLERANCE, area, frontier, near
 from razorbench.reporting.drawing import INK, MANY, Picture, canvas, cloud, labels, picture, unit_square
 from razorbench.reporting.material import Folded, Gallery, Material, Section
 from razorbench.reporting.tables import Table, Value, number, plain, slug
 from razorbench.results import Run
-from razorbench.suite import Alone, Undefined, suite
+from razorbench.stops import LEVELS, STOPS, crossing, stop
+from razorbench.suite import Undefined
 from razorbench.types import FloatArray
 
 
@@ -28,9 +27,10 @@ def pareto(material: Material) -> Section:
         "New-task success against retention",
         [
             "Dots are snapshots along runs, none left out; those that the paper's filter would keep, not beaten by more than "
-            f"{TOLERANCE:g} in both, are drawn stronger. Small signs are final policies, large ones an arm's mean over tasks and seeds. The line is "
-            "the frontier of everything drawn. A frontier takes the luckiest of many noisy points, so its area is too large by an unknown amount and has no "
-            "interval; the table takes each run's own frontier, whose area can be compared.",
+            f"{TOLERANCE:g} in both, are drawn stronger. Small signs are runs stopped at their best SELECT success, large ones an arm's mean there over tasks "
+            "and seeds, with a line to its mean at the end of the budget. The grey line is the frontier of everything drawn. A frontier takes the luckiest of "
+            "many noisy points, so its area is too large by an unknown amount and has no interval; the table takes each run's own frontier, whose area can be "
+            "compared.",
         ],
         [Gallery([pooled]), _areas(material), Folded(f"Each of {len(per_task)} tasks", [Gallery(per_task)])],
     )
@@ -45,6 +45,22 @@ def _final(run: Run) -> tuple[float, float]:
     return run.record["new_task"]["final"]["greedy"]["rate"], run.record["retention"]["value"]
 
 
+def _best(run: Run) -> tuple[float, float]:
+    """At the best SELECT success; of a run without snapshots, at its end."""
+    found = stop(run, "best")
+    return _final(run) if found is None or found.retention is None else (found.success, found.retention)
+
+
+def _means(runs: Sequence[Run], arm: str) -> list[tuple[float, float]]:
+    """Mean success and retention of an arm at best, if its snapshots were kept, and at the end."""
+    places = []
+    for name in STOPS:
+        x, y = (units(numbers(runs, arm, MEASURES[f"{what}@{name}"])).sample.value for what in ("success", "retention"))
+        if len(x) and len(y):
+            places.append((float(x.mean()), float(y.mean())))
+    return places
+
+
 def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     along, last = trade_points(runs), np.array([_final(run) for run in runs])
     everything = np.concatenate([along, last])
@@ -55,22 +71,24 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     figure, axes = canvas(4.4)
     unit_square(axes, "success on the new task, greedy", "retention of original skills")
     axes.set_ylim(-0.02, max(1.05, float(everything[:, 1].max()) + 0.03))
-    colours = np.array([material.looks[run.arm].colour for run in owner])
+    arms = {id(run): run.arm for run in runs}
+    colours = np.array([material.looks[arms[id(run)]].colour for run in owner])
     for chosen, alpha in ((~kept, 0.3), (kept, 0.7)):
         cloud(axes, everything[chosen, 0], everything[chosen, 1], colours[chosen], markersize=2.2, alpha=alpha)
     means = {}
     for arm in dict.fromkeys(run.arm for run in runs):
-        mine = [run for run in runs if run.arm == arm]
-        x, y = (suite({(run.task, run.record["seed"]): (_final(run)[k], 0.0) for run in mine}, material.tasks).value for k in (0, 1))
-        assert isinstance(x, Estimate | Alone) and isinstance(y, Estimate | Alone)
-        means[arm] = x.value, y.value
-        look = material.looks[arm]
-        axes.plot(*np.array([_final(run) for run in mine]).T, linestyle="", markersize=3.5, alpha=0.6, rasterized=len(runs) > MANY, **look.marker)
+        mine, look = [run for run in runs if run.arm == arm], material.looks[arm]
+        places = _means(mine, arm)
+        means[arm] = places[0]
+        axes.plot(*np.array(places).T, color=look.colour, linewidth=0.9)
+        axes.plot(*np.array([_best(run) for run in mine]).T, linestyle="", markersize=3.5, alpha=0.6, rasterized=len(runs) > MANY, **look.marker)
         axes.plot(*means[arm], linestyle="", markersize=7.5, **look.marker)
     stairs = everything[best][np.argsort(everything[best][:, 0])]
     axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
     labels(axes, means, material.looks)
-    rows = [(run.task, run.arm, int(run.record["seed"]), update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)]
+    rows = [
+        (run.task, arms[id(run)], int(run.record["seed"]), update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)
+    ]
     columns = ("task", "arm", "seed", "update", "success", "retention", "on the frontier", "kept by the filter")
     name, title = slug("pareto", where), f"Pareto frontier, {plain(where)}"
     note = f"Area under the frontier {number(area(everything))}; the filter keeps {int(kept.sum()):,} of {len(kept):,} points; {len(runs)} runs."
@@ -102,9 +120,9 @@ def matched_success(material: Material) -> Section:
     return Section(
         "What is kept at the same new-task success",
         [
-            "Retention of the first snapshot whose success, by a monotone fit on SELECT starts, reaches the level; nothing is interpolated, and retention is "
-            "that snapshot's on TEST. Bars end at the mean over tasks of the mean over seeds, with its 95% Student interval; where there is none, it is said "
-            "why.",
+            "Retention where SELECT success first crosses the level, on the line between the two neighbouring snapshots; an interval is taken at the "
+            "worst ends of these brackets. Bars end at the mean over tasks of the mean over seeds, with its 95% Student interval; where there is none, it is "
+            "said why.",
         ],
         [Gallery(pictures), Folded("All numbers, and why runs are undefined", [Table("matched", "Retention at matched success", _COLUMNS, rows)])],
     )
@@ -115,10 +133,10 @@ def _level(material: Material, level: float) -> Picture:
     names: list[str] = []
     rows: list[Sequence[Value]] = []
     for place, (arm, look) in enumerate(material.looks.items()):
-        found = [matched(run.curve, level) for run in material.by_arm[arm]]
+        found = [crossing(run, level) for run in material.by_arm[arm]]
         kept = material.suite(arm, MEASURES[f"retention@{level:g}"])
-        reached = material.suite(arm, lambda run: matched(run.curve, level).success)
-        why = Counter(re.sub(r" from \S+ to \S+", "", each.undefined) for each in found if each.undefined)
+        reached = material.suite(arm, MEASURES[f"success@{level:g}"])
+        why = Counter(each for each in found if isinstance(each, str))
         reasons = "; ".join(f"{count}: {reason}" for reason, count in why.most_common())
         names.append(f"{plain(arm)}  {kept.runs}/{len(found)}")
         value = Undefined(reasons) if isinstance(kept.value, Undefined) else kept.value
@@ -138,7 +156,7 @@ def _level(material: Material, level: float) -> Picture:
         figure,
         name,
         title,
-        "Beside an arm: how many of its runs reach the level, without a jump. A bar without a line is of one run; a line that leaves the axes goes on.",
+        "Beside an arm: how many of its runs cross the level. A bar without a line is of one run; a line that leaves the axes goes on.",
         Table(name, title, _COLUMNS, rows),
     )
 

@@ -9,16 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from razorbench.compare import MEASURES, Numbers, numbers, paired, units
+from razorbench.compare import MEASURES, Number, Numbers, numbers, paired, units
 from razorbench.errors import UsageError
-from razorbench.matched import LEVELS
 from razorbench.metrics import Estimate
 from razorbench.reporting.tables import slug
 from razorbench.results import Run
-from razorbench.submission import hostile
+from razorbench.starts import NEARLY_SOLVED
+from razorbench.stops import LEVELS
+from razorbench.submission import hostile, schema
 from razorbench.submission.hostile import Faults
 from razorbench.submission.known import Known
-from razorbench.submission.replay import digest
+from razorbench.submission.replay import digest, fresh_score
 from razorbench.submission.schema import FILE, Level, Submission, Track
 from razorbench.submission.validate import off_protocol, validate, vouched
 from razorbench.suite import suite
@@ -29,7 +30,7 @@ _MOST_LEVEL = 4_000_000
 
 @dataclass(frozen=True)
 class Entry:
-    """A package on the board. told: what it says of itself; fresh: its score on fresh starts by task and seed, if all of it was replayed.
+    """A package on the board. told: what it says of itself; fresh: its score on fresh starts by task and seed, where it is defined, if all of it was replayed.
 
     rank: within its board; why: it has none.
     """
@@ -53,12 +54,16 @@ class Entry:
         """Name of its page's folder."""
         return f"{slug(self.folder)}-{self.digest[:12]}"
 
+    def suite(self, name: str) -> Estimate | None:
+        """Return a measure of `compare.MEASURES` over the entry's tasks; None if it is undefined, or if the entry is not valid."""
+        if not self.runs:
+            return None
+        value = suite(numbers(self.runs, self.runs[0].arm, MEASURES[name]), sorted({run.task for run in self.runs})).value
+        return value if isinstance(value, Estimate) else None
+
     def at(self, level: float) -> Estimate | None:
         """Retention at a success on the new task: of what others have retrained alone, as curves are only declared before."""
-        if self.level != RETRAINED:
-            return None
-        value = suite(numbers(self.runs, self.runs[0].arm, MEASURES[f"retention@{level:g}"]), sorted({run.task for run in self.runs})).value
-        return value if isinstance(value, Estimate) else None
+        return self.suite(f"retention@{level:g}") if self.level == RETRAINED else None
 
 
 @dataclass(frozen=True)
@@ -100,10 +105,12 @@ def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
         return Entry(root.name, name, told, level.level, (), why=f"of another protocol: {fault}")
     if level.level == VALIDATED:
         return Entry(root.name, name, told, VALIDATED, runs, why="only a share of its runs was replayed")
-    scores = {(each.task, each.seed): each.score for each in level.fresh.runs}
-    wanted = {(run.task, int(run.record["seed"])) for run in runs}
-    fresh = {key: (score, 0.0) for key, score in scores.items() if score is not None}
-    if set(fresh) != wanted:
+    starts = {(run.task, int(run.record["seed"])): run.base_success for run in runs}
+    played = {key: each for each in level.fresh.runs if (key := (each.task, each.seed)) in starts}
+    scores = {key: fresh_score(each.task, each.success, starts[key]) for key, each in played.items()}
+    fresh = {key: Number.exact(score) for key, score in scores.items() if score is not None}
+    # Whoever starts from a base that nearly solves a task has no score there, and neither has anyone else.
+    if not fresh or set(fresh) != {key for key, success in starts.items() if success <= NEARLY_SOLVED}:
         return Entry(root.name, name, told, level.level, runs, why="its score on fresh starts is undefined for some task and seed")
     return Entry(root.name, name, told, level.level, runs, fresh)
 
@@ -163,6 +170,7 @@ def as_json(found: Sequence[Board]) -> dict[str, Any]:
             "package": each.digest,
             "folder": each.folder,
             "fresh_score": _plain(each.fresh_score),
+            "at_best": {name: _plain(each.suite(f"{name}@best")) for name in schema.MEASURES},
             "retention_at": {f"{level:g}": _plain(each.at(level)) for level in LEVELS},
             **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
         }

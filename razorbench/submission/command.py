@@ -34,13 +34,13 @@ _SEEDS = 2**31
 
 def known(registered: Registry) -> Known:
     """Return what a registry holds a submission against."""
-    suites = {name: registered.item("suite", name) for name in registered.names("suite")}
-    recipes = {name: registered.item("base", name) for name in registered.names("base")}
+    suites = registered.sound("suite")
+    recipes = registered.sound("base")
     return Known(
         suites={name: (found["tasks"], found["seeds"]) for name, found in suites.items() if "seeds" in found},
-        tasks={name: registered.item("task", name) for name in registered.names("task")},
-        budgets={name: typed(Budget, registered.item("budget", name), "budget") for name in registered.names("budget")},
-        methods={name: registered.item("method", name) for name in registered.names("method")},
+        tasks=registered.sound("task"),
+        budgets={name: typed(Budget, budget, "budget") for name, budget in registered.sound("budget").items()},
+        methods=registered.sound("method"),
         bases=list(recipes),
         load=lambda name, seed: base.load(recipes[name], seed),
     )

@@ -3,67 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from razorbench.law import laws
+from razorbench.law import law as fitted
 from razorbench.metrics import Estimate
 from razorbench.pareto import frontier
 from razorbench.reporting.drawing import Picture, canvas, cloud, labels, picture, powers, unit_square
 from razorbench.reporting.styles import HUES, LINES, SIGNS, Look
 from razorbench.reporting.tables import Table, Value, slug
-from razorbench.results import HEADLINE, final_points
-from razorbench.seeding import generator
+from razorbench.results import final_points
 from razorbench.submission.board import Entry
+from razorbench.suite import Undefined
 
 NAMED = 25
 """Entries above which only those on the frontier are named in a picture."""
-_RESAMPLES = 1000
-_FEWEST = 3
-"""Runs that the law is fitted to at least."""
 
 
 def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
-    """Return success on the new task against retention, an entry a sign with its intervals."""
+    """Return success on the new task against retention, an entry a full sign at best and a hollow one at the end."""
     shown = {name: (entry, *pair) for name, entry in _named(entries) if (pair := _pair(entry)) is not None}
     figure, axes = canvas(4.4)
     unit_square(axes, "success on the new task", "retention of original skills")
     looks = _looks(list(shown))
     points = np.array([(x.value, y.value) for _, x, y in shown.values()]).reshape(-1, 2)
     best = frontier(points) if len(points) else np.zeros(0, dtype=bool)
-    for name, (_, x, y) in shown.items():
+    for name, (entry, x, y) in shown.items():
         colour = looks[name].colour
-        axes.plot([x.low, x.high], [y.value, y.value], color=colour, linewidth=0.7, alpha=0.6)
-        axes.plot([x.value, x.value], [y.low, y.high], color=colour, linewidth=0.7, alpha=0.6)
-        axes.plot(x.value, y.value, linestyle="", markersize=6, **looks[name].marker)
+        if (best_there := _best(entry)) is not None:
+            axes.plot([best_there[0].value, x.value], [best_there[1].value, y.value], color=colour, linewidth=0.9)
+            axes.plot(best_there[0].value, best_there[1].value, linestyle="", markersize=6, **looks[name].marker)
+        axes.plot(x.value, y.value, linestyle="", markersize=4, **(looks[name].marker | {"markerfacecolor": "white"}))
     if len(points):
         stairs = points[best][np.argsort(points[best][:, 0])]
         axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
     few = len(shown) <= NAMED
     labels(axes, {name: (x.value, y.value) for k, (name, (_, x, y)) in enumerate(shown.items()) if few or best[k]}, looks)
-    rows: list[Sequence[Value]] = [(entry.told.name, entry.digest[:12], entry.told.method, x, y) for entry, x, y in shown.values()]
+    rows: list[Sequence[Value]] = [
+        (entry.told.name, entry.digest[:12], entry.told.method, *(_best(entry) or [Undefined("no curve")] * 2), x, y) for entry, x, y in shown.values()
+    ]
     title = f"Learning against keeping, {suite}"
-    note = "Means over tasks of the means over seeds, with 95% Student intervals over tasks; the line is the frontier of what is drawn, all tracks together."
+    note = (
+        "Means over tasks of the means over seeds. Full signs: at best SELECT success, by the entry's curve; hollow ones: at the end. Their 95% "
+        "Student intervals over tasks stand in the CSV. The grey line is the frontier of the ends, all tracks together."
+    )
     note += "" if few else " Only entries on it are named."
-    columns = ("entry", "package", "method", "success", "retention")
+    columns = ("entry", "package", "method", "success at best", "retention at best", "success at end", "retention at end")
     return picture(figure, slug("learning", suite), title, note, Table(slug("learning", suite), title, columns, rows))
 
 
 def law(suite: str, entries: Sequence[Entry]) -> Picture:
-    """Return forgetting against forward KL, a final policy a dot, with the saturating fit where there are runs enough."""
+    """Return forgetting against forward KL, a final policy a dot, with the fitted curve where there are runs enough."""
     named = dict(_named([each for each in entries if each.runs]))
     owner = [name for name, each in named.items() for run in each.runs if any(point["update"] > 0 for point in run.curve)]
-    points = final_points([run for each in named.values() for run in each.runs], "greedy")
+    points = replace(final_points([run for each in named.values() for run in each.runs]), arm=owner)
     looks = _looks(list(named))
     figure, axes = canvas(3.8)
     cloud(axes, points.x, points.y, [looks[name].colour for name in owner], markersize=3.2, alpha=0.7)
     note = "A dot is a run's final policy, in its entry's colour. "
-    if len(points.x) >= _FEWEST and np.ptp(points.x) > 0:
-        found = laws({HEADLINE: points}, HEADLINE, generator("board", suite), _RESAMPLES)[HEADLINE]
+    few = points.too_few()
+    if few is not None:
+        note += f"No fit: {few}."
+    else:
+        found = fitted(points)
         grid = np.linspace(0.0, float(points.x.max()), 200)
-        axes.plot(grid, found.amplitude * -np.expm1(-found.rate * grid), color="#8a9099", linewidth=1.2)
-        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {found.r2.low:.2f} to {found.r2.high:.2f} over runs)"
-        note += f"The line is the saturating fit A (1 - exp(-B K)); its R2 is {told}, over {found.runs} runs."
+        axes.plot(grid, found.curve(grid), color="#8a9099", linewidth=1.2)
+        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {found.r2.low:.2f} to {found.r2.high:.2f} over tasks and arms)"
+        note += f"The line is the fit A (1 - exp(-(B K)^C)); its R2 is {told}, over {found.runs} runs."
     axes.set_xscale("symlog", linthresh=0.1)
     axes.set(xlabel="forward KL on the new task, nats per decision", ylabel="forgetting", xlim=(0, None))
     powers(axes.xaxis)
@@ -75,6 +82,12 @@ def law(suite: str, entries: Sequence[Entry]) -> Picture:
     ]
     title = f"The law at final policies, {suite}"
     return picture(figure, slug("law", suite), title, note, Table(slug("law", suite), title, ("entry", "task", "forward KL", "forgetting"), rows))
+
+
+def _best(entry: Entry) -> tuple[Estimate, Estimate] | None:
+    """Success and retention at best of a valid entry with curves."""
+    x, y = (entry.suite(f"{name}@best") for name in ("success", "retention"))
+    return None if x is None or y is None else (x, y)
 
 
 def _pair(entry: Entry) -> tuple[Estimate, Estimate] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import policy as policies
 from razorbench import probe, provenance, seeding
 from razorbench.base import Base
+from razorbench.compare import Number
 from razorbench.episodes import Episodes
 from razorbench.evaluate import Cell, play_policy
 from razorbench.metrics import Estimate, retention, score
 from razorbench.results import Run
 from razorbench.spec import EvalSettings
+from razorbench.starts import NEARLY_SOLVED
 from razorbench.store import PACKED_EPISODES
 from razorbench.submission import hostile
 from razorbench.submission.check_run import VISITED, read_policy
@@ -44,19 +46,28 @@ _FRESH = 2**20
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a run's policy did. exact: whether its rows were to agree one by one; fresh: success rates on fresh starts by task, base and final."""
+    """What a run's policy did. exact: whether its rows were to agree one by one; fresh: success rates on fresh starts by task, base and final.
+
+    base_success: of the base on the new task, by its card.
+    """
 
     task: str
     seed: int
     exact: bool
     fresh: dict[str, dict[str, float]]
+    base_success: float
 
     @property
     def score(self) -> float | None:
         """The score on fresh starts."""
-        skills = [rates for name, rates in self.fresh.items() if name != self.task]
-        kept = retention(np.array([rates["base"] for rates in skills]), np.array([rates["final"] for rates in skills]))
-        return score(self.fresh[self.task]["final"], self.fresh[self.task]["base"], kept)
+        return fresh_score(self.task, self.fresh, self.base_success)
+
+
+def fresh_score(task: str, fresh: Mapping[str, Mapping[Any, float]], base_success: float) -> float | None:
+    """Return a policy's score on fresh starts, None where undefined. fresh: success rates by task, of the new one and of skills, `base` and `final`."""
+    skills = [rates for name, rates in fresh.items() if name != task]
+    kept = retention(np.array([rates["base"] for rates in skills]), np.array([rates["final"] for rates in skills]))
+    return None if base_success > NEARLY_SOLVED else score(fresh[task]["final"], base_success, kept)
 
 
 def digest(root: Path) -> str:
@@ -98,7 +109,7 @@ def replay(
                 bases[key] = _fresh(base.policy, task, base, fresh_seed, known.settings.episodes)
             final = _fresh(tuned, task, base, fresh_seed, known.settings.episodes)
         rates = {name: {"base": float(bases[key][name].mean()), "final": float(solved.mean())} for name, solved in final.items()}
-        found.append(Replayed(run.task, seed, exact, rates))
+        found.append(Replayed(run.task, seed, exact, rates, run.base_success))
     return found
 
 
@@ -108,7 +119,7 @@ def entry(root: Path, found: Sequence[Replayed], fresh_seed: int, who: str, whol
     whole: whether that were all runs; a package of which a share was replayed stays `validated`, as rank needs all. retrained: how many repeated to the bit
     when they were trained again; None if they were not.
     """
-    numbers = {(one.task, one.seed): (number, 0.0) for one in found if (number := one.score) is not None}
+    numbers = {(one.task, one.seed): Number.exact(number) for one in found if (number := one.score) is not None}
     value = suite(numbers, sorted({one.task for one in found})).value
     return {
         "level": "validated" if not whole else "replayed" if retrained is None else "retrained",

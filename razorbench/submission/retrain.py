@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from razorbench.compare import MEASURES, paired
+from razorbench.compare import MEASURES, Number, Numbers, paired
 from razorbench.compare import numbers as by_run
 from razorbench.errors import UsageError
 from razorbench.results import Run
@@ -87,13 +87,18 @@ def _used(ours: Run, theirs: Run, faults: Faults) -> None:
 def _agree(ours: Sequence[Run], theirs: Sequence[Run], faults: Faults) -> None:
     """The means over all runs: the 95% interval of each difference, paired by task and seed, has to hold 0."""
 
-    def numbers(runs: Sequence[Run], measure: str) -> dict[tuple[str, int], tuple[float, float]]:
+    def numbers(runs: Sequence[Run], measure: str) -> Numbers:
         if measure in MEASURES:
             return by_run(runs, runs[0].arm, MEASURES[measure])
         read: Any = ALONG[measure]
-        return {(run.task, int(run.record["seed"])): (float(np.mean([read(point) for point in run.curve])), 0.0) for run in runs}
+        return {(run.task, int(run.record["seed"])): Number.exact(float(np.mean([read(point) for point in run.curve]))) for run in runs}
 
-    for measure in ("success", "retention", "score", *ALONG):
+    for measure in ("success@end", "retention@end", "score@end", *ALONG):
         difference = paired(numbers(theirs, measure), numbers(ours, measure)).difference
         if difference is not None and not difference.low <= 0.0 <= difference.high:
-            faults.add(FILE, measure, f"{difference.value:+.3f} off", f"0 within its interval, {difference.low:+.3f} to {difference.high:+.3f}, as retrained")
+            faults.add(
+                FILE,
+                measure.removesuffix("@end"),
+                f"{difference.value:+.3f} off",
+                f"0 within its interval, {difference.low:+.3f} to {difference.high:+.3f}, as retrained",
+            )

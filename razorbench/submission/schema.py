@@ -14,7 +14,7 @@ FILE = "submission.json"
 SUMS = "SHA256SUMS"
 RUN_FILES = (RECORD, PACKED_CURVE, PACKED_EPISODES, POLICY)
 MEASURES = ("score", "success", "retention", "forward_kl")
-"""Numbers of a submission, over its suite's tasks; names as in `razorbench compare`."""
+"""Numbers of a submission's final policies, over its suite's tasks, as its records have them."""
 
 Line = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Address = Annotated[str, Field(max_length=300, pattern=r"^https://[^\s\x00-\x1f\x7f<>\"']+$")]

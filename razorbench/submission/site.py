@@ -6,24 +6,28 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from razorbench.matched import LEVELS
+from razorbench.compare import MEASURES
 from razorbench.metrics import Estimate
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.material import Gallery, Section
 from razorbench.reporting.page import page, write
 from razorbench.reporting.tables import Links, Table, Value
+from razorbench.stops import LEVELS, STOPS, Stop, stop
 from razorbench.submission import schema
 from razorbench.submission.board import RETRAINED, Board, Entry, as_json
 from razorbench.submission.plots import law, pareto
 from razorbench.suite import Undefined
 
+_MEASURED = ("score", "success", "retention", "forward KL")
+"""How the board names `schema.MEASURES`; forward KL is on the new task, nats per decision."""
 _GIVEN = {"old_task_data": "old-task data", "demonstrations": "demonstrations", "environment_steps": "environment steps", "expert_queries": "an expert"}
 _LEVELS = (
     "Levels: self-reported proves nothing; validated, that the numbers follow from the rows and weights in the package; replayed, that its final policies "
     "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in; retrained, that someone else got the "
     "same from its configurations, so that track, budget and curve are no more only declared. Ranks are by fresh starts alone. Who is not told apart from "
-    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Retention at "
-    "matched success is shown of what was retrained."
+    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base "
+    "solves over half of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below "
+    "*retrained*; at end: its final policies. Retention at the same success is shown of what was retrained."
 )
 
 
@@ -55,10 +59,9 @@ def _section(board: Board) -> Section:
         "method",
         "level",
         "score, fresh starts",
-        "score",
-        "success",
-        "retention",
-        "forward KL, nats per decision",
+        *(f"{name} at {where}" for name in _MEASURED for where in STOPS),
+        *(f"env steps to {where}" for where in STOPS),
+        "SELECT episodes to find best",
         *(f"retention at success {level:g}" for level in LEVELS),
         "unranked because",
     )
@@ -79,15 +82,36 @@ def _row(each: Entry) -> Sequence[Value]:
         each.told.method,
         each.level,
         each.fresh_score or Undefined("not replayed"),
-        *(_number(each, name) for name in schema.MEASURES),
+        *(_number(each, name, where) for name in schema.MEASURES for where in STOPS),
+        *(_mean(each, name) for name in ("env_steps@best", "env_steps@end", "select_episodes@best")),
         *("" if each.level != RETRAINED else each.at(level) or Undefined("not reached") for level in LEVELS),
         each.why,
     ]
 
 
-def _number(each: Entry, name: str) -> Value:
+def _number(each: Entry, name: str, where: str) -> Value:
+    if where == "best" or (name == "score" and each.runs):
+        return each.suite(f"{name}@{where}") or Undefined("not measured in valid runs")
     told = each.told.scores.get(name)
     return Undefined("for some task") if told is None else Estimate(told.value, *told.ci95)
+
+
+def _mean(each: Entry, name: str) -> Value:
+    found = [number.value for run in each.runs if (number := MEASURES[name].number(run)) is not None]
+    return round(sum(found) / len(found)) if found else Undefined("not measured in valid runs")
+
+
+def _stopped(there: Stop | None) -> list[Value]:
+    """Score, success, retention and forward KL of one policy."""
+    if there is None:
+        return [Undefined("no curve")] * len(_MEASURED)
+    rates, kept, kl = there.snapshot["new_task"]["test"], there.snapshot["retention"], there.number("divergence.kl_forward.new")
+    return [
+        Undefined("nearly solved already") if there.score is None else there.score,
+        Estimate(rates["rate"], *rates["ci95"]),
+        Undefined("undefined") if kept["value"] is None else Estimate(kept["value"], *kept["ci95"]),
+        Undefined("not measured") if kl is None else kl,
+    ]
 
 
 def _entry(each: Entry) -> list[Section]:
@@ -110,19 +134,15 @@ def _entry(each: Entry) -> list[Section]:
     rows: list[Sequence[Value]] = []
     for run in each.runs:
         fresh = (each.fresh or {}).get((run.task, int(run.record["seed"])))
-        rates = run.record["new_task"]["final"]["greedy"]
-        kept = run.record["retention"]
+        best, end = (_stopped(stop(run, name)) for name in STOPS)
         rows.append(
             [
                 run.task,
                 int(run.record["seed"]),
-                Undefined("not replayed") if fresh is None else fresh[0],
-                Undefined("undefined") if run.record["score"] is None else float(run.record["score"]),
-                Estimate(rates["rate"], *rates["ci95"]),
-                Undefined("undefined") if kept["value"] is None else Estimate(kept["value"], *kept["ci95"]),
-                float(run.record["divergence"]["kl_forward"]["new"]),
+                Undefined("not replayed") if fresh is None else fresh.value,
+                *(value for pair in zip(best, end, strict=True) for value in pair),
             ]
         )
-    columns = ("task", "seed", "score, fresh starts", "score", "success", "retention", "forward KL, nats per decision")
+    columns = ("task", "seed", "score, fresh starts", *(f"{name} at {where}" for name in _MEASURED for where in STOPS))
     tables = [Table("about", "What it is", ("what", "told"), about)]
     return [Section(told.name, [told.description], [*tables, *([Table("runs", "Its runs", columns, rows)] if rows else [])])]

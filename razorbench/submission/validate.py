@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from razorbench.compare import MEASURES as NUMBERS
-from razorbench.compare import numbers
+from razorbench.compare import MEASURES, Number, Numbers, numbers
 from razorbench.metrics import Estimate
 from razorbench.results import Run
 from razorbench.store import POLICY, RECORD
@@ -99,9 +98,16 @@ def scores(runs: Sequence[Run], tasks: Sequence[str]) -> dict[str, schema.Estima
     """Return the runs' numbers over a suite's tasks."""
     found = {}
     for name in schema.MEASURES:
-        value = suite(numbers(runs, runs[0].arm, NUMBERS[name]), tasks).value
+        value = suite(_declared(runs, name), tasks).value
         found[name] = schema.Estimate(value=value.value, ci95=(value.low, value.high)) if isinstance(value, Estimate) else None
     return found
+
+
+def _declared(runs: Sequence[Run], name: str) -> Numbers:
+    """A number of final policies as their records have it, whose score may differ from the analysis's own (`stops.Stop.score`)."""
+    if name != "score":
+        return numbers(runs, runs[0].arm, MEASURES[f"{name}@end"])
+    return {(run.task, int(run.record["seed"])): Number.exact(run.record["score"]) for run in runs if run.record["score"] is not None}
 
 
 def _submission(root: Path, faults: Faults) -> Submission | None:
