@@ -78,6 +78,16 @@ def razorbench(capsys, *arguments):
     return exit_.value.code, out, err
 
 
+def project(place: Path, monkeypatch, methods: str) -> Path:
+    """Go to a user's folder with a module `mine` and a conf folder beside it; returns the folder of its methods' yamls."""
+    monkeypatch.chdir(place)
+    monkeypatch.syspath_prepend(place)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    Path("mine.py").write_text(methods)
+    (made := Path("conf/method")).mkdir(parents=True)
+    return made
+
+
 @pytest.fixture(scope="session")
 def base() -> Base:
     """The shipped default base."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, razorbench
+from conftest import TINY, project, razorbench
 
 from razorbench import process
 from razorbench.store import read_records
@@ -63,11 +63,7 @@ NAMES = ("dice", "rude", "leaves")
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    Path("mine.py").write_text(METHODS)
-    (conf := Path("conf/method")).mkdir(parents=True)
+    conf = project(tmp_path, monkeypatch, METHODS)
     for name in NAMES:
         (conf / f"{name}.yaml").write_text(f"_target_: mine.{name.capitalize()}\n")
 

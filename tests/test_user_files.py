@@ -1,10 +1,9 @@
 """A user's own files with mistakes in them, folders with odd names, and methods that report oddly: each ends in a sentence, and nothing else is stopped."""
 
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, razorbench
+from conftest import TINY, project, razorbench
 
 from razorbench import config, sweeps
 from razorbench.errors import UpdatesWrong, UsageError
@@ -116,12 +115,7 @@ FAULTY = {
 @pytest.fixture(autouse=True)
 def conf(tmp_path, monkeypatch):
     """A user's folder, from where commands are given, with a module and a conf folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    Path("mine.py").write_text(METHODS)
-    (made := Path("conf/method")).mkdir(parents=True)
-    return made
+    return project(tmp_path, monkeypatch, METHODS)
 
 
 @pytest.mark.parametrize("kind", FAULTY)
