@@ -82,7 +82,9 @@ def project(place: Path, monkeypatch, methods: str) -> Path:
     """Go to a user's folder with a module `mine` and a conf folder beside it; returns the folder of its methods' yamls."""
     monkeypatch.chdir(place)
     monkeypatch.syspath_prepend(place)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    # So that it is forgotten again after the test.
+    monkeypatch.setitem(sys.modules, "mine", None)
+    del sys.modules["mine"]
     Path("mine.py").write_text(methods)
     (made := Path("conf/method")).mkdir(parents=True)
     return made
