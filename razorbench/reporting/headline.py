@@ -24,7 +24,7 @@ def headline(material: Material) -> Section:
     return Section(
         "Headline numbers",
         [
-            "A run is stopped at its *best*, the first snapshot with the highest SELECT success, or at the *end* of its budget. Each number is the mean over "
+            "A run is stopped at its best, the first snapshot with the highest SELECT success, or at the end of its budget. Each number is the mean over "
             "tasks of the mean over seeds, of policies acting greedily on TEST starts; in brackets its two-sided 95% Student interval over tasks (over seeds "
             "where an arm has one task only), which is not cut at 0 or 1. Arms stand in the order of their score at best; one that lacks tasks is not "
             "comparable and comes last. METHOD/2 is METHOD with each task's second style of demonstrations.",

@@ -60,14 +60,15 @@ class Table:
 
 
 def number(value: float, like: float | None = None) -> str:
-    """Format a number for reading: two decimals, or two digits where these would say nothing. like: the size that decides, by default its own."""
+    """Format a number for reading: two decimals, three for small ones, two digits for tiny ones. like: the size that decides, by default its own."""
     size = abs(value if like is None else like)
     if size >= 1000:
         return f"{value:,.0f}"
-    if 0 < size < 0.01:
+    if 0 < size < 0.0005:
         return f"{value:.2g}"
+    decimals = 3 if 0 < size < 0.01 else 2
     # Adding 0 makes a negative zero positive.
-    return f"{round(value, 2) + 0.0:.2f}"
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def interval(found: Estimate) -> str:

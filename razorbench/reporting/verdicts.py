@@ -11,8 +11,8 @@ from razorbench.rules import PLACES, Finding
 from razorbench.suite import Undefined
 
 ABOUT = (
-    "Exploratory: the rules, conf/study/claims2.yaml, were written after these runs had been seen. *more*, *less*: the 95% interval of the difference excludes "
-    "0. *same*: its 90% interval lies inside the margin, .05 for retention and .01 for CKA (two one-sided tests). *undecided*: none of these. At 0.9: where "
+    "Exploratory: the rules, conf/study/claims2.yaml, were written after these runs had been seen. more, less: the 95% interval of the difference excludes "
+    "0. same: its 90% interval lies inside the margin, .05 for retention and .01 for CKA (two one-sided tests). undecided: none of these. At 0.9: where "
     "SELECT success first crosses it, the interval at the worst ends of the brackets. Runs of every base policy count here."
 )
 

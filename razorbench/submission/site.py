@@ -27,7 +27,7 @@ _LEVELS = (
     "same from its configurations, so that track, budget and curve are no more only declared. Ranks are by fresh starts alone. Who is not told apart from "
     "the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base "
     "solves over half of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below "
-    "*retrained*; at end: its final policies. Retention at the same success is shown of what was retrained."
+    "retrained; at end: its final policies. Retention at the same success is shown of what was retrained."
 )
 
 
