@@ -67,6 +67,7 @@ def test_a_reader_that_goes_away_changes_nothing():
     assert not list(Path("results").rglob("failed.txt"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_behind_standard_output_is_one_line():
     code, _, err = shell(f"{program(*FROZEN)} > /dev/full")
     assert code == 0
@@ -74,6 +75,7 @@ def test_a_full_disk_behind_standard_output_is_one_line():
     assert len(list(Path("results").rglob("record.json"))) == 1
 
 
+@pytest.mark.slow
 def test_an_encoding_without_the_letters_of_a_path():
     Path("Žofie").mkdir()
     code, out, err = shell(f"cd Žofie && PYTHONIOENCODING=ascii {program('status', 'Zürich')}")
@@ -119,6 +121,7 @@ def test_what_fails_in_showing_is_one_line_and_the_run_is_whole(what, capsys, mo
     assert not list(Path("results").rglob("failed.txt"))
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_in_plain_style_whatever_the_environment_says():
     Path("matplotlibrc").write_text("text.usetex: True\nbackend: TkAgg\nfont.size: 40\n")
     code, _, err = shell(f"MPLBACKEND=module://nowhere.at_all {program(*RUN)}")

@@ -82,6 +82,7 @@ def test_a_run_in_odd_terminals(kind, tmp_path):
         assert not [code for code in controls(ran.raw) if code.endswith(b"m") and re.search(rb"[34][0-7]", code)]
 
 
+@pytest.mark.slow
 def test_a_sweep_and_what_reads_it(tmp_path):
     swept = in_terminal([*RAZORBENCH, *SWEEP], cwd=tmp_path)
     assert swept.code == 0, swept.text
