@@ -39,7 +39,7 @@ def seconds(*words, **env):
     return time.monotonic() - began, done.stdout
 
 
-def test_a_thousand_finished_runs_are_found_in_ten_seconds():
+def test_a_thousand_finished_runs_are_found_in_a_few_times_what_one_takes():
     spec, plain = compose("task=stack", "method=frozen", *TINY)
     record = run(spec, Path("one"), plain).record
     sweep = ["task=full", f"method={','.join(METHODS)}", "seed=0,1,2,3"]
@@ -49,9 +49,11 @@ def test_a_thousand_finished_runs_are_found_in_ten_seconds():
     for one in asked:
         one.folder.path.mkdir(parents=True)
         (one.folder.path / "record.json").write_text(json.dumps(record))
+    # Machines differ, and this one from day to day: so it is compared with loading the packages and composing one run. About 3 times were measured.
+    one, _ = seconds("list", "--keys")
     took, said = seconds("-m", *sweep)
     assert "nothing was run again" in said
-    assert took < 10
+    assert took < 5 * one, (took, one)
     took, said = seconds("status", "results")
     assert said == f"{len(asked)} runs: {len(asked)} done, 0 running, 0 failed, 0 missing\n"
     assert took < 2
