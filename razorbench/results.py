@@ -57,7 +57,6 @@ PREDICTORS = {
 HEADLINE = "forward KL, new task"
 PARTS = ("forward KL, mean part", "forward KL, variance part", "forward KL, base's sigma", "forward KL per episode")
 """Of the headline predictor, or other units of it, and so no rivals."""
-RIVALS = tuple(name for name in PREDICTORS if name not in (HEADLINE, *PARTS))
 CEILING = tuple(name for name in PREDICTORS if name.endswith(STATES["original"]) or name == "weights, Fisher")
 """Measured on the states of the very tasks whose loss it predicts: a ceiling, not a rival. Fisher's weights come from these states too."""
 

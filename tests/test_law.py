@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from razorbench.law import OVER, Curve, Points, Saturating, carried, correlation, intervals, law, laws, resamples
+from razorbench.law import OVER, Curve, Points, Saturating, carried, intervals, law, laws, resamples
 from razorbench.law.paper import near_frontier, parabola, within_cells
 from razorbench.seeding import generator
 
@@ -197,15 +197,6 @@ def test_a_better_predictor_leads_a_worse_one():
     assert found["bad"].r2 == law(bad).r2
     with pytest.raises(ValueError, match="not of the same runs"):
         laws({"good": good, "bad": points(TWO)}, "good")
-
-
-def test_correlation_by_hand():
-    """Deviations (-1, 0, 1) and (-1, 1, 0): 1 / sqrt(2 x 2)."""
-    first, second = (points([(f"m{k}", [(x[k], 0.1)]) for k in range(3)]) for x in ((1, 2, 3), (1, 3, 2)))
-    assert correlation(first, second).value == pytest.approx(0.5)
-    assert correlation(first, points([(f"m{k}", [(1, 0.1)]) for k in range(3)])) is None
-    with pytest.raises(ValueError, match="not of the same snapshots"):
-        correlation(first, points(TWO))
 
 
 @settings(deadline=None, max_examples=60)

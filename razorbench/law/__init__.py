@@ -12,8 +12,8 @@ Every run weighs 1 in total. One curve fits every predictor, A (1 - exp(-(B K)^C
 """
 
 from razorbench.law.curves import Curve, Saturating
-from razorbench.law.laws import Law, carried, correlation, intervals, law, laws
+from razorbench.law.laws import Law, carried, intervals, law, laws
 from razorbench.law.points import Points
 from razorbench.law.resampling import OVER, RESAMPLES, resamples
 
-__all__ = ["OVER", "RESAMPLES", "Curve", "Law", "Points", "Saturating", "carried", "correlation", "intervals", "law", "laws", "resamples"]
+__all__ = ["OVER", "RESAMPLES", "Curve", "Law", "Points", "Saturating", "carried", "intervals", "law", "laws", "resamples"]

@@ -95,27 +95,6 @@ def carried(known: Points, fresh: Points) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def correlation(first: Points, second: Points) -> Estimate | None:
-    """Return Pearson's correlation of two predictors over snapshots, with its interval over tasks and arms; None if one is constant.
-
-    Raises ValueError if the two are not of the same snapshots.
-    """
-    if not np.array_equal(first.run, second.run):
-        raise ValueError("the two predictors are not of the same snapshots")
-    x, y = (each.x / (np.abs(each.x).max(initial=0.0) or 1.0) for each in (first, second))
-    sums = first.sums(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1))
-
-    def pearson(counts: FloatArray) -> FloatArray:
-        n, sx, sy, sxx, syy, sxy = np.moveaxis(counts @ sums, -1, 0)
-        spread = (n * sxx - sx**2) * (n * syy - sy**2)
-        flat = spread <= 1e-9 * n**4
-        return np.where(flat, np.nan, (n * sxy - sx * sy) / np.sqrt(np.where(flat, 1.0, spread)))
-
-    if not len(first.arm):
-        return None
-    return estimate(float(pearson(np.ones(len(first.arm)))), pearson(resamples(first)))
-
-
 def _values(points: Points) -> tuple[dict[str, float], Curve]:
     """Every R2 of the data themselves, and the curve."""
     unit, groups = _units(points.family, points.task)
