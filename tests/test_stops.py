@@ -129,12 +129,13 @@ def test_a_card_of_another_base_is_not_taken(other):
     assert base_success(record) == (0.862 if "config" in other else 0.07)
 
 
-def test_a_base_of_one_s_own_is_looked_up_where_the_run_had_it(tmp_path):
+@pytest.mark.parametrize("directory", ["there", 1e308, ["there"], {"there": 1}])
+def test_no_folder_that_a_record_names_is_opened(directory, tmp_path):
     record = shipped("mlp-s0", "carry_weak")
     card = {"sha256": {"policy": "w"}, "tasks": {"carry_weak": "t"}, "success": {"select": {"carry_weak": {"greedy": rate(0.33)}}}}
     (tmp_path / "mine-s0.json").write_text(json.dumps(card))
-    mine = record | {"base": "mine-s0", "hashes": {"base_policy": "w", "task_spec": "t"}, "config": {"base": {"directory": str(tmp_path)}}}
-    assert base_success(mine) == 0.33
+    own = str(tmp_path) if directory == "there" else directory
+    assert base_success(record | {"base": "mine-s0", "hashes": {"base_policy": "w", "task_spec": "t"}, "config": {"base": {"directory": own}}}) == 0.07
 
 
 @pytest.mark.parametrize(("success", "defined"), [(0.5, True), (0.51, False), (1.0, False)])
