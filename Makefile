@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden readme tasks tuning ablations studies study asked results performance clean
+.PHONY: run test test-slow check golden lock readme tasks tuning ablations studies study asked results performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -27,6 +27,9 @@ check: $(VENV)/ready
 
 golden: $(VENV)/ready  ## golden trajectories anew, after a wanted change of physics
 	$(BIN)/python -m razorbench.golden envs/golden.npz
+
+lock: $(VENV)/ready  ## what code each version stands for anew, if golden trajectories and pinned runs are what they were
+	$(BIN)/python -m razorbench.lock razorbench/lock.json tests/pins envs/golden.npz
 
 readme: $(VENV)/ready  ## what README says that a run prints, and the page of base policies anew, from a committed record and the shipped cards
 	$(BIN)/python -m razorbench.readme README.md docs/bases.md baselines/results/entries/ppo/runs/pick_place/seed0/record.json

@@ -43,13 +43,14 @@ def _press(r: Readings, gripper: float, offset: float) -> FloatArray:
     return choose(off < 0.015, move(r, point - 0.06 * LEFT, gripper), action)
 
 
-def make(id: str, instruction: str = "shared", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "shared", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="button_side", shared="button_press"),
         horizon=40,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=lambda r: r.side_button_depth > 0.012,
         experts={"direct": lambda r: _press(r, CLOSED, 0.0), "finger": lambda r: _press(r, OPEN, -_FINGER)},

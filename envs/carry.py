@@ -12,7 +12,7 @@ import numpy as np
 from razorbench.envs import layout
 from razorbench.envs.experts import CLOSED, move, pick
 from razorbench.envs.outcomes import held
-from razorbench.envs.physics import SLOTS, Readings, workcell
+from razorbench.envs.physics import Readings, slot, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -40,7 +40,7 @@ def make(id: str) -> Task:
     return Task(
         id=id,
         world=workcell(),
-        slot=SLOTS.index("carry"),
+        slot=slot("carry"),
         horizon=40,
         start=carry_start,
         success=carried,

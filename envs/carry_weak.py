@@ -35,13 +35,14 @@ def _high(r: Readings) -> FloatArray:
     return _GENTLY * pick(r, choose(high, move(r, r.goal + (r.tool - r.object), CLOSED), up))
 
 
-def make(id: str, instruction: str = "shared") -> Task:
+def make(id: str, instruction: str = "shared", reward: str = "sparse") -> Task:
     """Return the task."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="carry_weak", shared="carry"),
         horizon=60,
+        reward=reward,
         start=carry_start,
         success=carried,
         experts={"direct": _direct, "high": _high},

@@ -12,7 +12,7 @@ import numpy as np
 from razorbench.envs import layout
 from razorbench.envs.experts import AHEAD, CLOSED, OPEN, UP, choose, move
 from razorbench.envs.outcomes import level
-from razorbench.envs.physics import SLOTS, Readings, workcell
+from razorbench.envs.physics import Readings, slot, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -66,7 +66,7 @@ def make_open(id: str) -> Task:
     return Task(
         id=id,
         world=workcell(),
-        slot=SLOTS.index("drawer_open"),
+        slot=slot("drawer_open"),
         horizon=40,
         start=lambda u: _start(u, 0.0, 0.02, 0.12),
         success=_opened,
@@ -81,7 +81,7 @@ def make_close(id: str) -> Task:
     return Task(
         id=id,
         world=workcell(),
-        slot=SLOTS.index("drawer_close"),
+        slot=slot("drawer_close"),
         horizon=40,
         start=lambda u: _start(u, 0.08, 0.15, 0.0),
         success=_closed,

@@ -44,13 +44,14 @@ def _side(r: Readings) -> FloatArray:
     return draw_out(r, _OUT, action, opening=0.03, speed=0.6)
 
 
-def make(id: str, instruction: str = "shared") -> Task:
+def make(id: str, instruction: str = "shared", reward: str = "sparse") -> Task:
     """Return the task."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="drawer_moved", shared="drawer_open"),
         horizon=40,
+        reward=reward,
         start=_start,
         success=lambda r: r.drawer_opening > 0.10,
         experts={"direct": lambda r: pull(r, _OUT), "side": _side},

@@ -10,7 +10,7 @@ import numpy as np
 
 from razorbench.envs import layout
 from razorbench.envs.experts import AHEAD, CLOSED, UP, at, choose, move
-from razorbench.envs.physics import SLOTS, Readings, workcell
+from razorbench.envs.physics import Readings, slot, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -42,7 +42,7 @@ def make(id: str) -> Task:
     return Task(
         id=id,
         world=workcell(),
-        slot=SLOTS.index("lever_pull"),
+        slot=slot("lever_pull"),
         horizon=40,
         start=_start,
         success=_success,

@@ -39,13 +39,14 @@ def _raise(r: Readings) -> FloatArray:
     return move(r, at(r.tool, z=0.20), CLOSED, 0.4)
 
 
-def make(id: str, instruction: str = "shared") -> Task:
+def make(id: str, instruction: str = "shared", reward: str = "sparse") -> Task:
     """Return the task."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="lift_heavy", shared="lift"),
         horizon=60,
+        reward=reward,
         start=_start,
         success=_success,
         experts={"direct": lambda r: pick(r, _raise(r)), "scoop": lambda r: scoop(r, _raise(r))},

@@ -66,13 +66,14 @@ def _detour(r: Readings) -> FloatArray:
     return _insert(r, bring_round(r, r.goal, -0.08 * AHEAD, travel=0.22, arrive=0.11, speed=1.0), 1.0)
 
 
-def make(id: str, instruction: str = "own", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "own", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="peg_insert", shared="carry"),
         horizon=60,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=_success,
         experts={"direct": _direct, "detour": _detour},

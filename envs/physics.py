@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.resources import files
 from typing import Any
 from xml.etree import ElementTree
@@ -18,9 +17,10 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 
+from razorbench import source
 from razorbench.envs.posture import READY, posture
 from razorbench.errors import UsageError
-from razorbench.task import Start, code_digest
+from razorbench.task import Start
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 STEP = 0.08
@@ -34,8 +34,11 @@ SLOTS = (
     *("reach", "push", "lift", "carry", "drawer_open", "drawer_close", "button_press", "lever_pull"),
     *("pick_place", "place_in_drawer", "stack", "peg_insert", "sort_parity"),
     *("push_far", "pick_can", "lift_heavy", "drawer_moved", "button_side", "carry_weak", "pick_wall"),
+    *(f"free_{number}" for number in range(1, 13)),
 )
-"""Instruction slots by what each asks for. The last seven are in use only under `instruction=own`; a user's task may take one."""
+"""Instruction slots by what each asks for. From `push_far` on they are in use only under `instruction=own`; the free ones are for tasks to come."""
+_SHARED = ("experts", "layout", "outcomes", "physics", "posture")
+"""Files of this folder that every task depends on."""
 _GEOM = mujoco.mjtGeom
 SHAPES: Mapping[str, tuple[Any, tuple[float, ...], float]] = {
     "cube": (_GEOM.mjGEOM_BOX, (0.02, 0.02, 0.02), 0.08),
@@ -111,9 +114,10 @@ class Readings:
 class Workcell:
     """The one world of all RazorBench tasks; see `razorbench.task.World` for the contract."""
 
-    observation_size = 60
+    version = "workcell-2"
+    observation_size = 72
     action_size = 4
-    instruction = slice(40, 60)
+    instruction = slice(40, 72)
     goal_size = 4
     hold = np.array([0.0, 0.0, 0.0, 1.0])
     start_uniforms = 16
@@ -165,19 +169,18 @@ class Workcell:
         """Return a variant with everything that is for the eye; its states are those of the physics model."""
         return self.spec(variant or Variant(), visual=True).compile()
 
-    @cache  # noqa: B019 - there is one workcell, and it lives as long as the program
-    def fingerprint(self) -> str:
-        """Return a digest of the model and of all code and data that tasks share."""
-        shared = [code_digest(import_module(f"razorbench.envs.{name}")) for name in ("experts", "layout", "outcomes", "physics", "posture")]
+    def digest(self) -> str:
+        """Return a digest of the model, of the code that tasks share, and of the posture table."""
+        code = [files("razorbench.envs").joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _SHARED]
         weights = files("razorbench.envs").joinpath("posture.npy").read_bytes()
-        return hashlib.sha256("\n".join([_physics_xml(), *shared]).encode() + weights).hexdigest()
+        return hashlib.sha256("\n".join([_physics_xml(), *map(source.digest, code)]).encode() + weights).hexdigest()
 
     def readings(self, sensors: FloatArray, goal: FloatArray) -> Readings:
         """Name the sensors. sensors: (N, nsensordata), goal: (N, 4)."""
         return Readings(self._columns, sensors, goal)
 
     def observe(self, r: Readings, slot: IntArray) -> FloatArray:
-        """Return observations (N, 60) float32: fixed affine scalings, clipped to [-5, 5].
+        """Return observations (N, 72) float32: fixed affine scalings, clipped to [-5, 5].
 
         | columns | what | unit of 1.0 |
         |---|---|---|
@@ -197,7 +200,7 @@ class Workcell:
         | 33 | lever angle | 0.7 rad |
         | 34-36 | side button from tool | 0.15 m |
         | 37-39 | wall's top from tool | 0.15 m |
-        | 40-59 | instruction, one-hot | 1 |
+        | 40-71 | instruction, one-hot | 1 |
         """
         out = np.zeros((len(slot), self.observation_size), dtype=np.float32)
         out[:, 0:3] = (r.tool - (0.48, 0.0, 0.15)) / 0.15
@@ -269,11 +272,18 @@ class Workcell:
         return Start(np.concatenate([np.zeros((n, 1)), qpos, np.zeros((n, self.nv))], axis=1), goal)
 
 
+def slot(name: str) -> int:
+    """Return the instruction slot of that name; raises UsageError if there is none."""
+    if name not in SLOTS:
+        raise UsageError(f"instruction is {name!r}: there is no such slot; a new task takes one of free_1 to free_12")
+    return SLOTS.index(name)
+
+
 def instruction_slot(instruction: str, *, own: str, shared: str) -> int:
     """Return the slot of a new task: its `own`, or the one `shared` with an original skill; raises UsageError for another word."""
     if instruction not in ("own", "shared"):
         raise UsageError(f"instruction is {instruction!r}: it must be own or shared")
-    return SLOTS.index(own if instruction == "own" else shared)
+    return slot(own if instruction == "own" else shared)
 
 
 @cache

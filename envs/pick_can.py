@@ -30,7 +30,7 @@ def _start(u: FloatArray, can: Variant) -> Start:
     return workcell().start(goal=layout.goals(placed["object"] + 0.12 * UP), **placed)
 
 
-def make(id: str, instruction: str = "shared", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "shared", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     can, width, grip = (_TIN, 0.056, 0.03) if easy else (_CAN, 0.066, 0.038)
 
@@ -46,6 +46,7 @@ def make(id: str, instruction: str = "shared", easy: bool = False) -> Task:
         world=workcell(),
         slot=instruction_slot(instruction, own="pick_can", shared="lift"),
         horizon=40,
+        reward=reward,
         start=lambda u: _start(u, can),
         success=success,
         experts={"direct": lambda r: pick(r, up(r), width=width, grip=grip), "scoop": lambda r: scoop(r, up(r), width=width, grip=grip)},

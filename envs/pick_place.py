@@ -54,13 +54,14 @@ def _detour(r: Readings) -> FloatArray:
     return put_down(r, r.goal, bring_round(r, r.goal, 0.15 * LEFT, travel=0.28, arrive=0.13), speed=0.75)
 
 
-def make(id: str, instruction: str = "own", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "own", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="pick_place", shared="carry"),
         horizon=50,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=lambda r: set_down(r, r.goal, 0.03),
         experts={"direct": _direct, "detour": _detour},

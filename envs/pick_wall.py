@@ -67,13 +67,14 @@ def _around(r: Readings) -> FloatArray:
     return choose(y > _WALL[1] - 0.06, move(r, end, OPEN), _lift(r))
 
 
-def make(id: str, instruction: str = "shared", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "shared", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="pick_wall", shared="lift"),
         horizon=50,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=_success,
         experts={"over": _over, "around": _around},

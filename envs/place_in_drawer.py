@@ -75,13 +75,14 @@ def _detour(r: Readings) -> FloatArray:
     return put_down(r, spot, bring_round(r, spot, -0.16 * AHEAD, travel=0.27, arrive=0.16), drop=0.035, speed=0.75)
 
 
-def make(id: str, instruction: str = "own", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "own", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="place_in_drawer", shared="carry"),
         horizon=60,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=_success,
         experts={"direct": _direct, "detour": _detour},

@@ -11,7 +11,7 @@ import numpy as np
 from razorbench.envs import layout
 from razorbench.envs.experts import CLOSED, at, choose, move
 from razorbench.envs.outcomes import level
-from razorbench.envs.physics import SLOTS, Readings, workcell
+from razorbench.envs.physics import Readings, slot, workcell
 from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -58,7 +58,7 @@ def make(id: str) -> Task:
     return Task(
         id=id,
         world=workcell(),
-        slot=SLOTS.index("push"),
+        slot=slot("push"),
         horizon=40,
         start=_start,
         success=pushed,

@@ -49,13 +49,14 @@ def _drag(r: Readings) -> FloatArray:
     return pick(r, move(r, at(r.goal + (r.tool - r.object), z=0.022), CLOSED, 0.7))
 
 
-def make(id: str, instruction: str = "shared", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "shared", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="push_far", shared="push"),
         horizon=60,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=pushed,
         experts={"direct": slide, "drag": _drag},

@@ -84,13 +84,14 @@ def _four(r: Readings) -> FloatArray:
     return _take(r, np.where(left[:, None], np.isin(np.arange(6), (4, 5)), np.isin(np.arange(6), (0, 1))))
 
 
-def make(id: str, instruction: str = "own", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "own", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="sort_parity", shared="carry"),
         horizon=50,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=_success,
         experts={"nearest": _nearest} if easy else {"middle": _middle, "two": _two, "four": _four},

@@ -51,13 +51,14 @@ def _detour(r: Readings) -> FloatArray:
     return put_down(r, spot, bring_round(r, spot, 0.12 * LEFT, travel=0.26, arrive=0.12), near=0.012, speed=0.75)
 
 
-def make(id: str, instruction: str = "own", easy: bool = False) -> Task:
+def make(id: str, instruction: str = "own", easy: bool = False, reward: str = "sparse") -> Task:
     """Return the task, or its easy variant."""
     return Task(
         id=id,
         world=workcell(),
         slot=instruction_slot(instruction, own="stack", shared="carry"),
         horizon=60,
+        reward=reward,
         start=_easy_start if easy else _start,
         success=(lambda r: _success(r, 0.02)) if easy else _success,
         experts={"direct": _direct, "detour": _detour},

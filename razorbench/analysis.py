@@ -17,7 +17,8 @@ from razorbench.compare import MEASURES, contrast
 from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
 from razorbench.lacking import Design, sweeps
-from razorbench.results import Pool, Run, pool, read_runs
+from razorbench.pooling import Pool, pool
+from razorbench.results import Run, read_runs
 from razorbench.rules import Evidence, whys
 from razorbench.show import console
 from razorbench.store import make_writable, near
@@ -40,6 +41,8 @@ def _told(found: Pool) -> Pool:
         by_reason.setdefault(why, []).append(run)
     for why, (first, *others) in by_reason.items():
         print(f"set apart: {first.folder} {why}{f'; and so {len(others)} more' if others else ''}", file=sys.stderr)
+    for note in found.notes:
+        print(note, file=sys.stderr)
     return found
 
 
@@ -57,8 +60,10 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
         families = {name: str(method.family) for name, method in registered.sound("method").items()}
         styles = styles_of(registered)
         runs = read_runs(options.results, styles)
-        found = _told(pool(runs, options.base, options.budget))
-        others = {base: pool(several, base, options.budget).runs for base, several in by_base(runs, options.budget).items() if base != options.base}
+        found = _told(pool(runs, options.base, options.budget, options.mixed))
+        others = {
+            base: pool(several, base, options.budget, options.mixed).runs for base, several in by_base(runs, options.budget).items() if base != options.base
+        }
 
         from razorbench.reporting.report import report as write
 
@@ -84,7 +89,7 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
         styles = styles_of(registered)
-        runs = _told(pool(read_runs(options.results, styles), options.base, options.budget)).runs
+        runs = _told(pool(read_runs(options.results, styles), options.base, options.budget, options.mixed)).runs
         design = _design(registered, registered.item("study", RULES), styles)
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
@@ -130,8 +135,7 @@ def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _selecting(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--base", default="mlp", help="base policy of the runs (mlp)")
     parser.add_argument("--budget", default="standard", help="budget of the runs (standard)")
-    parser.add_argument("--config-dir", help="your own conf folder")
-    return parser
+    return _pooling(parser)
 
 
 def claims(arguments: Sequence[str], parser: Parser) -> int:
@@ -145,7 +149,7 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
     with registry(options.config_dir) as registered:
         styles = styles_of(registered)
         runs = by_base(read_runs(options.results, styles), options.budget)
-        pooled = {base: _told(pool(several, base, options.budget)).runs for base, several in runs.items()}
+        pooled = {base: _told(pool(several, base, options.budget, options.mixed)).runs for base, several in runs.items()}
         decided = decide(registered, styles, pooled, options.results, options.budget, options.config_dir)
         rules = registered.item("study", RULES)
         primary = rules.confirm(_evidence(registered, rules, styles, pooled, options.results))
@@ -208,5 +212,10 @@ def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
     parser.add_argument("--budget", default="standard", help="budget of the runs (standard)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return _pooling(parser)
+
+
+def _pooling(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--mixed", action="store_true", help="pool runs of several protocols, versions or bases' weights too, and say so")
     parser.add_argument("--config-dir", help="your own conf folder")
     return parser

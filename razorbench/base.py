@@ -16,6 +16,7 @@ from razorbench import policy, probe
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.faces import spaces
 from razorbench.goals import Goals
+from razorbench.identity import made_of
 from razorbench.store import content
 from razorbench.task import Task
 
@@ -73,6 +74,11 @@ class Base:
     probe_sha256: str
     other_seed: Path
     goals: Goals | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what of a base decides the result of a run from it."""
+        skills = [skill.fingerprint() for skill in self.skills]
+        return {"policy": self.sha256, "probe": self.probe_sha256, "skills": skills, "goals": made_of(self.goals)}
 
     def other_policy(self) -> ActorCriticPolicy:
         """Return the base of another pretraining seed: a policy that is neither this one nor an expert."""

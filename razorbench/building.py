@@ -8,15 +8,17 @@ import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from razorbench import base, demos
 from razorbench.errors import RazorbenchError, UsageError
+from razorbench.identity import shipped
 from razorbench.method import Budget
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import EvalSettings, RunSpec
-from razorbench.task import Task
+from razorbench.task import Task, made
 
 UPSTREAM = "method@method.upstream"
 """The choice of a method that another one builds on, as Hydra names it."""
@@ -95,7 +97,7 @@ def build(node: Any, where: str) -> Any:
         raise UsageError(f"{where} is {node}: it must be a finite number")
     if not isinstance(node, Mapping):
         return node
-    values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key not in ("_target_", "reward")}
+    values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
     if "_target_" not in node:
         return values
     target = str(node["_target_"])
@@ -106,11 +108,9 @@ def build(node: Any, where: str) -> Any:
         raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
     if is_dataclass(factory):
         return typed(factory, values, where)
-    built = _called(factory, values, where, target)
-    if isinstance(built, Task) and node.get("reward", "sparse") != "sparse":
-        if node["reward"] != "shaped":
-            raise UsageError(f"{where}.reward is {node['reward']!r}: it must be sparse or shaped")
-        built = replace(built, reward="shaped")
+    built = _called(partial(made, factory), {"values": values}, where, target)
+    if isinstance(built, Task) and shipped("task").get(built.id, target) != target:
+        raise UsageError(f"{where}.id is {built.id}, which {shipped('task')[built.id]} makes, not {target}: give the task an id of its own, as in my_task-v1")
     return built
 
 

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ class Registry:
 
     def __init__(self, searchpath: str | None) -> None:
         self._extra, self._theirs = finding(searchpath), Path(searchpath) if searchpath else None
+        self._refuse_misplaced()
+
+    def _refuse_misplaced(self) -> None:
+        """Refuse a user's file that would be passed over without a word: under a name that comes with RazorBench, or one that Hydra does not read."""
+        conf = files("razorbench.conf")
+        for path in sorted(self._theirs.rglob("*.y*ml")) if self._theirs else ():
+            inside = path.relative_to(str(self._theirs))
+            if path.suffix == ".yml":
+                raise UsageError(f"{near(path.absolute())}: configuration files end in .yaml; rename it to {path.stem}.yaml")
+            if conf.joinpath(*inside.parts).is_file():
+                raise UsageError(f"{near(path.absolute())}: {inside.with_suffix('')} comes with RazorBench, and the one that ships would be read; rename yours")
 
     def compose(self, overrides: list[str]) -> DictConfig:
         """Return the configuration of a run, Hydra's own part included, from what was typed; every fault in it is a UsageError of one sentence."""
@@ -120,6 +132,7 @@ class Registry:
         """Return the runs of a command, each once, in order; raises UsageError or FileDamaged with one sentence."""
         parts = _Parts(self)
         found: dict[Path, Asked] = {}
+        _refuse_twice(overrides)
         for sweep in self._experiment(overrides, multirun):
             for combination in combinations(literal(self._suites(sweep, multirun), multirun), multirun):
                 if EVERY in combination and not multirun:
@@ -204,6 +217,15 @@ class Registry:
                 "the top-level keys are task, sequence, method, base, budget, seed, demos, log_std, results, track and eval (see `razorbench list --keys`)"
             )
         return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
+
+
+def _refuse_twice(overrides: Sequence[str]) -> None:
+    """Refuse two values for one thing, of which one would win without a word."""
+    first: dict[str, str] = {}
+    for override in overrides:
+        name = key(override)
+        if name in (*_CHOSEN, *_WORDS) and first.setdefault(name, override) is not override:
+            raise UsageError(f"{first[name]} and {override}: {name} is given twice; give it once, or several values with -m, as in `-m seed=0,1`")
 
 
 def spec(config: DictConfig, chosen: Mapping[str, Any] | None = None) -> RunSpec | SequenceSpec:

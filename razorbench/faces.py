@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from razorbench.stepper import Stepper
-from razorbench.task import Task
+from razorbench.task import Task, made
 from razorbench.types import FloatArray
 
 
@@ -29,7 +29,7 @@ def spaces(task: Task) -> tuple[Box, Box]:
 
 def _build(target: str, task_id: str, reward: Literal["sparse", "shaped"]) -> Task:
     module, _, name = target.rpartition(".")
-    task: Task = getattr(importlib.import_module(module), name)(id=task_id)
+    task: Task = made(getattr(importlib.import_module(module), name), {"id": task_id})
     return replace(task, reward=reward)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,12 +65,16 @@ _SIMILAR = "activations, 1 - "
 
 @dataclass(frozen=True)
 class Run:
-    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none. styles: its task's, in order; folder: its own."""
+    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none.
+
+    styles: its task's, in order; folder: its own; setting: what sets it apart from runs of the same method among those that it is read with.
+    """
 
     record: Mapping[str, Any]
     curve: Sequence[Mapping[str, Any]]
     styles: Sequence[str] = ()
     folder: Path = Path()
+    setting: str = ""
 
     @property
     def task(self) -> str:
@@ -101,11 +103,14 @@ class Run:
 
     @cached_property
     def arm(self) -> str:
-        """What is compared and never averaged over: the method; with demonstrations of its task's second style `sft/2`, of an unknown one `sft/NAME`."""
+        """What is compared and never averaged over: the method; with demonstrations of its task's second style `sft/2`, of an unknown one `sft/NAME`.
+
+        Where one method was run with several settings, each is an arm, as in `sft[epochs=3]`.
+        """
         style = self.record["method"]["demos"]
         if not self.record["budget"]["demo_episodes"] or style == next(iter(self.styles), None):
-            return self.method
-        return f"{self.method}{SECOND if style in self.styles[1:2] else f'/{style}'}"
+            return f"{self.method}{self.setting}"
+        return f"{self.method}{SECOND if style in self.styles[1:2] else f'/{style}'}{self.setting}"
 
 
 def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
@@ -136,119 +141,6 @@ def _no_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Runs that may be pooled, and those set apart, each with the reason."""
-
-    runs: Sequence[Run]
-    apart: Sequence[tuple[Run, str]] = ()
-
-
-def pool(runs: Sequence[Run], base: str, budget: str) -> Pool:
-    """Return the runs of one base and one budget that may be averaged; the others are set apart, never averaged in.
-
-    Raises UsageError if none is left, if those left are of more than one kind (`one_kind`), or if one was done twice (`distinct`).
-    """
-    kept: list[Run] = []
-    apart: list[tuple[Run, str]] = []
-    mine = [run for run in runs if run.base == base and run.record["budget"]["name"] == budget]
-    skills = Counter(tuple(sorted(run.record["original"] or ())) for run in mine).most_common(1)
-    for run in runs:
-        kind = (("base", run.base, base), ("budget", run.record["budget"]["name"], budget))
-        other = [f"{what} {found}, not {wanted}" for what, found, wanted in kind if found != wanted]
-        fault = f"is of {' and '.join(other)}" if other else _fault(run, skills[0][0])
-        if fault is None:
-            kept.append(run)
-        else:
-            apart.append((run, fault))
-    if not mine:
-        kinds = sorted({f"base={run.base} budget={run.record['budget']['name']}" for run in runs})
-        raise UsageError(f"no run with base={base} budget={budget} among {len(runs)}; there are {', '.join(kinds)}")
-    if not kept:
-        raise UsageError(f"none of the {len(mine)} runs can be used; the first, {mine[0].folder}, {_fault(mine[0], skills[0][0])}: do it again")
-    return Pool(distinct(one_kind(kept)), apart)
-
-
-_MEASURED = ("new_task", "original", "forgetting", "retention", "score", "divergence", "drift")
-_NEEDED = ("new_task.base.greedy.rate", "new_task.final.greedy.rate", "forgetting.value", "retention.value", "divergence.kl_forward.new")
-_NEEDED_ALONG = ("update", "new_task.test.rate", "new_task.select.rate", "forgetting.value", "retention.value")
-
-
-def _fault(run: Run, skills: Sequence[str]) -> str | None:
-    """Say why a run's numbers cannot be used, None if they can: one is not finite or not there, or it has other original skills than most runs."""
-    parts = [("", run.record, _NEEDED, ".base.greedy.rate", ".final.greedy.rate")]
-    parts += [(f" at update {point.get('update')}", point, _NEEDED_ALONG, ".rate", ".episodes") for point in run.curve]
-    for where, part, needed, *per_skill in parts:
-        measured = {key: part.get(key) for key in _MEASURED}
-        try:
-            json.dumps(measured, allow_nan=False)
-        except ValueError:
-            return f"has no finite number for {_not_finite(measured)}{where}"
-        found = part.get("original") or {}
-        if set(found) != set(skills):
-            differ = [f"lacks {', '.join(sorted(set(skills) - set(found)))}"] if set(skills) - set(found) else []
-            differ += [f"has {', '.join(sorted(set(found) - set(skills)))}, which most runs lack"] if set(found) - set(skills) else []
-            return f"{' and '.join(differ)} among its original skills{where}"
-        paths = [*needed, *(f"original.{skill}{end}" for skill in skills for end in per_skill)]
-        lacking = [path for path in paths if not _is_number(part, path)]
-        if lacking:
-            return f"has no number for {lacking[0]}{where}"
-    return None
-
-
-def _not_finite(part: Any, path: str = "") -> str | None:
-    """The dotted path of the first number in a record's part that is not finite."""
-    if isinstance(part, float) and not math.isfinite(part):
-        return path
-    inside = part.items() if isinstance(part, Mapping) else enumerate(part) if isinstance(part, list) else ()
-    return next((found for key, each in inside if (found := _not_finite(each, f"{path}.{key}".lstrip(".")))), None)
-
-
-def _is_number(part: Mapping[str, Any], path: str) -> bool:
-    found = lookup(part, path)
-    return isinstance(found, int | float) and not isinstance(found, bool)
-
-
-def one_kind(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs again; raises UsageError if they may not be pooled.
-
-    That is, if they are of more than one protocol, base, budget, MuJoCo or torch, or version of a task or of a method.
-    """
-    kinds: dict[str, set[str]] = {}
-    for run in runs:
-        record = run.record
-        for what, found in {
-            "protocol": record["protocol"],
-            "MuJoCo": record["versions"]["mujoco"],
-            "torch": record["versions"]["torch"],
-            "base": run.base,
-            "budget": record["budget"]["name"],
-            f"version of the task {run.task}": record["task"],
-            f"specification of the task {run.task}": (record["hashes"] or {}).get("task_spec"),
-            f"version of the method {run.method}": record["method"]["version"],
-        }.items():
-            kinds.setdefault(what, set()).add(str(found))
-    for what, several in kinds.items():
-        if len(several) > 1:
-            raise UsageError(
-                f"the records are of more than one {what} ({', '.join(sorted(several))}), which are never pooled: give a folder that holds one of them only"
-            )
-    return list(runs)
-
-
-def distinct(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs again; raises UsageError if two are of the same arm, task, seed, base and budget, as with two settings of one method in one folder."""
-    first: dict[tuple[Any, ...], Run] = {}
-    for run in runs:
-        twin = first.setdefault((run.arm, run.task, run.record["seed"], run.record["base"], run.record["budget"]["name"]), run)
-        if twin is not run:
-            raise UsageError(
-                f"{run.arm} has two runs of {run.task}, seed {run.record['seed']}: {twin.folder} and {run.folder} differ in their settings; "
-                "keep each setting in a folder of its own"
-            )
-    return list(runs)
 
 
 def lookup(snapshot: Mapping[str, Any], path: str) -> Any:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from razorbench.episodes import Episodes
 from razorbench.errors import Claimed, RazorbenchError
 from razorbench.evaluate import Cell, play_policy
 from razorbench.handle import TaskHandle
+from razorbench.identity import made_of
 from razorbench.journal import Journal
 from razorbench.method import Used, saying_where
 from razorbench.spec import RunSpec
@@ -228,7 +229,7 @@ class _Run:
         states = probe.choose_states(probe.visited(tuned, [spec.task])[0].pairs()[0], "tuned", spec.task.id)
         return record_head(spec, self.config) | {
             "task": spec.task.id,
-            "method": {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "demos": spec.demos},
+            "method": described(spec) | {"demos": spec.demos},
             "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
             "upstream": self._upstream(),
             "notes": dict(self.handle.notes),
@@ -255,12 +256,31 @@ def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "base": spec.base.id,
         "seed": spec.seed,
-        # Where files lie and who looks on is no part of a run, and may name a person's folders.
-        "config": {key: spec.demos if key == "demos" and spec.recorded else value for key, value in config.items() if key not in ("results", "track")},
+        "config": _settings(spec, config),
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "git": provenance.git(),
     }
+
+
+def described(spec: RunSpec) -> dict[str, Any]:
+    """What a record says of a method, beside its settings. code: digest of a user's own."""
+    return {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "code": spec.code}
+
+
+def _settings(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration as its objects have it: a method's defaults are in it, demonstrations from a file go by its content.
+
+    Where files lie and who looks on is no part of a run, and may name a person's folders.
+    """
+    kept = {key: value for key, value in config.items() if key not in ("results", "track")}
+    base = {key: value for key, value in config["base"].items() if key != "directory"}
+    return kept | {"method": _with_defaults(spec.method, config["method"]), "base": base, "demos": spec.demos if spec.recorded else config["demos"]}
+
+
+def _with_defaults(method: Any, node: Mapping[str, Any]) -> dict[str, Any]:
+    values = {each.name: getattr(method, each.name) for each in fields(method)}
+    return {**node, **{name: _with_defaults(value, node[name]) if isinstance(node.get(name), Mapping) else made_of(value) for name, value in values.items()}}
 
 
 def snapshot_schedule(total: int, count: int) -> set[int]:

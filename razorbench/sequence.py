@@ -27,6 +27,7 @@ from razorbench.run import (
     Watcher,
     adapted,
     carry_out,
+    described,
     log,
     no_watcher,
     record_head,
@@ -185,7 +186,7 @@ class _Sequence:
         return record_head(first, self.config) | {
             "sequence": spec.name,
             "tasks": [task.id for task in spec.tasks],
-            "method": {"name": first.method_name, "family": first.method.family, "version": first.method.version, "demos": [run.style for run in spec.runs]},
+            "method": described(first) | {"demos": [run.style for run in spec.runs]},
             "budget": {"name": first.budget.name, "caps": asdict(first.budget), "used": self.used, "old_task_data": first.method.old_task_data},
             "hashes": {
                 "run": self.folder.hash,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from razorbench.base import Base
 from razorbench.checkpoint import Checkpoints
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
+from razorbench.identity import code, made_of, own, shipped
 from razorbench.method import Budget, Demonstrations, Method
 from razorbench.store import PROTOCOL, SCHEMA, RunFolder, digest
 from razorbench.task import SPLIT_SIZES, Split, Task
@@ -82,9 +83,8 @@ class RunSpec:
             "schema": SCHEMA,
             "protocol": PROTOCOL,
             "task": self.task.fingerprint(),
-            "method": {"name": self.method_name, "version": self.method.version, **asdict(self.method)},  # type: ignore[call-overload]
-            "base": self.base.sha256,
-            "probe": self.base.probe_sha256,
+            "method": {"name": self.method_name, "version": self.method.version, "settings": self._settings(), "code": self.code},
+            "base": self.base.identity(),
             "seed": self.seed,
             "budget": asdict(self.budget),
             "demos": self.demos,
@@ -92,6 +92,16 @@ class RunSpec:
             "log_std": self.log_std,
             "upstream": None if self.upstream is None else digest(self.upstream.identity()),
         }
+
+    def _settings(self) -> dict[str, Any]:
+        """The method's settings; of the method that it builds on, the run that it builds on has them."""
+        return {each.name: made_of(getattr(self.method, each.name)) for each in fields(self.method) if each.name != "upstream"}  # type: ignore[arg-type]
+
+    @property
+    def code(self) -> str | None:
+        """Digest of a user's own method; None for one that comes with the package under this name, whose version stands for its code."""
+        cls = type(self.method)
+        return None if self.method_name in shipped("method") and not own(cls) else code(cls)
 
     def probes(self) -> Mapping[str, probe.Probe]:
         """Return the base's probe states; for a task that it was not shipped with, drawn now by the same rule."""

@@ -30,7 +30,7 @@ PACKED_CURVE, PACKED_EPISODES = "curve.jsonl.xz", "episodes.columns.xz"
 """As `compact` keeps them; of episodes, a line holds a column, which packs three times as well as rows."""
 _AGAIN = "delete its folder and run again"
 SCHEMA = 1
-PROTOCOL = 6
+PROTOCOL = 7
 """Raised by any change of measure, split or harness that could move a result."""
 REQUIRED = (
     *("schema", "protocol", "task", "method", "base", "seed", "budget", "upstream", "config", "hashes", "versions", "machine"),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cache, cached_property
-from typing import Any, Literal, Protocol
+from functools import cached_property, partial
+from typing import Any, Protocol
 
 import mujoco
 import numpy as np
 
 from razorbench import seeding
+from razorbench.errors import UsageError
+from razorbench.identity import made_of, own, shipped
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 
@@ -35,6 +36,8 @@ SPLIT_SIZES = {Split.SELECT: 500, Split.TEST: 100, Split.PROBE: 100}
 class World(Protocol):
     """The physics that tasks share: models that step in one batch, and the meaning of actions and sensors."""
 
+    version: str
+    """Name and version, `workcell-2`; any change of dynamics, observation or controls is a new version."""
     observation_size: int
     action_size: int
     instruction: slice
@@ -64,8 +67,8 @@ class World(Protocol):
     def sound(self, readings: Any) -> Mapping[str, BoolArray]:
         """Return conditions that hold wherever the physics is sound and everything is in its place, by a sentence each, (N,)."""
 
-    def fingerprint(self) -> str:
-        """Return a digest of all that decides the dynamics, the observation and the controls."""
+    def digest(self) -> str:
+        """Return a digest of the files that the version stands for, for `lock.json`."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Task:
     success: maps readings to (N,) bool. experts: demonstration styles, the first is the default.
     entailed_by: names of tasks whose experts solve this one too, because doing that means doing this (carrying is lifting).
     terms: named parts in [0, 1] of the shaped reward. reward: `sparse` (1 on success), or `shaped` (plus the mean term).
+    settings: what the task was made with, by `made`; part of what it is. Raises UsageError for another reward.
     """
 
     id: str
@@ -103,8 +107,13 @@ class Task:
     variant: Hashable = None
     delayed: bool = False
     terms: Mapping[str, Callable[[Any], FloatArray]] = field(default_factory=dict)
-    reward: Literal["sparse", "shaped"] = "sparse"
+    reward: str = "sparse"
     entailed_by: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.reward not in ("sparse", "shaped"):
+            raise UsageError(f"reward is {self.reward!r}: it must be sparse or shaped")
 
     @property
     def name(self) -> str:
@@ -117,24 +126,38 @@ class Task:
         return self.start(seeding.uniforms(stream, index, self.world.start_uniforms))
 
     def fingerprint(self) -> str:
-        """Return a digest of the world, the variant, and the normalised code of the files that hold start, success and experts."""
+        """Return a digest of what the task is: its id and its world's version, its settings, and the code that a user wrote for it."""
         return self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:
-        parts = {
-            "world": self.world.fingerprint(),
-            "variant": repr(self.variant),
-            "delayed": self.delayed,
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the fingerprint is made of. A shipped id stands for shipped code, which `lock.json` guards; all other code is digested."""
+        code = {"start": self.start, "success": self.success, "experts": self.experts, "terms": self.terms}
+        parts = [self.start, self.success, *self.experts.values(), *self.terms.values()]
+        declared = self.id in shipped("task") and not any(isinstance(part, partial) or own(part) for part in parts)
+        return {
             "id": self.id,
+            "world": made_of(self.world) if own(type(self.world)) else self.world.version,
             "slot": self.slot,
             "horizon": self.horizon,
+            "variant": made_of(self.variant),
+            "delayed": self.delayed,
             "reward": self.reward,
-            "success": code_digest(self.success),
-            "start": code_digest(self.start),
-            "experts": sorted({code_digest(expert) for expert in self.experts.values()}),
+            "settings": made_of(self.settings),
+            "code": None if declared else made_of(code),
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def made(factory: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """Return what a factory makes of values by name; a task remembers as its settings those that are not the factory's defaults."""
+    built = factory(**values)
+    if not isinstance(built, Task):
+        return built
+    defaults = {name: parameter.default for name, parameter in inspect.signature(factory).parameters.items()}
+    return replace(built, settings={name: value for name, value in values.items() if name not in defaults or value != defaults[name]})
 
 
 def asking(task: Task, observations: FloatArray, slots: IntArray) -> FloatArray:
@@ -148,24 +171,6 @@ def asking(task: Task, observations: FloatArray, slots: IntArray) -> FloatArray:
 def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
     """Instruction slots of the original skills, other than the one that the task itself uses."""
     return sorted({skill.slot for skill in skills} - {task.slot})
-
-
-def code_digest(item: Any) -> str:
-    """Digest of the module that defines an item, without comments, docstrings and layout."""
-    module = inspect.getmodule(getattr(item, "func", item))
-    return _source_digest(module if module is not None else item)
-
-
-@cache
-def _source_digest(item: Any) -> str:
-    tree = ast.parse(inspect.getsource(item))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
-                part for part in body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str))
-            ]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def stack_starts(parts: list[Start]) -> Start:

@@ -54,7 +54,7 @@ def write_run(results, task, method, seed, *, speed, harm, family="offline super
         "base": f"mlp-s{seed % 3}",
         "seed": seed,
         "budget": {"name": "standard", "env_steps": 1000 * snapshots, "demo_episodes": 0 if family.startswith("on-policy") else 500},
-        "versions": {"mujoco": "3", "torch": "2"},
+        "versions": {"mujoco": "4.0.0", "torch": "2.13.0+cpu"},
         "hashes": {"run": f"{seed:012x}", "task_spec": task},
         "wall_s": 60.0,
         "new_task": {"final": final, "base": base, "select": last["new_task"]["select"]},

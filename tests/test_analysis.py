@@ -9,7 +9,8 @@ from synthetic import write_run
 
 from razorbench import cli
 from razorbench.errors import UsageError
-from razorbench.results import PREDICTORS, one_kind, read_runs, snapshots, value
+from razorbench.pooling import kinds
+from razorbench.results import PREDICTORS, read_runs, snapshots, value
 
 TASKS = ("pick_place", "stack", "pick_can")
 
@@ -131,7 +132,7 @@ def test_records_of_different_kinds_are_never_pooled(tmp_path):
     for protocol in (4, 5):
         write_run(tmp_path, "stack", "sft", protocol, speed=0.2, harm=0.1, protocol=protocol)
     with pytest.raises(UsageError, match=r"more than one protocol \(4, 5\)"):
-        one_kind(read_runs(tmp_path, {}))
+        kinds(read_runs(tmp_path, {}))
 
 
 def test_points_are_the_snapshots_after_the_first_update(results):

@@ -69,7 +69,7 @@ FAULTY = {
     "no expert": ({"experts": {}}, "experts is empty"),
     "expert of the wrong shape": ({"experts": {"direct": lambda r: np.zeros((len(r.tool), 3))}}, "expert direct gives shape (8, 3)"),
     "expert that fails": ({"experts": {"direct": _raising}}, "expert direct raised KeyError"),
-    "no such slot": ({"slot": 20}, "slot is 20: the observation has instruction slots 0 to 19"),
+    "no such slot": ({"slot": 32}, "slot is 32: the observation has instruction slots 0 to 31"),
     "no time": ({"horizon": 0}, "horizon is 0"),
     "term out of range": ({"terms": {"far": lambda r: 3 + r.object[:, 2]}}, "term far lies between 3.02 and 3.02"),
     "term that is not finite": ({"terms": {"far": lambda r: r.object[:, 2] * np.nan}}, "term far gives a number that is not finite"),

@@ -105,7 +105,7 @@ def test_check_names_every_fault_of_a_broken_task():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines() == [
-        "broken-v1: slot is 40: the observation has instruction slots 0 to 19",
+        "broken-v1: slot is 40: the observation has instruction slots 0 to 31",
         "broken-v1: experts is empty: a task needs at least one scripted expert, or nobody knows that it can be solved",
     ]
 

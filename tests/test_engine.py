@@ -78,7 +78,7 @@ def test_closed_loop_does_not_depend_on_the_batch(base):
 
 
 def test_a_policys_rows_do_not_depend_on_their_place(base):
-    observations = np.random.default_rng(0).normal(size=(200, 60)).astype(np.float32)
+    observations = np.random.default_rng(0).normal(size=(200, 72)).astype(np.float32)
     whole = distribution(base.policy, observations).mean
     for shift in (1, 13, 63, 64, 150):
         assert np.array_equal(distribution(base.policy, observations[shift:]).mean, whole[shift:])

@@ -50,7 +50,7 @@ def test_counterfactual_states_and_instructions_are_those_asked_for():
 def test_rehearsal_plays_a_tenth_of_the_steps_under_old_instructions_and_keeps_these_answers():
     spec, _ = compose("task=pick_place", "method=lwf", "budget.env_steps=2000")
     handle, base, rng = spec.handle(), spec.base.policy, np.random.default_rng(0)
-    states = SFTRehearse(share=0.1).elsewhere(base, handle, spec.budget, rng)(torch.zeros(500, 60))
+    states = SFTRehearse(share=0.1).elsewhere(base, handle, spec.budget, rng)(torch.zeros(500, 72))
     episodes = 200 // task("pick_place").horizon
     assert 0 < handle.used.env_steps <= episodes * task("pick_place").horizon <= 200
     slots = states[:, task("pick_place").world.instruction]

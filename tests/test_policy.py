@@ -15,7 +15,7 @@ def saved(base, tmp_path):
 
 
 def test_save_and_load_give_the_same_policy(base, saved):
-    observations = np.random.default_rng(0).normal(size=(70, 60)).astype(np.float32)
+    observations = np.random.default_rng(0).normal(size=(70, 72)).astype(np.float32)
     there, back = policy.distribution(base.policy, observations), policy.distribution(policy.load(saved, base.policy), observations)
     assert np.array_equal(there.mean, back.mean)
     assert np.array_equal(there.log_std, back.log_std)
@@ -47,7 +47,7 @@ def test_other_shapes_and_missing_files_and_nan_are_refused(base, tmp_path):
 
 
 def test_log_likelihood_is_the_density_of_the_distribution(base):
-    observations = np.random.default_rng(1).normal(size=(50, 60)).astype(np.float32)
+    observations = np.random.default_rng(1).normal(size=(50, 72)).astype(np.float32)
     actions = np.random.default_rng(2).normal(size=(50, 4)).astype(np.float32)
     ours = policy.log_likelihood(base.policy, torch.from_numpy(observations), torch.from_numpy(actions)).detach()
     theirs = base.policy.evaluate_actions(torch.from_numpy(observations), torch.from_numpy(actions))[1].detach()
@@ -76,7 +76,7 @@ def test_actor_and_critic_share_nothing(base):
 @pytest.mark.usefixtures("known_platform")
 def test_large_minibatches_give_the_same_gradients_on_any_number_of_threads(base):
     rng = np.random.default_rng(0)
-    observations = torch.from_numpy(rng.normal(size=(1024, 60)).astype(np.float32))
+    observations = torch.from_numpy(rng.normal(size=(1024, 72)).astype(np.float32))
     actions = torch.from_numpy(rng.normal(size=(1024, 4)).astype(np.float32))
     gradients, before = [], torch.get_num_threads()
     for threads in (1, 2, 3, 4):

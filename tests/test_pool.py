@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 
 import pytest
 from synthetic import write_run
 
 from razorbench.errors import UsageError
-from razorbench.results import pool, read_runs, snapshots
+from razorbench.pooling import pool
+from razorbench.results import read_runs, snapshots
+from razorbench.store import PROTOCOL
 
 
 def made(results, seed=0, method="sft", task="stack", **more):
@@ -77,23 +80,69 @@ def test_nothing_usable_is_refused(tmp_path):
     ("other", "named"),
     [
         ({"protocol": 1}, r"protocol \(1, \d+\)"),
-        ({"versions": {"mujoco": "4", "torch": "2"}}, r"MuJoCo \(3, 4\)"),
-        ({"versions": {"mujoco": "3", "torch": "1"}}, r"torch \(1, 2\)"),
+        ({"versions": {"mujoco": "4.1.0", "torch": "2.13.0"}}, r"MuJoCo \(4.0, 4.1\)"),
+        ({"versions": {"mujoco": "4.0.0", "torch": "2.12.9"}}, r"torch \(2.12, 2.13\)"),
         ({"task": "stack-v2"}, r"version of the task stack \(stack-v1, stack-v2\)"),
-        ({"hashes": {"task_spec": "else"}}, r"specification of the task stack \(else, stack\)"),
+        ({"hashes": {"task_spec": "else"}}, rf"specification of the task stack under protocol {PROTOCOL} \(else, stack\)"),
+        ({"base": "mlp-s0", "hashes": {"task_spec": "stack", "base_policy": "else"}}, rf"set of weights of mlp-s0 under protocol {PROTOCOL} \(None, else\)"),
         ({"method": {"name": "sft", "family": "offline supervised", "version": 2, "demos": "direct"}}, r"version of the method sft \(1, 2\)"),
     ],
 )
 def test_mixed_kinds_are_refused_by_name(tmp_path, other, named):
     made(tmp_path, 0)
     change(made(tmp_path, 1), lambda record: record.update(other))
-    with pytest.raises(UsageError, match=f"more than one {named}, which are never pooled"):
+    with pytest.raises(UsageError, match=f"more than one {named}: give a folder that holds one of them only, or --mixed"):
         pool(read_runs(tmp_path, {}), "mlp", "standard")
+    mixed = pool(read_runs(tmp_path, {}), "mlp", "standard", mixed=True)
+    assert len(mixed.runs) == 2
+    assert any(re.search(f"of more than one {named} and were pooled all the same", note) for note in mixed.notes)
 
 
-def test_duplicates_are_refused_by_name(tmp_path):
+@pytest.mark.parametrize(
+    ("versions", "note"),
+    [
+        ({"mujoco": "4.0.0", "torch": "2.13.0+cu130"}, "Pooled over torch 2.13.0+cpu, 2.13.0+cu130."),
+        ({"mujoco": "4.0.1", "torch": "2.13.0+cpu"}, "Pooled over MuJoCo 4.0.0, 4.0.1."),
+    ],
+)
+def test_other_builds_and_patch_versions_are_pooled_and_noted(tmp_path, versions, note):
+    made(tmp_path, 0)
+    change(made(tmp_path, 1), lambda record: record.update(versions=versions))
+    found = pool(read_runs(tmp_path, {}), "mlp", "standard")
+    assert (len(found.runs), found.notes) == (2, [note])
+
+
+def test_protocols_whose_numbers_mean_the_same_are_pooled_and_noted(tmp_path):
+    made(tmp_path, 0)
+    change(made(tmp_path, 1), lambda record: record.update(protocol=6, hashes={"run": "1", "task_spec": "of old"}))
+    found = pool(read_runs(tmp_path, {}), "mlp", "standard")
+    assert (len(found.runs), found.notes) == (2, ["Pooled over protocol 6, 7."])
+
+
+@pytest.mark.parametrize(
+    ("differ", "arms"),
+    [
+        ({"config": {"method": {"learning_rate": 3e-3}}}, ["sft/direct[learning_rate=0.0001]", "sft/direct[learning_rate=0.003]"]),
+        ({"config": {"method": {"upstream": {"n": 1}}}}, ["sft/direct[learning_rate=0.0001, upstream.n=null]", "sft/direct[learning_rate=null, upstream.n=1]"]),
+        ({"config": {"method": {"learning_rate": 1e-4}, "log_std": "frozen"}}, ['sft/direct[log_std="frozen"]', "sft/direct[log_std=null]"]),
+        ({"config": {"method": {"_target_": "moved.Class", "learning_rate": 1e-4}}}, ["sft/direct"]),
+    ],
+)
+def test_each_setting_of_a_method_is_an_arm_of_its_own(tmp_path, differ, arms):
+    made(tmp_path, 0, config={"method": {"learning_rate": 1e-4}})
+    made(tmp_path, 1, **differ)
+    assert sorted({run.arm for run in pool(read_runs(tmp_path, {}), "mlp", "standard").runs}) == arms
+
+
+def test_one_run_found_twice_counts_once(tmp_path):
     made(tmp_path / "a", 1)
     made(tmp_path / "b", 1)
+    assert pooled(tmp_path) == (1, [])
+
+
+def test_two_runs_in_the_place_of_one_are_refused_by_name(tmp_path):
+    made(tmp_path / "a", 1)
+    change(made(tmp_path / "b", 1), lambda record: record["hashes"].update(run="other"))
     with pytest.raises(UsageError, match=r"sft/direct has two runs of stack, seed 1: .*a/stack/sft/seed1-direct and .*b/stack/sft/seed1-direct"):
         pool(read_runs(tmp_path, {}), "mlp", "standard")
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from synthetic import write_run
 
+from razorbench.pooling import Pool
 from razorbench.reporting.beside import LADDER, excerpt, ladder, sizes
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.material import Material, tables
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import looks
-from razorbench.results import Pool, read_runs
+from razorbench.results import read_runs
 from razorbench.suite import Undefined
 
 STYLES = {"alpha": ("direct",), "beta": ("direct",)}

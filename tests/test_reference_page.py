@@ -12,6 +12,7 @@ from synthetic import QUESTIONS, write_run
 
 from razorbench.claims import Claim
 from razorbench.compare import MEASURES, contrast, numbers, paired
+from razorbench.pooling import pool
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.excerpts import markdown
 from razorbench.reporting.findings import CarriesOver, Saved, Shown
@@ -20,7 +21,7 @@ from razorbench.reporting.material import Material
 from razorbench.reporting.reference import Study, write
 from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
-from razorbench.results import pool, read_runs
+from razorbench.results import read_runs
 from razorbench.rules import Finding
 from razorbench.store import SCHEMA, SequenceFolder
 from razorbench.suite import Undefined

@@ -13,11 +13,12 @@ from synthetic import QUESTIONS, write_run
 
 from razorbench import cli
 from razorbench.metrics import Estimate
+from razorbench.pooling import pool
 from razorbench.reporting.drawing import _apart
 from razorbench.reporting.report import report
 from razorbench.reporting.styles import looks
 from razorbench.reporting.tables import Links, Table, number, plain, slug
-from razorbench.results import pool, read_runs
+from razorbench.results import read_runs
 from razorbench.suite import Alone, Undefined
 
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}

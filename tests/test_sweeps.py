@@ -76,7 +76,7 @@ def test_a_run_that_fails_is_tried_once_more_and_then_listed(capsys, monkeypatch
     assert "0 of 2 runs are done." in out
     assert "failed: task=stack method=frozen" in out
     assert "unexpected ValueError: the cat sat on it" in out
-    log = next(Path("results/stack").rglob("log.txt")).read_text()
+    log = next(Path("results/stack").rglob("seed1-*/log.txt")).read_text()
     assert "Traceback" in log
 
 

@@ -101,7 +101,7 @@ def test_gymnasium_makes_the_same_task_as_the_configuration(name):
     assert made.fingerprint() == task(name).fingerprint()
     envs = gymnasium.make_vec(spec, num_envs=3, vectorization_mode="vector_entry_point")
     observations, _ = envs.reset(seed=0)
-    assert observations.shape == (3, 60)
+    assert observations.shape == (3, 72)
     envs.close()
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from razorbench.compare import MEASURES, Measure, Quantity, numbers, paired, units
 from razorbench.law import laws
+from razorbench.pooling import Pool
 from razorbench.reporting import excerpts
 from razorbench.reporting.drawing import DPI, cloud, labels, powers
 from razorbench.reporting.fits import comparable
@@ -20,7 +21,7 @@ from razorbench.reporting.material import Material, tables
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table, Value
-from razorbench.results import HEADLINE, Pool, Run, common_arms, final_points, snapshots
+from razorbench.results import HEADLINE, Run, common_arms, final_points, snapshots
 from razorbench.stops import STOPS
 from razorbench.suite import Undefined
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -62,10 +62,15 @@ def _kinds(material: Material) -> Table:
         ("arms", f"{len(material.looks)} of {len({run.method for run in runs})} methods"),
         ("base", f"{runs[0].base}, pretraining seeds {', '.join(sorted({str(run.record['base']) for run in runs}))}"),
         ("budget", str(first["budget"]["name"])),
-        ("protocol", str(first["protocol"])),
-        ("versions", ", ".join(f"{name} {version}" for name, version in sorted(first["versions"].items()))),
+        ("protocol", _every(run.record["protocol"] for run in runs)),
+        ("versions", "; ".join(f"{name} {_every(run.record['versions'].get(name) for run in runs)}" for name in sorted(first["versions"]))),
     ]
-    return Table("what_was_run", "What was run", ("what", "found"), rows)
+    return Table("what_was_run", "What was run", ("what", "found"), rows, " ".join(material.notes))
+
+
+def _every(found: Iterable[object]) -> str:
+    """All that is among things found, each once."""
+    return ", ".join(sorted({str(each) for each in found}))
 
 
 def on_task(task: str, mine: Numbers) -> Value:

@@ -10,21 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from razorbench.compare import MEASURES, Measure, Number, numbers
+from razorbench.pooling import Pool
 from razorbench.reporting.drawing import Picture
 from razorbench.reporting.styles import Look, looks
 from razorbench.reporting.tables import Table
-from razorbench.results import Pool, Run
+from razorbench.results import Run
 from razorbench.suite import Suite, Undefined, suite
 
 
 @dataclass(frozen=True)
 class Material:
-    """Runs that may be pooled, those set apart with the reason, the looks of arms in the order in which arms are shown, and the page's folder."""
+    """Runs that may be pooled, those set apart with the reason, the looks of arms in the order in which arms are shown, and the page's folder.
+
+    notes: what readers should know of what was pooled.
+    """
 
     runs: Sequence[Run]
     apart: Sequence[tuple[Run, str]]
     looks: Mapping[str, Look]
     out: Path
+    notes: Sequence[str] = ()
 
     @classmethod
     def of(cls, pool: Pool, families: Mapping[str, str], out: Path) -> Material:
@@ -35,7 +40,7 @@ class Material:
         found = cls(pool.runs, pool.apart, looks(pool.runs, families), out)
         scores = {arm: found.suite(arm, MEASURES["score@best"]) for arm in found.looks}
         order = sorted(scores, key=lambda arm: _rank(scores[arm]))
-        return cls(pool.runs, pool.apart, {arm: found.looks[arm] for arm in order}, out)
+        return cls(pool.runs, pool.apart, {arm: found.looks[arm] for arm in order}, out, pool.notes)
 
     @cached_property
     def tasks(self) -> list[str]:

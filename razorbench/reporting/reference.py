@@ -15,6 +15,7 @@ from razorbench.asked import read
 from razorbench.claims import Claim
 from razorbench.law.questions import Questions
 from razorbench.policy import SIZES
+from razorbench.pooling import Pool, pool
 from razorbench.readme import section
 from razorbench.reporting import dataset
 from razorbench.reporting.asking import across_bases
@@ -32,7 +33,7 @@ from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
 from razorbench.reporting.trade import matched_success
 from razorbench.reporting.verdicts import ABOUT, said, verdicts
-from razorbench.results import Pool, Run, pool, read_runs, snapshots
+from razorbench.results import Run, read_runs, snapshots
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 STUDIES = ("razor_core", "scale", "razor_full", "tokens", "more_seeds")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from razorbench.claims import Claim
 from razorbench.law.questions import Questions
+from razorbench.pooling import Pool
 from razorbench.reporting.along import curves, every_run, forgetting
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.fits import fits
@@ -18,7 +19,7 @@ from razorbench.reporting.predicting import predicting
 from razorbench.reporting.same_kl import same_kl
 from razorbench.reporting.trade import matched_success, pareto
 from razorbench.reporting.verdicts import verdicts
-from razorbench.results import Pool, snapshots
+from razorbench.results import snapshots
 
 Say = Callable[[str], None]
 Decided = Sequence[tuple[Claim, Sequence[str]]]

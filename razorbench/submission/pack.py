@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from razorbench.compact import compact
 from razorbench.errors import UsageError
-from razorbench.results import Run, distinct, one_kind
+from razorbench.pooling import by_setting, distinct, kinds
+from razorbench.results import Run
 from razorbench.submission import hostile
 from razorbench.submission.known import Known
 from razorbench.submission.schema import FILE, SCHEMA, SUMS, Submission, run_folder
@@ -27,7 +28,10 @@ def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, abou
     mine = [
         run for run in runs if (run.arm, run.base, run.record["budget"]["name"]) == (arm, base, budget) and run.task in tasks and run.record["seed"] in seeds
     ]
-    there = {(run.task, run.record["seed"]): run for run in distinct(one_kind(mine))}
+    kinds(mine)
+    if len(settings := {run.arm for run in by_setting(mine)}) > 1:
+        raise UsageError(f"the runs of {arm} differ in their settings ({'; '.join(sorted(settings))}), and a package is one method with one setting: keep one")
+    there = {(run.task, run.record["seed"]): run for run in distinct(mine)}
     missing = [(task, seed) for task in tasks for seed in seeds if (task, seed) not in there]
     if missing:
         which, numbers = ",".join(dict.fromkeys(task for task, _ in missing)), ",".join(map(str, sorted({seed for _, seed in missing})))
