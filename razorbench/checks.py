@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 
+from razorbench import golden
 from razorbench.engine import Engine
 from razorbench.evaluate import Cell, play, play_expert
 from razorbench.task import SPLIT_SIZES, Split, Task
@@ -38,6 +40,38 @@ def check_task(task: Task, others: Sequence[Task] = ()) -> list[str]:
     for check in (_starts, _repeats, _success, _physics):
         faults += check(task)
     return faults + list(_others(task, others))
+
+
+def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], trajectories: Path, page: Path) -> list[str]:
+    """Return what a task that ships lacks beside what `check_task` asks for, a sentence each.
+
+    tasks: all that ship; skills: names of the original skills; trajectories: the golden ones; page: docs/tasks.md, looked at if there is a checkout.
+    """
+    faults, new = [], task.name not in skills
+    if new and len(task.experts) < 2:
+        faults.append(f"experts has {len(task.experts)} style: a new task that ships needs two, so that demonstrations can be near or far from the base")
+    if not task.terms:
+        faults.append("terms is empty: a task that ships needs at least one part of a shaped reward, for reward=shaped")
+    elif not _terms_rise(task):
+        faults.append("terms do not rise while the expert works: their mean must grow towards success")
+    twins = sorted(other.name for other in tasks if other.slot == task.slot and other.name != task.name)
+    if new and twins and not set(twins) & set(skills):
+        faults.append(f"slot {task.slot} also asks for {', '.join(twins)}: take a free one, or share one with an original skill")
+    if (fault := golden.difference(task, trajectories)) is not None:
+        faults.append(fault.replace("delete the file and check again to write it anew", "`make golden` adds it"))
+    if new and page.is_file() and f"| `{task.name}` |" not in page.read_text(encoding="utf-8"):
+        faults.append("docs/tasks.md has no row for it: add one to the first table, then `make tasks` writes the rest")
+    return faults
+
+
+def _terms_rise(task: Task) -> bool:
+    """Whether the shaped terms are higher on average after eight decisions of the expert than at the start."""
+    engine, ids = Engine([task], 50), np.arange(50)
+    engine.begin(ids, 0, task.starts(Split.SELECT, ids))
+    first = engine.shaped(ids)
+    for _ in range(8):
+        engine.step(ids, engine.expert(ids))
+    return bool(engine.shaped(ids).mean() > first.mean())
 
 
 def constant_observations(tasks: Sequence[Task]) -> list[int]:

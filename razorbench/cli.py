@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -299,12 +300,13 @@ def _check(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     from razorbench import config, golden
-    from razorbench.checks import check_task
+    from razorbench.checks import check_shipped, check_task
+    from razorbench.identity import shipped
     from razorbench.store import make_writable
 
     with config.registry(options.config_dir) as registry:
         chosen = None if options.task == "all" else registry.task_or_skill(options.task)
-        everything = registry.all_tasks()
+        everything, skills = registry.all_tasks(), registry.names("skill")
     wanted = everything if chosen is None else [chosen]
     compare = options.golden is not None and options.golden.exists()
     if options.golden is not None and not compare:
@@ -312,6 +314,10 @@ def _check(arguments: list[str]) -> int:
     good = []
     for task in wanted:
         found = check_task(task, everything)
+        if not found and task.id in shipped("task"):
+            ours = [other for other in everything if other.id in shipped("task")]
+            with as_file(files("razorbench.envs").joinpath("golden.npz")) as file:
+                found = check_shipped(task, ours, skills, file, Path(__file__).parents[1] / "docs" / "tasks.md")
         if compare and not found and (difference := golden.difference(task, options.golden)):
             found = [difference]
         for sentence in found:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 import torch
@@ -223,8 +223,8 @@ class TaskHandle:
         np.random.set_state(state["numpy"])
         torch.set_rng_state(state["torch"])
 
-    def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: float) -> None:
-        """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching.
+    def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: SupportsFloat) -> None:
+        """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching, numbers or tensors of one.
 
         Raises UpdatesWrong if the numbers do not follow one another or exceed the total, NotFinite if a metric or a parameter is NaN or infinite.
         """
@@ -235,13 +235,14 @@ class TaskHandle:
                 "number updates 1, 2, 3 and so on to one total, as `for update in task.updates(total, ...)` does"
             )
         self._reported = update
-        for name, value in metrics.items():
+        numbers = {name: float(value.detach() if isinstance(value, torch.Tensor) else value) for name, value in metrics.items()}
+        for name, value in numbers.items():
             if not np.isfinite(value):
                 raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
         if not all_finite(list(policy.parameters())):
             raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
         if self.on_update is not None:
-            self.on_update(policy, update, total, metrics)
+            self.on_update(policy, update, total, numbers)
 
     def finish(self, tuned: ActorCriticPolicy) -> None:
         """Have the last reported update measured, if the method ended before its total. Raises UpdatesWrong if it trained and reported nothing."""
