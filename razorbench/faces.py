@@ -42,6 +42,13 @@ def _build(target: str, task_id: str, reward: str, render_mode: str | None) -> T
     return replace(task, reward=reward)
 
 
+def _of_each(batch: Any, name: str) -> Any:
+    """Return what every environment of a batch has by a name. Raises AttributeError if they have nothing by that name."""
+    if name not in _OF_EACH:
+        raise AttributeError(f"the environments have no {name}: what can be read of each is {', '.join(_OF_EACH)}")
+    return getattr(batch, f"single_{name}" if hasattr(batch, f"single_{name}") else name)
+
+
 def _any_seed() -> int:
     return int(np.random.SeedSequence().generate_state(1)[0])
 
@@ -54,7 +61,7 @@ class _Pictures:
         self._camera: Any = None
 
     def of(self, state: FloatArray) -> Any:
-        """Return a picture (H, W, 3) uint8 of a physics state (nstate,)."""
+        """Return a picture (H, W, 3) uint8 of a physics state."""
         if self._camera is None:
             from razorbench.video import Camera
 
@@ -132,10 +139,9 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         self.task = _build(target, task_id, reward, render_mode)
         mode = getattr(autoreset_mode, "value", autoreset_mode)
         given.known("autoreset_mode", mode, [each.value for each in AutoresetMode])
-        if max_episode_steps == -1:  # as for gymnasium.make
-            max_episode_steps = None
         given.positive("num_envs", num_envs)
-        for name, value in (("max_episode_steps", max_episode_steps), ("threads", threads)):
+        limit = None if max_episode_steps == -1 else max_episode_steps  # as for gymnasium.make
+        for name, value in (("max_episode_steps", limit), ("threads", threads)):
             if value is not None:
                 given.positive(name, value)
         self.num_envs, self.render_mode, self._mode = num_envs, render_mode, AutoresetMode(mode)
@@ -143,7 +149,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         self.single_observation_space, self.single_action_space = spaces(self.task)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._stepper = Stepper(self.task, num_envs, max_episode_steps=max_episode_steps, threads=threads)
+        self._stepper = Stepper(self.task, num_envs, max_episode_steps=limit, threads=threads)
         self._ended = np.zeros(num_envs, dtype=bool)
         self._pictures = _Pictures(self.task)
 
@@ -157,8 +163,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
 
         seed: one number, from which environment i takes seed + i, or a number or None for each.
         """
-        where = self._where(options)
-        seeds = self._seeds(seed)
+        where, seeds = self._where(options), self._seeds(seed)
         asked = np.array([each is not None for each in seeds])
         anew = where & (asked | ~self._stepper.begun)
         if anew.any():
@@ -195,6 +200,12 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
     def render(self) -> tuple[Any, ...]:
         """Return a picture (H, W, 3) uint8 of each environment, or None for each if no render mode was asked for."""
         return tuple(None if self.render_mode is None else self._pictures.of(state) for state in self._stepper.state)
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Return the pictures for `render`, else what every environment has by a name, once for each. Raises AttributeError for any other name."""
+        return self.render() if name == "render" else (_of_each(self, name),) * self.num_envs
+
+    get_attr = call
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the renderer, if one was made."""
@@ -237,12 +248,8 @@ class TaskVecEnv(VecEnv):
         self.task = task
         super().__init__(num_envs, *spaces(task))
         self.stepper = Stepper(task, num_envs, threads=threads, remember=True)
-        self._actions: FloatArray = np.zeros(self._shape)
+        self._actions: FloatArray = np.zeros((num_envs, task.world.action_size))
         self.seed(seed)
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return (self.num_envs, self.task.world.action_size)
 
     def reset(self) -> FloatArray:
         """Begin an episode everywhere."""
@@ -253,7 +260,7 @@ class TaskVecEnv(VecEnv):
 
     def step_async(self, actions: FloatArray) -> None:
         """Keep the actions (N, A) for `step_wait`. Raises UsageError if they are not numbers of this shape."""
-        self._actions = given.actions(actions, self._shape)
+        self._actions = given.actions(actions, self._actions.shape)
 
     def step_wait(self) -> tuple[FloatArray, FloatArray, BoolArray, list[dict[str, Any]]]:
         """Advance one decision. Raises ResetNeeded before the first reset."""
@@ -273,9 +280,7 @@ class TaskVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Return what every environment has by a name, once for each. Raises AttributeError if they have nothing by that name."""
-        if attr_name not in _OF_EACH:
-            raise AttributeError(f"the environments have no {attr_name}: what can be read of each is {', '.join(_OF_EACH)}")
-        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
+        return [_of_each(self, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> NoReturn:
         """Refuse: the environments are rows of one batch."""

@@ -14,6 +14,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import vector
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import razorbench  # noqa: F401
 from razorbench.errors import NotFinite, UsageError
@@ -169,6 +170,7 @@ def test_a_batch_is_drawn_as_gymnasiums_own():
         envs.reset(seed=0)
         envs.step(np.ones((2, 4), dtype=np.float32))
     same(ours.render(), theirs.render())
+    same(ours.call("render"), theirs.call("render"))
     for envs in (ours, theirs):
         envs.close()
 
@@ -353,12 +355,36 @@ def test_attributes_are_those_that_an_environment_has():
         assert not env.has_attr(name)
         with pytest.raises(AttributeError, match=f"the environments have no {name}"):
             env.get_attr(name)
+        with pytest.raises(AttributeError, match=f"the environments have no {name}"):
+            made().call(name)
     one = gymnasium.make(IDS["reach"])
     for name in ("observation_space", "action_space", "render_mode"):
         assert env.has_attr(name)
         assert env.get_attr(name) == [one.get_wrapper_attr(name)] * 3
+        assert made().get_attr(name) == made().call(name) == (one.get_wrapper_attr(name),) * 2
     assert env.get_attr("task", indices=[0, 2]) == [task("reach")] * 2
     assert env.env_is_wrapped(gymnasium.Wrapper, indices=1) == [False]
+
+
+def test_sb3_face_is_sb3s_own_batch_of_the_same_task():
+    ours, theirs = TaskVecEnv(task("reach"), 6), DummyVecEnv([lambda: gymnasium.make(IDS["reach"])] * 6)
+    assert (ours.observation_space, ours.action_space, ours.num_envs) == (theirs.observation_space, theirs.action_space, theirs.num_envs)
+    rng, ended = np.random.default_rng(0), 0
+    for seed in (4, None):
+        for envs in (ours, theirs):
+            if seed is not None:
+                assert envs.seed(seed) == [4, 5, 6, 7, 8, 9]
+        observation = theirs.reset()
+        same(ours.reset(), observation)
+        for _ in range(45):
+            actions = reaching(observation, rng)
+            observation, reward, done, infos = theirs.step(actions)
+            a = ours.step(actions)
+            same(a[:3], (observation, reward, done))
+            for i in np.flatnonzero(done):
+                same(a[3][i], infos[i])
+                ended += 1
+    assert ended > 20
 
 
 def test_sb3_resets_go_on_and_given_seeds_repeat():
