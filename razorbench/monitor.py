@@ -43,7 +43,7 @@ class ForgettingMonitor(BaseCallback):
     on_budget: `stop` ends training there, `rollback` also restores the policy of the last measurement within the budget.
 
     Raises UsageError for a policy without a closed form (TD3, DQN) or with a memory (RecurrentPPO), for dictionary observations,
-    for SAC without states, and where a normalizing wrapper still changes what an observation means.
+    for SAC without states, for states that do not fit, and where a normalizing wrapper still changes what an observation means.
     """
 
     def __init__(
@@ -82,7 +82,13 @@ class ForgettingMonitor(BaseCallback):
                 "ForgettingMonitor: a wrapper that normalizes observations still updates its statistics, so what a state is changes and the KL means little; "
                 "freeze them, for VecNormalize with training=False, for gymnasium's NormalizeObservation with update_running_mean=False"
             )
-        _parts(self.model.policy, self.model.observation_space.sample()[None])
+        states = np.asarray(self.model.observation_space.sample()[None] if self._states is None else self._states)
+        if not len(states) or not np.isfinite(states).all():
+            raise UsageError("ForgettingMonitor: states are missing or not finite; give an array (M, O) of what the policy observes")
+        try:
+            _parts(self.model.policy, states[:1])
+        except ValueError as problem:
+            raise UsageError(f"ForgettingMonitor: states do not fit the policy ({problem}); give an array (M, O) of what it observes") from None
         if self._reference is None:
             self._reference = _copy(self.model.policy)
         self._keep()
@@ -132,7 +138,7 @@ class ForgettingMonitor(BaseCallback):
         self.history.append({"timesteps": float(self.num_timesteps), **values})
         if self._kl_budget is None:
             return
-        self.exceeded = values["kl_forward"] > self._kl_budget
+        self.exceeded = not values["kl_forward"] <= self._kl_budget  # also if it is not a number
         if not self.exceeded:
             self._keep()
         elif self._rolls_back:

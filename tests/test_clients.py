@@ -70,7 +70,7 @@ def test_the_monitor_watches_or_refuses_sb3_contrib(name, sentence):
     import sb3_contrib
 
     policy, settings = CONTRIB[name]
-    monitor = ForgettingMonitor(states=np.zeros((3, 60), dtype=np.float32))
+    monitor = ForgettingMonitor(states=TaskVecEnv(task("reach"), 3).reset())
     model = getattr(sb3_contrib, name)(policy, TaskVecEnv(task("reach"), 4), seed=0, device="cpu", **settings)
     if sentence is None:
         model.learn(128, callback=monitor)

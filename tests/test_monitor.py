@@ -118,6 +118,21 @@ def test_policies_without_a_closed_form_are_refused(algorithm, space):
         algorithm("MlpPolicy", Short(space), device="cpu").learn(64, callback=ForgettingMonitor(states=np.zeros((2, 3), dtype=np.float32)))
 
 
+@pytest.mark.parametrize(
+    ("states", "sentence"),
+    [
+        (np.zeros((2, 4), dtype=np.float32), r"states do not fit the policy \(.*\(1, 4\).*\); give an array \(M, O\)"),
+        (np.zeros((0, 3), dtype=np.float32), "states are missing or not finite"),
+        (np.full((2, 3), np.nan, dtype=np.float32), "states are missing or not finite"),
+    ],
+)
+def test_states_that_do_not_fit_are_refused_before_training(states, sentence):
+    model = ppo()
+    with pytest.raises(UsageError, match=sentence):
+        model.learn(64, callback=ForgettingMonitor(states=states))
+    assert model.num_timesteps == 0
+
+
 class Remembering(ActorCriticPolicy):
     """As those of sb3-contrib's RecurrentPPO."""
 
