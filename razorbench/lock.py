@@ -30,7 +30,7 @@ DECIDING = (
     *("policy", "base", "probe", "divergence", "drift", "metrics", "summary", "transfer", "spec", "identity", "run", "sequence"),
 )
 """Modules that the protocol's version stands for: splits, measures and harness."""
-SERVING = ("checkpoint", "claim", "cores", "errors", "journal", "provenance", "source", "store", "types")
+SERVING = ("checkpoint", "claim", "cores", "errors", "given", "journal", "provenance", "source", "store", "types")
 """Modules that a run needs and that decide no result."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from gymnasium.wrappers import NormalizeObservation
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.sac.policies import SACPolicy
@@ -40,7 +42,8 @@ class ForgettingMonitor(BaseCallback):
     law: forgetting as a function of the forward KL, as a study has fitted it. kl_budget: the most that kl_forward may reach.
     on_budget: `stop` ends training there, `rollback` also restores the policy of the last measurement within the budget.
 
-    Raises UsageError for a policy without a closed form (TD3, DQN), for dictionary observations, and for SAC without states.
+    Raises UsageError for a policy without a closed form (TD3, DQN) or with a memory (RecurrentPPO), for dictionary observations,
+    for SAC without states, for states that do not fit, and where a normalizing wrapper still changes what an observation means.
     """
 
     def __init__(
@@ -70,13 +73,24 @@ class ForgettingMonitor(BaseCallback):
         self._rollouts = 0
 
     def _on_training_start(self) -> None:
-        if self._reference is None:
-            self._reference = _copy(self.model.policy)
         if self._states is None and not hasattr(self.model, "rollout_buffer"):
             raise UsageError(f"ForgettingMonitor: {type(self.model).__name__} makes no rollouts with its first policy; give states, an array (M, O)")
         if not isinstance(self.model.observation_space.shape, tuple):
             raise UsageError("ForgettingMonitor: observations are a dictionary; flatten them, as with gymnasium.wrappers.FlattenObservation")
-        _parts(self.model.policy, self.model.observation_space.sample()[None])
+        if self._meaning_changes():
+            raise UsageError(
+                "ForgettingMonitor: a wrapper that normalizes observations still updates its statistics, so what a state is changes and the KL means little; "
+                "freeze them, for VecNormalize with training=False, for gymnasium's NormalizeObservation with update_running_mean=False"
+            )
+        states = np.asarray(self.model.observation_space.sample()[None] if self._states is None else self._states)
+        if not len(states) or not np.isfinite(states).all():
+            raise UsageError("ForgettingMonitor: states are missing or not finite; give an array (M, O) of what the policy observes")
+        try:
+            _parts(self.model.policy, states[:1])
+        except ValueError as problem:
+            raise UsageError(f"ForgettingMonitor: states do not fit the policy ({problem}); give an array (M, O) of what it observes") from None
+        if self._reference is None:
+            self._reference = _copy(self.model.policy)
         self._keep()
 
     def _on_rollout_start(self) -> None:
@@ -124,11 +138,17 @@ class ForgettingMonitor(BaseCallback):
         self.history.append({"timesteps": float(self.num_timesteps), **values})
         if self._kl_budget is None:
             return
-        self.exceeded = values["kl_forward"] > self._kl_budget
+        self.exceeded = not values["kl_forward"] <= self._kl_budget  # also if it is not a number
         if not self.exceeded:
             self._keep()
         elif self._rolls_back:
             policy.load_state_dict(self._kept)
+
+    def _meaning_changes(self) -> bool:
+        """Whether the same state is another observation later on."""
+        outer = self.model.get_vec_normalize_env()
+        inner = any(self.training_env.env_is_wrapped(NormalizeObservation)) and any(self.training_env.get_attr("update_running_mean"))
+        return inner or (outer is not None and outer.norm_obs and outer.training)
 
     def _keep(self) -> None:
         if self._rolls_back:
@@ -153,6 +173,11 @@ def _parts(policy: BasePolicy, observations: FloatArray) -> Parts:
             mean, log_std, _ = policy.actor.get_action_dist_params(tensor)
             return [Gaussian(_numbers(mean), _numbers(log_std))]
         if isinstance(policy, ActorCriticPolicy):
+            if len(_required(policy.get_distribution)) > 1:
+                raise UsageError(
+                    f"ForgettingMonitor: {type(policy).__name__} acts on what it remembers, so it has no divergence on single states; "
+                    "use a policy without a memory, such as those of PPO, A2C and SAC"
+                )
             found = policy.get_distribution(tensor).distribution
             if isinstance(found, Normal):
                 return [Gaussian(_numbers(found.mean), _numbers(found.stddev.log()))]
@@ -163,6 +188,10 @@ def _parts(policy: BasePolicy, observations: FloatArray) -> Parts:
         f"ForgettingMonitor: {type(policy).__name__} on {type(policy.action_space).__name__} actions has no closed-form divergence; "
         "use PPO or A2C with Box, Discrete or MultiDiscrete actions, or SAC"
     )
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    return [name for name, parameter in inspect.signature(function).parameters.items() if parameter.default is parameter.empty]
 
 
 def _kl(p: Parts, q: Parts) -> FloatArray:

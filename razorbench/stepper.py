@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 
 from razorbench.engine import Engine
+from razorbench.errors import UsageError
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 _EPISODES_PER_SEED = 2**24
+_SEEDS = 2**64 // _EPISODES_PER_SEED
 
 
 @dataclass(frozen=True)
@@ -38,40 +41,64 @@ class Step:
 class Stepper:
     """Plays TRAIN episodes of one task in N environments; episode k of an environment depends on its seed and k alone.
 
+    An episode ends on success, or is truncated at the task's horizon, or after max_episode_steps: then also on success, as by Gymnasium's TimeLimit.
     remember: keep the actions of the episodes being played, without which their state cannot be taken.
     """
 
     def __init__(self, task: Task, num_envs: int, *, max_episode_steps: int | None = None, threads: int | None = None, remember: bool = False) -> None:
         self.task, self.num_envs = task, num_envs
-        self._horizon = max_episode_steps or task.horizon
+        self._limit = max_episode_steps or task.horizon + 1
         self._engine = Engine([task], num_envs, threads)
         self._all = np.arange(num_envs)
         self.seeds = self._all
         self._episode = np.full(num_envs, -1)
         self.length = np.zeros(num_envs, dtype=np.int64)
-        self._taken: deque[FloatArray] = deque(maxlen=self._horizon if remember else 0)
+        self._taken: deque[FloatArray] = deque(maxlen=task.horizon if remember else 0)
+
+    @property
+    def begun(self) -> BoolArray:
+        """Which environments have an episode, (N,)."""
+        return self._episode >= 0
+
+    def seed(self, seeds: IntArray, where: BoolArray | None = None) -> None:
+        """Begin streams of episodes anew at the next reset, in all environments or where (N,) asks for it. seeds: (N,).
+
+        Raises UsageError for a seed that is out of range.
+        """
+        index = self._all if where is None else np.flatnonzero(where)
+        bad = [seed for seed in seeds[index] if not 0 <= seed < _SEEDS]
+        if bad:
+            raise UsageError(f"seed {bad[0]}: seeds are whole numbers from 0 to {_SEEDS - 1}")
+        self.seeds = self.seeds.copy()
+        self.seeds[index], self._episode[index] = seeds[index], -1
 
     def reset(self, seeds: IntArray | None = None, where: BoolArray | None = None) -> FloatArray:
-        """Begin an episode in all environments, or where (N,) asks for it; with seeds (N,), begin their streams anew.
+        """Begin an episode in all environments, or where (N,) asks for it; with seeds (N,), begin all streams anew.
 
-        Returns observations (N, O).
+        Returns observations (N, O). Raises ResetNeeded if an environment is left without an episode.
         """
         if seeds is not None:
-            self.seeds, self._episode = np.asarray(seeds), np.full(self.num_envs, -1)
-        never_begun = (self._episode < 0).any()
-        self._begin(self._all if never_begun or where is None else np.flatnonzero(where))
-        return self._engine.observe(self._all)
+            self.seed(seeds)
+        self._begin(self._all if where is None else np.flatnonzero(where))
+        self._check_begun()
+        return self.observation
 
-    def step(self, actions: FloatArray, *, autoreset: bool = True) -> Step:
-        """Advance one decision. actions: (N, A) in [-1, 1]."""
-        self._engine.step(self._all, actions)
+    def step(self, actions: FloatArray, *, autoreset: bool = True, where: BoolArray | None = None) -> Step:
+        """Advance one decision in all environments, or where (N,) asks for it; the others neither end nor give a reward.
+
+        actions: (N, A) in [-1, 1]. Raises ResetNeeded before the first reset.
+        """
+        self._check_begun()
+        moves = np.ones(self.num_envs, dtype=bool) if where is None else where
+        ids = self._all if moves.all() else np.flatnonzero(moves)
+        self._engine.step(ids, actions[ids])
         self._taken.append(np.array(actions))
-        self.length += 1
-        terminated = self._engine.success(self._all)
-        truncated = ~terminated & (self.length >= self._horizon)
+        self.length[ids] += 1
+        terminated = moves & self._engine.success(self._all)
+        truncated = moves & (~terminated & (self.length >= self.task.horizon) | (self.length >= self._limit))
         reward = terminated.astype(np.float32)
         if self.task.reward == "shaped":
-            reward += self._engine.shaped(self._all).astype(np.float32)
+            reward += np.where(moves, self._engine.shaped(self._all), 0.0).astype(np.float32)
         final = observation = self._engine.observe(self._all)
         index = np.flatnonzero(terminated | truncated)
         if autoreset and len(index):
@@ -111,6 +138,10 @@ class Stepper:
             self._engine.step(ids, actions[ids])
             self._taken.append(actions)
         self.length = state["length"].copy()
+
+    def _check_begun(self) -> None:
+        if not self.begun.all():
+            raise ResetNeeded(f"environment {np.argmin(self.begun)} of {self.task.id} has no episode yet: call reset() before step(), the first time for all")
 
     def _begin(self, index: IntArray) -> None:
         self._episode[index] += 1

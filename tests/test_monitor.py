@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.wrappers import NormalizeObservation
 from stable_baselines3 import DQN, PPO, SAC, TD3
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
 import razorbench
 from razorbench.errors import UsageError
@@ -113,6 +116,67 @@ def test_what_cannot_be_watched_is_refused(make, sentence):
 def test_policies_without_a_closed_form_are_refused(algorithm, space):
     with pytest.raises(UsageError, match="has no closed-form divergence; use PPO or A2C"):
         algorithm("MlpPolicy", Short(space), device="cpu").learn(64, callback=ForgettingMonitor(states=np.zeros((2, 3), dtype=np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("states", "sentence"),
+    [
+        (np.zeros((2, 4), dtype=np.float32), r"states do not fit the policy \(.*\(1, 4\).*\); give an array \(M, O\)"),
+        (np.zeros((0, 3), dtype=np.float32), "states are missing or not finite"),
+        (np.full((2, 3), np.nan, dtype=np.float32), "states are missing or not finite"),
+    ],
+)
+def test_states_that_do_not_fit_are_refused_before_training(states, sentence):
+    model = ppo()
+    with pytest.raises(UsageError, match=sentence):
+        model.learn(64, callback=ForgettingMonitor(states=states))
+    assert model.num_timesteps == 0
+
+
+class Remembering(ActorCriticPolicy):
+    """As those of sb3-contrib's RecurrentPPO."""
+
+    def get_distribution(self, obs, lstm_states, episode_starts):
+        raise AssertionError("never asked")
+
+
+def test_a_policy_with_a_memory_is_refused_before_training():
+    model = PPO(Remembering, Short(BOX), n_steps=64, device="cpu")
+    with pytest.raises(UsageError, match=r"^ForgettingMonitor: Remembering acts on what it remembers, .*; use a policy without a memory"):
+        model.learn(64, callback=ForgettingMonitor())
+    assert model.num_timesteps == 0
+
+
+def normalized(**settings):
+    return lambda: VecNormalize(DummyVecEnv([lambda: Short(BOX)]), **settings)
+
+
+def inside(updates):
+    env = NormalizeObservation(Short(BOX))
+    env.update_running_mean = updates
+    return DummyVecEnv([lambda: env])
+
+
+@pytest.mark.parametrize(
+    ("make", "refused"),
+    [
+        (normalized(), True),
+        (normalized(training=False), False),
+        (normalized(norm_obs=False), False),
+        (lambda: VecMonitor(normalized()()), True),
+        (lambda: inside(True), True),
+        (lambda: inside(False), False),
+    ],
+)
+def test_states_whose_meaning_changes_are_refused(make, refused):
+    model, monitor = PPO("MlpPolicy", make(), n_steps=64, n_epochs=1, seed=0, device="cpu"), ForgettingMonitor()
+    if refused:
+        with pytest.raises(UsageError, match=r"still updates its statistics, .*; freeze them, for VecNormalize with training=False"):
+            model.learn(64, callback=monitor)
+        assert monitor.history == []
+    else:
+        model.learn(64, callback=monitor)
+        assert len(monitor.history) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"kl_budget": -1.0}, {"on_budget": "cry"}])
