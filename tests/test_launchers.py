@@ -62,7 +62,7 @@ def do(*words, env=None):
 
 def workers(results):
     """Processes that hold claims."""
-    return [json.loads(path.read_text())["worker"]["pid"] for path in Path(results).rglob("claim-*")]
+    return [json.loads(path.read_text())["worker"]["pid"] for path in Path(results).rglob("claim-*/*")]
 
 
 def is_run_and_survives_kills(launcher, env):
