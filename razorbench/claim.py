@@ -97,6 +97,11 @@ class Claim:
         _HELD.discard(self._token)
         self._leave()
 
+    @property
+    def room(self) -> Path:
+        """Folder for what is being written; it goes when the claim goes."""
+        return self._path.parent
+
     def check(self) -> None:
         """Raise TakenOver if another worker has taken the run over."""
         numbers = _numbers(self._folder)
@@ -175,7 +180,8 @@ def _read(folder: Path, number: int) -> Holder | None:
     """Return who holds a claim; None if it has just been given up."""
     claim = folder / f"claim-{number}"
     try:
-        path = claim / next(iter(os.listdir(claim)), "")
+        # What is being written has a name with a hyphen.
+        path = claim / next((name for name in os.listdir(claim) if "-" not in name), "")
     except NotADirectoryError:
         path = claim  # of an earlier version
     except FileNotFoundError:

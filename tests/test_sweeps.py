@@ -219,7 +219,7 @@ LONG = ["task=stack", "method=sft", *TINY, "eval.snapshots=12", "budget.demo_epi
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_cleanly_and_says_how_to_go_on(number):
     program = begin(*LONG)
-    while not list(Path("results").rglob("loop0.safetensors")):
+    while not list(Path("results").rglob("loop0.state")):
         assert program.poll() is None
         time.sleep(0.02)
     program.send_signal(number)
