@@ -18,6 +18,7 @@ import numpy as np
 import stable_baselines3
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
@@ -89,6 +90,8 @@ class PPO:
             vf_coef=0.0,
             device="cpu",
         )
+        # SB3 would make a folder for a logger of its own.
+        model.set_logger(Logger(None, []))
         model.policy = policy
         policy.optimizer = task.optimizer(policy, self.learning_rate)
         critic = torch.optim.Adam(critic_parameters(policy), lr=self.critic_learning_rate)

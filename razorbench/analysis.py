@@ -15,13 +15,14 @@ from razorbench.analysis_tables import SHOWN, comparison, print_claims, print_pr
 from razorbench.claims import Claim, Claims
 from razorbench.compare import MEASURES, contrast
 from razorbench.config import Registry, registry
+from razorbench.disk import near
 from razorbench.errors import UsageError
 from razorbench.lacking import Design, sweeps
 from razorbench.pooling import Pool, pool
 from razorbench.results import Run, read_runs
 from razorbench.rules import Evidence, whys
 from razorbench.show import console
-from razorbench.store import make_writable, near
+from razorbench.store import make_writable
 
 Parser = Callable[..., argparse.ArgumentParser]
 Styles = Mapping[str, Sequence[str]]

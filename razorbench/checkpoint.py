@@ -1,14 +1,15 @@
 """What a killed run goes on from: state at update boundaries, one file for each loop of its method.
 
-A file holds tensors as safetensors and the rest as JSON in the header, so that both are there or neither. It is trusted
-only by the code and the package versions that wrote it; with others the run begins anew.
+A file holds a seal (the run's hash, and a digest of all that follows), a line of JSON, and tensors as safetensors. It is
+trusted only by the run, the code and the package versions that wrote it. What is not is set aside, and the run begins anew.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import shutil
+import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
-from razorbench.errors import FileDamaged
+from razorbench.disk import exists, near, seal, unseal
+from razorbench.errors import FileDamaged, Unreadable
 from razorbench.store import RunFolder
 
 log = logging.getLogger("razorbench")
@@ -41,17 +43,19 @@ class Checkpoints:
         self._saved, self._cost = time.perf_counter(), 0.0
 
     def latest(self) -> Mapping[str, Any] | None:
-        """Return what `along` returned at the last save, or None if there is none to trust; what cannot be trusted is removed."""
+        """Return what `along` returned at the last save, or None if there is none to trust; what cannot be trusted is set aside.
+
+        Raises Unreadable if the file system refuses a file: it may be whole.
+        """
         try:
-            loops = sorted((self._folder.path / self.name).glob("loop*.safetensors"), key=lambda path: int(path.stem[4:]))
-            states = [read_state(path) for path in loops]
+            states = [read_state(self._path(loop), self._folder.hash) for loop in self._loops()]
+        except Unreadable:
+            raise
         except FileDamaged as error:
-            log.warning("%s; the run begins anew", error)
-            self.clear()
+            self.distrust(str(error))
             return None
         if any(state["code"] != self._code for state in states):
-            log.warning("what there is of this run was written by other code or package versions; the run begins anew")
-            self.clear()
+            self.distrust("what there is of this run was written by other code or package versions")
             return None
         if not states:
             return None
@@ -61,8 +65,7 @@ class Checkpoints:
 
     def load(self, loop: int) -> Mapping[str, Any] | None:
         """Return the last state of a loop, or None."""
-        path = self._folder.path / self._file(loop)
-        return read_state(path) if path.exists() else None
+        return read_state(self._path(loop), self._folder.hash) if exists(self._path(loop)) else None
 
     def save(self, loop: int, update: int, total: int, state: Callable[[], Mapping[str, Any]]) -> None:
         """Keep the state after an update, if it is the loop's last or if enough time has passed for its cost."""
@@ -70,33 +73,44 @@ class Checkpoints:
         if update < total and began - self._saved < self._cost / _SHARE:
             return
         whole = {"code": self._code, "update": update, "total": total, "along": dict(self._along()), **state()}
-        self._folder.write(self._file(loop), lambda path: write_state(whole, path))
+        self._folder.write(self._path(loop), lambda path: write_state(whole, path, self._folder.hash))
         self._saved = time.perf_counter()
         self._cost = self._saved - began
 
-    def clear(self) -> None:
-        """Remove all states."""
-        shutil.rmtree(self._folder.path / self.name, ignore_errors=True)
+    def distrust(self, why: str) -> None:
+        """Set all states aside, and say so."""
+        log.warning("%s; it is set aside, and the run begins anew", why)
+        self._folder.set_aside(self.name)
 
-    def _file(self, loop: int) -> str:
-        return f"{self.name}/loop{loop}.safetensors"
+    def _loops(self) -> list[int]:
+        """Return the loops that there are states of, in order; other files are passed over. Raises FileDamaged if one is missing."""
+        if not exists(self._folder.path / self.name):
+            return []
+        found = (re.fullmatch(r"loop(0|[1-9]\d{0,8})\.state", name) for name in os.listdir(self._folder.path / self.name))
+        loops = sorted(int(each[1]) for each in found if each)
+        if loops != list(range(len(loops))):
+            raise FileDamaged(f"{near(self._folder.path / self.name)} lacks the state of a loop before loop {loops[-1]}")
+        return loops
+
+    def _path(self, loop: int) -> Path:
+        return self._folder.path / self.name / f"loop{loop}.state"
 
 
-def write_state(state: Any, path: Path) -> None:
-    """Write nested mappings, lists and tuples of tensors, arrays, numbers, words and None."""
+def write_state(state: Any, path: Path, owner: str) -> None:
+    """Write nested mappings, lists and tuples of tensors, arrays, numbers, words and None. owner: whose state it is, in one word."""
     tensors: dict[str, torch.Tensor] = {}
-    shape = _pack(state, tensors)
+    shape = json.dumps(_pack(state, tensors))
     # Not by save_file, which tells of a full disk by an error of its own.
-    path.write_bytes(save(tensors, metadata={"state": json.dumps(shape)}))
+    path.write_bytes(seal(shape.encode() + b"\n" + save(tensors), owner))
 
 
-def read_state(path: Path) -> Any:
-    """Read what `write_state` wrote; raises FileDamaged if it is anything else."""
+def read_state(path: Path, owner: str) -> Any:
+    """Read what `write_state` wrote. Raises FileDamaged if it is anything else, or another owner's, Unreadable if the file system refuses it."""
+    shape, _, tensors = unseal(path, owner).partition(b"\n")
     try:
-        with safe_open(path, framework="pt") as file:
-            return _unpack(json.loads(file.metadata()["state"]), file.get_tensor)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise FileDamaged(f"checkpoint {path} cannot be read ({error}): it is damaged or cut short") from error
+        return _unpack(json.loads(shape), load(tensors).__getitem__)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise FileDamaged(f"{near(path)} is no checkpoint of this version ({error})") from error
 
 
 def _pack(node: Any, tensors: dict[str, torch.Tensor]) -> Any:

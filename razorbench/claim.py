@@ -1,8 +1,9 @@
 """Who does a run: a worker claims its folder by a file that it touches while it lives, so that many can share a results folder.
 
-A claim is the file `claim-<n>`, made atomically; the highest n holds. A claim whose worker is dead is not removed but topped
-by the next number, which again only one can make: nothing depends on what happens in between. Whoever has been topped,
-say after its machine slept, finds out before its next write.
+A claim is the folder `claim-<n>`, made atomically, with a file in it that is named by a random token; the highest n holds. A
+claim whose worker is dead is topped by the next number, which again only one can make: nothing depends on what happens in
+between. A worker that was topped, say after its machine slept, finds out before its next write: its token is gone, even if
+another claim has come to the same number since.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import tempfile
 import threading
 import time
+import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from razorbench.errors import Claimed
+from razorbench.disk import exists
+from razorbench.errors import Claimed, TakenOver
 
 BEAT_S = 5.0
 """Seconds between signs of life."""
@@ -43,11 +48,14 @@ class Holder:
     worker: Worker | None
     silent_s: float
     progress: dict[str, Any]
+    token: str = ""
 
     @property
     def alive(self) -> bool:
         """Whether the worker is to be believed at work."""
         here = _here()
+        if self.worker == here:
+            return self.token in _HELD
         if self.worker is not None and (self.worker.host, self.worker.space) == (here.host, here.space) and here.began:
             return _began(self.worker.pid) == self.worker.began
         return self.silent_s < SILENT_S
@@ -66,43 +74,74 @@ class Claim:
     def __init__(self, folder: Path) -> None:
         self.progress: dict[str, Any] = {}
         self._folder = folder
+        self._token = uuid.uuid4().hex
         self._path = folder
         self._stop = threading.Event()
+        self._heart = threading.Thread(target=self._beat, daemon=True)
         self.taken_from: Holder | None = None
 
     def __enter__(self) -> Claim:
-        while True:
-            numbers = _numbers(self._folder)
-            self.taken_from = _read(self._folder, numbers[-1]) if numbers else None
-            if self.taken_from is not None and self.taken_from.alive:
-                raise Claimed(f"{self._folder} is being done by {self.taken_from}: wait for it, or stop it")
-            self._path = self._folder / f"claim-{numbers[-1] + 1 if numbers else 1}"
-            try:
-                descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            except FileExistsError:
-                continue
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(self._text())
-            except OSError:
-                self._path.unlink()
-                raise
-            for number in numbers:
-                (self._folder / f"claim-{number}").unlink(missing_ok=True)
-            self._heart = threading.Thread(target=self._beat, daemon=True)
-            self._heart.start()
-            return self
+        _HELD.add(self._token)
+        try:
+            while not self._taken():
+                pass
+        except BaseException:
+            _HELD.discard(self._token)
+            raise
+        self._heart.start()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
         self._heart.join()
-        self._path.unlink(missing_ok=True)
+        _HELD.discard(self._token)
+        self._leave()
+
+    @property
+    def room(self) -> Path:
+        """Folder for what is being written; it goes when the claim goes."""
+        return self._path.parent
 
     def check(self) -> None:
-        """Raise Claimed if another worker has taken the run over."""
+        """Raise TakenOver if another worker has taken the run over."""
         numbers = _numbers(self._folder)
-        if not numbers or self._path.name != f"claim-{numbers[-1]}":
-            raise Claimed(f"{self._folder} was taken over by another worker, because this one gave no sign of life for over {SILENT_S:.0f} s")
+        if not numbers or self._path.parent.name != f"claim-{numbers[-1]}" or not exists(self._path):
+            raise TakenOver(f"{self._folder} was taken over by another worker, because this one gave no sign of life for over {SILENT_S:.0f} s")
+
+    def _taken(self) -> bool:
+        """Try to take the folder; False if another worker was quicker, and may be done already."""
+        numbers = _numbers(self._folder)
+        self.taken_from = _read(self._folder, numbers[-1]) if numbers else None
+        if numbers and self.taken_from is None:
+            return False
+        if self.taken_from is not None and self.taken_from.alive:
+            raise Claimed(f"{self._folder} is being done by {self.taken_from}: wait for it, or stop it")
+        self._path = self._folder / f"claim-{numbers[-1] + 1 if numbers else 1}" / self._token
+        try:
+            self._path.parent.mkdir()
+        except FileExistsError:
+            return False
+        try:
+            self._path.write_text(self._text(), encoding="utf-8")
+            self.check()
+            if numbers and (topped := _read(self._folder, numbers[-1])) is not None and topped.alive:
+                raise TakenOver(str(topped))
+        except (FileNotFoundError, TakenOver):
+            # This worker slept in between: its claim, still empty, was taken for a dead one's, or the one it topped is another's by now.
+            self._leave()
+            return False
+        except OSError:
+            self._leave()
+            raise
+        for number in numbers:
+            _remove(self._folder / f"claim-{number}")
+        return True
+
+    def _leave(self) -> None:
+        """Remove the claim. Where that fails it is left, as a dead worker's would be."""
+        for remove in (self._path.unlink, self._path.parent.rmdir):
+            with suppress(OSError):
+                remove()
 
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_S):
@@ -124,22 +163,46 @@ def holder(folder: Path) -> Holder | None:
     return _read(folder, numbers[-1]) if numbers else None
 
 
+_HELD: set[str] = set()
+"""Tokens of the claims that this process holds, or tries to."""
+
+
 def _numbers(folder: Path) -> list[int]:
-    return sorted(int(path.name[6:]) for path in folder.glob("claim-*") if path.name[6:].isdecimal())
+    """Return the numbers of a folder's claims in order; not by glob, which takes a folder that cannot be read for an empty one."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(int(name[6:]) for name in names if name.startswith("claim-") and name[6:].isdecimal())
 
 
 def _read(folder: Path, number: int) -> Holder | None:
-    path = folder / f"claim-{number}"
+    """Return who holds a claim; None if it has just been given up."""
+    claim = folder / f"claim-{number}"
     try:
-        text, touched = path.read_text(encoding="utf-8"), path.stat().st_mtime
+        # What is being written has a name with a hyphen.
+        path = claim / next((name for name in os.listdir(claim) if "-" not in name), "")
+    except NotADirectoryError:
+        path = claim  # of an earlier version
+    except FileNotFoundError:
+        return None
+    try:
+        text, touched = "" if path.is_dir() else path.read_text(encoding="utf-8", errors="replace"), path.stat().st_mtime
     except FileNotFoundError:
         return None
     silent = max(0.0, _now(folder) - touched)
     try:
         found = json.loads(text)
-        return Holder(Worker(**found["worker"]), silent, dict(found["progress"]))
+        return Holder(Worker(**found["worker"]), silent, dict(found["progress"]), path.name)
     except (ValueError, TypeError, KeyError):
         return Holder(None, silent, {})
+
+
+def _remove(claim: Path) -> None:
+    """Remove a dead worker's claim; where that fails it stays, topped."""
+    shutil.rmtree(claim, ignore_errors=True)
+    with suppress(OSError):
+        claim.unlink(missing_ok=True)
 
 
 def _now(folder: Path) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from razorbench import __version__
+from razorbench.disk import trouble
 from razorbench.errors import RazorbenchError, UsageError
 from razorbench.output import lenient, warn
 
@@ -67,7 +67,7 @@ _ELSEWHERE = {
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    signal.signal(signal.SIGTERM, _terminated)
+    before = signal.signal(signal.SIGTERM, _terminated)
     # Nothing here is drawn in a window, and a window's backend that is not installed would keep Matplotlib from drawing at all.
     os.environ.pop("MPLBACKEND", None)
     with lenient():
@@ -80,10 +80,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             warn("stopped; give the same command again, and runs go on where they were")
             code = 1
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if (said := trouble(error)) is None:
                 raise
-            warn(f"no space left on the disk{f' of {error.filename}' if error.filename else ''}: free some, and give the command again")
+            warn(said)
             code = 1
+        finally:
+            signal.signal(signal.SIGTERM, before)
     sys.exit(code)
 
 

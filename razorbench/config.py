@@ -21,12 +21,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from razorbench.building import UPSTREAM, Builder, build, expected
+from razorbench.disk import near
 from razorbench.errors import UsageError
 from razorbench.output import warn
 from razorbench.overrides import is_name, key, literal, quoted, resolvers
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
-from razorbench.store import near
 from razorbench.sweeps import Asked
 from razorbench.task import Task
 from razorbench.tracking import check

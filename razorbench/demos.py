@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to_bytes
 
 from razorbench import seeding
+from razorbench.disk import near
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.evaluate import Cell, play_expert
 from razorbench.method import ACTION_NOISE, Demonstrations
-from razorbench.store import near
 from razorbench.task import Split, Task
 
 SUFFIX = ".safetensors"

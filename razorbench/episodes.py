@@ -50,25 +50,34 @@ class Episodes:
 
     def write(self, path: Path) -> None:
         """Write gzipped CSV, the same bytes for the same rows."""
+        path.write_bytes(gzip.compress(self.text().encode(), mtime=0))
+
+    def text(self) -> str:
+        """Return CSV with a line of column names."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows((*row[:5], int(row[5]), row[6]) for row in self.rows)
-        path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+        return text.getvalue()
 
     @classmethod
     def read(cls, path: Path) -> Episodes:
         """Read what `write` wrote, or the same as `compact` keeps it; raises FileDamaged if it is anything else."""
         try:
             text = content(path, "delete its folder and run again").decode()
-            lines = csv.reader(io.StringIO(turned(text) if path.name == PACKED_EPISODES else text))
-            if tuple(next(lines)) != COLUMNS:
-                raise ValueError("other columns")
-            return cls(tuple((p, t, sp, m, int(st), bool(int(ok)), int(n)) for p, t, sp, m, st, ok, n in lines))
+            return cls.parsed(turned(text) if path.name == PACKED_EPISODES else text)
         except (ValueError, StopIteration) as error:
             raise FileDamaged(
                 f"episodes {path} cannot be read ({error}): expected CSV with columns {', '.join(COLUMNS)}; delete its folder and run again"
             ) from error
+
+    @classmethod
+    def parsed(cls, text: str) -> Episodes:
+        """Return what `text` told; raises ValueError or StopIteration if it is anything else."""
+        lines = csv.reader(io.StringIO(text))
+        if tuple(next(lines)) != COLUMNS:
+            raise ValueError("other columns")
+        return cls(tuple((p, t, sp, m, int(st), bool(int(ok)), int(n)) for p, t, sp, m, st, ok, n in lines))
 
     @classmethod
     def of_run(cls, folder: Path) -> Episodes:

@@ -21,6 +21,14 @@ class Claimed(RazorbenchError):
     """Another living worker does this run."""
 
 
+class TakenOver(Claimed):
+    """Another worker has taken this run over, while this one slept."""
+
+
+class Unreadable(FileDamaged):
+    """The file system did not give a file, which may be whole."""
+
+
 class BudgetExceeded(RazorbenchError):
     """A method asked for more than its budget allows."""
 

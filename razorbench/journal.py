@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from razorbench import cores, provenance
 from razorbench.checkpoint import Checkpoints
-from razorbench.episodes import Episodes
-from razorbench.errors import FileDamaged
+from razorbench.disk import near
+from razorbench.episodes import Episodes, Row
+from razorbench.errors import FileDamaged, Unreadable
 from razorbench.store import CURVE, EPISODES, RunFolder, read_curve
 
 log = logging.getLogger("razorbench")
@@ -32,7 +34,7 @@ class Journal:
         self._elsewhere: list[dict[str, Any]] = []
         self._began, self._measuring = time.perf_counter(), 0.0
         self._earlier: Mapping[str, Any] = {"wall_s": 0.0, "measuring_s": 0.0}
-        self._written = (0, 0)
+        self._written, self._digest = (0, 0), ""
         self._first: tuple[float, float, int, int] | None = None
 
     @contextmanager
@@ -72,8 +74,8 @@ class Journal:
         if size != self._written:
             self._folder.write(EPISODES, self.episodes.write)
             self._folder.write_text(CURVE, "".join(json.dumps(point) + "\n" for point in self.curve))
-            self._written = size
-        return {**self.conditions(), "episodes": size[0], "points": size[1], "machine": self._machine}
+            self._written, self._digest = size, _digest(self.episodes.rows, self.curve)
+        return {**self.conditions(), "episodes": size[0], "points": size[1], "digest": self._digest, "machine": self._machine}
 
     def resume(self, checkpoints: Checkpoints) -> bool:
         """Go on where the latest checkpoint was taken; False if there is none to trust."""
@@ -81,16 +83,21 @@ class Journal:
         if kept is None:
             return False
         try:
-            episodes, curve = Episodes.read(self._folder.path / EPISODES), read_curve(self._folder.path)
-            if len(episodes.rows) < kept["episodes"] or len(curve) < kept["points"]:
-                raise FileDamaged(f"episodes and curve in {self._folder.path} end before the checkpoint that goes with them")
+            rows, curve = Episodes.read(self._folder.path / EPISODES).rows[: kept["episodes"]], read_curve(self._folder.path)[: kept["points"]]
+            if _digest(rows, curve) != kept["digest"]:
+                raise FileDamaged(f"episodes and curve in {near(self._folder.path)} are not those that the checkpoint goes with")
+        except Unreadable:
+            raise
         except FileDamaged as error:
-            log.warning("%s; the run begins anew", error)
-            checkpoints.clear()
+            checkpoints.distrust(str(error))
             return False
-        self.episodes, self.curve = Episodes(episodes.rows[: kept["episodes"]]), curve[: kept["points"]]
+        self.episodes, self.curve = Episodes(rows), curve
         self._earlier, self._elsewhere = kept, list(kept["resumed_elsewhere"])
         if kept["machine"] != self._machine:
             self._elsewhere.append(kept["machine"])
             log.warning("goes on with another processor or number of threads than before: the record will say so")
         return True
+
+
+def _digest(rows: Sequence[Row], points: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps([rows, points]).encode()).hexdigest()

@@ -18,8 +18,8 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from razorbench.config import finding, plain_config, registry, results_of, spec
-from razorbench.errors import Claimed
-from razorbench.output import lenient
+from razorbench.errors import Claimed, TakenOver
+from razorbench.output import lenient, warn
 from razorbench.overrides import literal
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
@@ -70,6 +70,9 @@ def _guarded(job: Job) -> Callable[[DictConfig], Any]:
         with lenient():
             try:
                 return job(run, results, plain_config(config), alone)
+            except TakenOver as error:
+                warn(str(error))
+                return None
             except Claimed:
                 return None  # whoever does it writes the record
             except Exception as error:

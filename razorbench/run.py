@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,22 @@ import numpy as np
 import yaml
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from razorbench import base_cache, probe, process, provenance, seeding
 from razorbench import policy as policies
-from razorbench import probe, process, provenance, seeding
 from razorbench.checkpoint import Checkpoints
 from razorbench.claim import Claim
+from razorbench.disk import exists, near
 from razorbench.drift import DriftRuler
 from razorbench.episodes import Episodes
-from razorbench.errors import Claimed, RazorbenchError
+from razorbench.errors import Claimed, RazorbenchError, UsageError
 from razorbench.evaluate import Cell, play_policy
 from razorbench.handle import TaskHandle
 from razorbench.identity import made_of
 from razorbench.journal import Journal
 from razorbench.method import Used, saying_where
+from razorbench.runlog import logging_to
 from razorbench.spec import RunSpec
-from razorbench.store import POLICY, PROTOCOL, SCHEMA, STATE, RunFolder, digest, read_curve, read_record
+from razorbench.store import LOG, POLICY, PROTOCOL, SCHEMA, STATE, RunFolder, read_curve, read_record
 from razorbench.summary import Subject
 from razorbench.task import Split
 
@@ -65,30 +66,42 @@ def no_watcher(progress: Progress) -> None:
     """Watch nothing."""
 
 
-def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> Outcome:
-    """Do a run, or find it done.
+def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None, *, with_policy: bool = False) -> Outcome:
+    """Do a run, or find it done. with_policy: do a run that was kept without its policy once more; until that is done its record stays as it is.
 
     Raises Claimed while another worker does the same run, and a RazorbenchError on wrong use, an exceeded budget or
     numbers that are not finite; nothing that a later run would trust is left behind then.
     """
-    folder = spec.folder(results)
+    folder = working = spec.folder(results)
+    if with_policy and (record := folder.record()) is not None and not exists(folder.path / POLICY):
+        _check_versions(record, folder)
+        working = folder.again()
     upstream = None
-    if (before := spec.upstream) is not None and folder.record() is None:
+    if (before := spec.upstream) is not None and working.record() is None:
         theirs = {**config, "method": config["method"]["upstream"]}
-
-        def whole() -> Outcome:
-            before.folder(results).reopen_without(POLICY)
-            return run(before, results, theirs, watch, threads)
-
-        upstream = _patiently(whole)
-    worked = carry_out(folder, lambda claim: _Run(spec, folder, config, telling(claim, watch), threads, upstream).carry_out())
+        upstream = _patiently(lambda: run(before, results, theirs, watch, threads, with_policy=True))
+    worked = carry_out(working, lambda claim: _Run(spec, working, config, telling(claim, watch), threads, upstream).carry_out())
+    if working is not folder:
+        folder.adopt(working)
     return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
+
+
+def _check_versions(record: Mapping[str, Any], folder: RunFolder) -> None:
+    """Raise UsageError if a run that was kept without its policy would come to another one by now."""
+    here = provenance.versions()
+    for package in ("mujoco", "torch"):
+        then = str(record["versions"].get(package))
+        if then.split(".")[:2] != here[package].split(".")[:2]:
+            raise UsageError(
+                f"{near(folder.path)} was kept without the {POLICY} that this run builds on, and was made with {package} {then}, here is {here[package]}: "
+                "put the policy there, or choose another results folder with results=DIR"
+            )
 
 
 def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
     """Do a folder's work under a claim, with its log; False if there is a record already."""
     if folder.record() is None:
-        with folder.claimed() as claim, policies.one_thread(), logging_to(folder.path / "log.txt"):
+        with folder.claimed() as claim, policies.one_thread(), logging_to(folder.path / LOG, claim):
             if claim.taken_from is not None:
                 log.warning("takes over from %s", claim.taken_from)
             # Another worker may have finished it just before the claim.
@@ -195,13 +208,8 @@ class _Run:
             "versions": provenance.versions(),
             "machine": provenance.machine(),
         }
-        name = f"{spec.base.id}-{spec.task.name}-{digest(identity)[:12]}.csv.gz"
-        path = self.folder.results / ".base" / name
-        if path.exists():
-            return Episodes.read(path)
-        episodes = self._play(spec.base.policy, "base", self._both_modes())
-        self.folder.write(f"../../../.base/{name}", episodes.write)
-        return episodes
+        cells = self._both_modes()
+        return base_cache.episodes(self.folder, f"{spec.base.id}-{spec.task.name}", identity, cells, lambda: self._play(spec.base.policy, "base", cells))
 
     def _snapshot(self, policy: ActorCriticPolicy, update: int, label: str) -> None:
         """Measure greedy success and divergences, and add a point to the curve."""
@@ -303,21 +311,3 @@ def adapted(spec: RunSpec, policy: ActorCriticPolicy, handle: TaskHandle, rng: n
             raise RazorbenchError(f"method={spec.method_name} returned {type(tuned).__name__}: `adapt` must return the tuned policy")
         handle.finish(tuned)
         return tuned.eval()
-
-
-@contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Write the log of the block to a file."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level, propagate = log.level, log.propagate
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-        log.propagate = propagate
-        handler.close()

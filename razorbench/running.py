@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from razorbench import config, launching, show, status, sweeps
+from razorbench.disk import near
 from razorbench.errors import UsageError
 from razorbench.output import harmless
 from razorbench.progress import watching
 from razorbench.run import Progress, run
 from razorbench.sequence import SequenceSpec, forward_transfer_auc, run_sequence
 from razorbench.spec import RunSpec
-from razorbench.store import make_writable, near
+from razorbench.store import make_writable
 from razorbench.tracking import tracking
 
 

@@ -110,7 +110,7 @@ class _Sequence:
 
     def _stage(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
         """Learn a task and measure everything, or find it done."""
-        if (state := self.stages.load(stage)) is not None:
+        if (state := self.stages.load(stage - 1)) is not None:
             tuned = policies.clone(policy).eval()
             tuned.load_state_dict(state["policy"])
             self.used, self.divergence = state["used"], state["divergence"]
@@ -121,7 +121,7 @@ class _Sequence:
             ruler = probe.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
             self.divergence.append(ruler.measure(tuned))
         self._save(tuned, f"checkpoints/stage{stage}.safetensors")
-        self.stages.save(stage, 1, 1, lambda: {"policy": tuned.state_dict(), "used": self.used, "divergence": self.divergence})
+        self.stages.save(stage - 1, 1, 1, lambda: {"policy": tuned.state_dict(), "used": self.used, "divergence": self.divergence})
         return tuned
 
     def _save(self, policy: ActorCriticPolicy, name: str) -> None:

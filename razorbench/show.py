@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from razorbench.base import Recipe, read_card
+from razorbench.disk import near
 from razorbench.output import harmless
 from razorbench.run import Outcome
-from razorbench.store import near
 from razorbench.tuning import Choice, describe
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import copy
 import gzip
 import hashlib
 import json
@@ -14,15 +14,15 @@ import traceback
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from razorbench.claim import Claim
-from razorbench.errors import FileDamaged, RazorbenchError, UsageError
+from razorbench.disk import exists, near, trouble
+from razorbench.errors import FileDamaged, RazorbenchError, Unreadable, UsageError
+from razorbench.output import warn
 
-_UNFINISHED = ".unfinished"
-"""Folder of files that are being written."""
 STATE = "state"
 """Folder of what a killed run goes on from."""
 RECORD, CURVE, EPISODES, POLICY, LOG, FAILED = "record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors", "log.txt", "failed.txt"
@@ -43,12 +43,6 @@ def digest(identity: Any) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 
-def near(path: Path) -> Path:
-    """Return a path as one would type it here: from the working folder, if it lies below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
 def make_writable(folder: Path, given: str, setting: str) -> None:
     """Make a folder and see that files can be written there; raises UsageError naming what was given and the setting to change."""
     try:
@@ -59,18 +53,17 @@ def make_writable(folder: Path, given: str, setting: str) -> None:
         raise UsageError(f"{given}: cannot write there ({error.strerror}); choose a writable folder with {setting}") from error
 
 
-def write_atomically(final: Path, write: Callable[[Path], object], beside: Path | None = None, claim: Claim | None = None) -> None:
-    """Call `write` on a temporary path, in the folder `beside`, and move the result into place, if a claim still holds."""
-    temporary = (beside or final.parent) / f"{uuid.uuid4().hex}-{final.name}"
+def write_atomically(final: Path, write: Callable[[Path], object], temporary: Path | None = None) -> None:
+    """Call `write` on a temporary path and move the result into place; whenever the power fails, the old file or the new one is whole."""
+    temporary = temporary or final.parent / f"{uuid.uuid4().hex}-{final.name}"
     try:
         write(temporary)
         _sync(temporary)
-        if claim is not None:
-            claim.check()
         os.replace(temporary, final)
         _sync(final.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def content(path: Path, remedy: str = "restore it, or rebuild the base with `razorbench pretrain`") -> bytes:
@@ -79,6 +72,8 @@ def content(path: Path, remedy: str = "restore it, or rebuild the base with `raz
         data = path.read_bytes()
         return gzip.decompress(data) if path.suffix == ".gz" else lzma.decompress(data) if path.suffix == ".xz" else data
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if (said := trouble(error, path)) is not None:
+            raise Unreadable(said) from error
         why = "the file was changed or cut short" if path.exists() else "there is no such file"
         raise FileDamaged(f"{path} cannot be read ({error}): {why}; {remedy}") from error
 
@@ -102,14 +97,13 @@ class RunFolder:
 
     @contextmanager
     def claimed(self) -> Iterator[Claim]:
-        """Hold the folder for the block, and forget why an earlier try failed and what it was writing when it ended.
+        """Hold the folder for the block, and forget why an earlier try failed.
 
-        Raises UsageError if the folder cannot be made, Claimed if another living worker holds it, and Claimed from `write` once one has taken it over.
+        Raises UsageError if the folder cannot be made, Claimed if another living worker holds it, and TakenOver from `write` once one has taken it over.
         """
         make_writable(self.path, f"results={near(self.results)}", "results=DIR")
         with Claim(self.path) as self._claim:
             (self.path / FAILED).unlink(missing_ok=True)
-            shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
             try:
                 yield self._claim
             finally:
@@ -118,24 +112,57 @@ class RunFolder:
     def record(self) -> dict[str, Any] | None:
         """Return the finished record, or None if there is none yet."""
         path = self.path / self.file
-        return read_record(path, self.required) if path.exists() else None
+        return read_record(path, self.required) if exists(path) else None
 
-    def reopen_without(self, name: str) -> None:
-        """Make a finished run unfinished that was kept without a file which another run needs, so that it is done again.
+    def again(self) -> RunFolder:
+        """Return a folder in this one for doing a finished run once more: until `adopt`, what there is stays as it is."""
+        twin = copy.copy(self)
+        twin.path, twin.file = self.path / ".again", "again.json"
+        return twin
+
+    def adopt(self, again: RunFolder) -> None:
+        """Put what a run left that was done once more in the place of what there is: the record first, the policy last, so that a kill in between is made good.
 
         Raises Claimed while another worker does so.
         """
-        if (self.path / self.file).exists() and not (self.path / name).exists():
-            with self.claimed():
-                if not (self.path / name).exists():
-                    for kept in (self.file, PACKED_CURVE, PACKED_EPISODES):
-                        (self.path / kept).unlink(missing_ok=True)
+        with self.claimed():
+            if not exists(again.path / again.file):
+                return
+            self.write_text(self.file, (again.path / again.file).read_text(encoding="utf-8"))
+            for name in (PACKED_CURVE, PACKED_EPISODES):
+                (self.path / name).unlink(missing_ok=True)
+            for name in ("config.yaml", CURVE, EPISODES, "checkpoints", POLICY):
+                if exists(again.path / name):
+                    if name == "checkpoints":
+                        shutil.rmtree(self.path / name, ignore_errors=True)
+                    os.replace(again.path / name, self.path / name)
+        shutil.rmtree(again.path, ignore_errors=True)
 
-    def write(self, name: str, write: Callable[[Path], object]) -> None:
-        """Call `write` on a temporary path and move the result into place; whenever the power fails, the old file or the new one is whole."""
-        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-        (unfinished := self.path / _UNFINISHED).mkdir(exist_ok=True)
-        write_atomically(self.path / name, write, unfinished, self._claim)
+    def write(self, name: str | Path, write: Callable[[Path], object]) -> None:
+        """Write a file atomically, if the claim still holds; name: in the folder, or an absolute path.
+
+        What is being written lies in the claim. Whoever takes the run over removes that, so that nothing of a worker that wakes gets into place.
+        """
+        final = self.path / name
+        if self._claim is None:
+            write_atomically(final, write)
+            return
+        final.parent.mkdir(parents=True, exist_ok=True)
+        self._claim.check()
+        try:
+            write_atomically(final, write, self._claim.room / f"{uuid.uuid4().hex}-{final.name}")
+        except FileNotFoundError:
+            self._claim.check()
+            raise
+
+    def set_aside(self, name: str | Path) -> None:
+        """Move a file or folder that is not to be trusted out of the way, if the claim still holds; `tidy` removes what lies in the folder."""
+        if self._claim is not None:
+            self._claim.check()
+        aside = self.path / f"{name}.set-aside"
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            os.replace(self.path / name, aside)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically."""
@@ -148,43 +175,50 @@ class RunFolder:
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what only unfinished work needs."""
-        for name in (_UNFINISHED, STATE):
+        """Remove what only unfinished work needs, and what a worker left that failed while another finished."""
+        for name in (STATE, f"{STATE}.set-aside"):
             shutil.rmtree(self.path / name, ignore_errors=True)
+        with suppress(OSError):
+            (self.path / FAILED).unlink()
 
     def write_failure(self, error: Exception) -> None:
-        """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is not ours.
+        """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is unexpected.
 
-        Nothing is left if there is a record: then the run is done, whatever failed later.
+        Nothing is left if there is a record: then the run is done, whatever failed later. Where nothing can be written the sentence goes to stderr.
         """
-        if (self.path / self.file).exists():
-            return
         log = self.path / LOG
         trace: list[str] = []
         if isinstance(error, RazorbenchError):
             sentence = str(error)
-        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            sentence = f"no space left on the disk of {near(self.path)}: free some and give the same command again, it goes on where it was"
+        elif (said := trouble(error, self.path)) is not None:
+            sentence = said
         else:
             sentence, trace = f"unexpected {type(error).__name__}: {error} ({_place(error)}); see {near(log)}", traceback.format_exception(error)
-        self.write_text(FAILED, sentence + "\n")
-        with log.open("a", encoding="utf-8") as file:
-            file.write("".join([*trace, f"failed: {sentence}\n"]))
+        try:
+            if exists(self.path / self.file):
+                return
+            self.write_text(FAILED, sentence + "\n")
+            with log.open("a", encoding="utf-8") as file:
+                file.write("".join([*trace, f"failed: {sentence}\n"]))
+            if exists(self.path / self.file):
+                self.tidy()
+        except OSError:
+            warn(sentence)
 
     def failure(self) -> str | None:
         """Return why the run failed last time, if it did."""
         path = self.path / FAILED
-        return path.read_text(encoding="utf-8").strip() if path.exists() else None
+        return path.read_text(encoding="utf-8").strip() if exists(path) else None
 
     def log_size(self) -> int:
         """Return how many bytes the run has logged so far."""
         path = self.path / LOG
-        return path.stat().st_size if path.exists() else 0
+        return path.stat().st_size if exists(path) else 0
 
     def last_word(self) -> str:
         """Return the last line of the run's log, or that there is none."""
         path = self.path / LOG
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if exists(path) else []
         return lines[-1] if lines else "there is none"
 
 
@@ -203,6 +237,8 @@ def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        if (said := trouble(error, path)) is not None:
+            raise Unreadable(said) from error
         raise FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__

@@ -1,10 +1,12 @@
 """Who holds a run: one worker at a time, for as long as it lives."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -13,7 +15,7 @@ import pytest
 
 from razorbench import claim
 from razorbench.claim import Claim, holder
-from razorbench.errors import Claimed
+from razorbench.errors import Claimed, TakenOver
 from razorbench.store import RunFolder
 
 
@@ -24,7 +26,8 @@ def quick(monkeypatch):
 
 
 def write(folder, number, worker, silent=0.0, progress=None):
-    path = folder / f"claim-{number}"
+    (made := folder / f"claim-{number}").mkdir()
+    path = made / "token"
     path.write_text(json.dumps({"worker": vars(worker), "progress": progress or {}}))
     os.utime(path, (time.time() - silent,) * 2)
 
@@ -74,17 +77,21 @@ def test_a_stranger_is_believed_as_long_as_it_gives_signs_of_life(tmp_path):
     write(tmp_path, 1, stranger(), silent=3.0)
     with pytest.raises(Claimed, match="on elsewhere, last sign of life 3 s ago"), Claim(tmp_path):
         pass
-    write(tmp_path, 1, stranger(), silent=2 * claim.SILENT_S)
+    os.utime(tmp_path / "claim-1" / "token", (time.time() - 2 * claim.SILENT_S,) * 2)
     with Claim(tmp_path) as mine:
         assert mine.taken_from.worker.host == "elsewhere"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"worker": {}}', '{"worker": 3, "progress": {}}', "\x00\x01"])
-def test_a_claim_that_says_nothing_counts_by_its_age(tmp_path, text):
-    (tmp_path / "claim-3").write_text(text)
+@pytest.mark.parametrize("text", [None, b"", b"{", b"[]", b'{"worker": {}}', b'{"worker": 3, "progress": {}}', b"\x00\x01", b"\xff"])
+@pytest.mark.parametrize("name", ["claim-3", "claim-3/token"], ids=["of an earlier version", "of this version"])
+def test_a_claim_that_says_nothing_counts_by_its_age(tmp_path, text, name):
+    path = tmp_path / name
+    if path.parent != tmp_path:
+        path.parent.mkdir()
+    path.mkdir() if text is None else path.write_bytes(text)
     with pytest.raises(Claimed, match="an unknown worker"), Claim(tmp_path):
         pass
-    os.utime(tmp_path / "claim-3", (0, 0))
+    os.utime(path, (0, 0))
     with Claim(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["claim-4"]
 
@@ -104,16 +111,108 @@ def test_whoever_is_topped_writes_no_more(tmp_path):
 def test_the_heart_beats_and_tells_of_progress(tmp_path, quick):
     with Claim(tmp_path) as mine:
         mine.progress = {"update": 3}
-        before = (tmp_path / "claim-1").stat().st_mtime_ns
+        (file,) = (tmp_path / "claim-1").iterdir()
+        before = file.stat().st_mtime_ns
         deadline = time.monotonic() + 20
-        while (tmp_path / "claim-1").stat().st_mtime_ns == before or holder(tmp_path).progress != {"update": 3}:
+        while file.stat().st_mtime_ns == before or holder(tmp_path).progress != {"update": 3}:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        (tmp_path / "claim-1").unlink()
+        file.unlink()
         time.sleep(0.2)
-        assert not list(tmp_path.iterdir())  # a claim that was taken away is not made anew
+        assert not list((tmp_path / "claim-1").iterdir())  # a claim that was taken away is not made anew
         with pytest.raises(Claimed):
             mine.check()
+
+
+def held_by_a_stranger(folder, monkeypatch):
+    """A claim of this process that others take for one of another machine, and its heart stands still, as if the machine slept."""
+    other = stranger(began=uuid.uuid4().hex)
+    with monkeypatch.context() as patched:
+        patched.setattr(claim, "_here", lambda: other)
+        patched.setattr(claim, "BEAT_S", 1e9)
+        (asleep := Claim(folder)).__enter__()
+    (file,) = folder.glob("claim-*/*")
+    os.utime(file, (0, 0))
+    return asleep
+
+
+@pytest.mark.parametrize("sleepers", [1, 2, 3])
+def test_whoever_wakes_finds_another_at_its_number_and_stops(tmp_path, monkeypatch, sleepers):
+    """A sleeps, B takes over and ends, C begins and comes to A's number: A neither holds the run nor writes over C's claim."""
+    asleep = [held_by_a_stranger(tmp_path, monkeypatch) for _ in range(sleepers)]
+    with Claim(tmp_path):
+        pass
+    with Claim(tmp_path) as last:
+        assert [path.name for path in tmp_path.iterdir()] == ["claim-1"]
+        for one in asleep:
+            with pytest.raises(TakenOver, match="was taken over by another worker"):
+                one.check()
+            monkeypatch.setattr(claim, "BEAT_S", 0.0)
+            one._stop = Once()
+            one._beat()
+        last.check()
+        assert holder(tmp_path).worker == claim._here()
+        for one in asleep:
+            one._stop.set = lambda: None
+            one._leave()
+        last.check()
+    assert not list(tmp_path.iterdir())
+
+
+class Once:
+    """Lets a heart beat once."""
+
+    def __init__(self):
+        self.beats = 0
+
+    def wait(self, _):
+        self.beats += 1
+        return self.beats > 1
+
+
+@pytest.mark.parametrize("when", ["before its text", "after its text"])
+def test_a_worker_that_sleeps_while_it_claims_holds_nothing(tmp_path, monkeypatch, when):
+    """It made its number, slept, and was topped by one that is at work."""
+    text, taken = Claim._text, []
+
+    def slow(self):
+        if not taken:
+            taken.append(None)
+            if when == "after its text":
+                (tmp_path / "claim-1" / self._token).write_text("{}")
+            os.utime(tmp_path / "claim-1", (0, 0))
+            for path in (tmp_path / "claim-1").iterdir():
+                os.utime(path, (0, 0))
+            taken[0] = Claim(tmp_path)
+            taken[0].__enter__()
+        return text(self)
+
+    monkeypatch.setattr(Claim, "_text", slow)
+    with pytest.raises(Claimed, match=f"process {os.getpid()}"), Claim(tmp_path):
+        pass
+    taken[0].check()
+    taken[0].__exit__(None, None, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_that_this_process_could_not_remove_does_not_hold_it_up(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched, Claim(tmp_path):
+        patched.setattr(Claim, "_leave", lambda self: None)
+    assert list(tmp_path.glob("claim-1/*"))
+    with Claim(tmp_path) as mine:
+        assert mine.taken_from.worker.pid == os.getpid()
+
+
+def test_a_folder_that_cannot_be_read_is_no_folder_without_claims(tmp_path, monkeypatch):
+    def refuses(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with Claim(tmp_path) as mine, monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", refuses)
+        with pytest.raises(PermissionError):
+            mine.check()
+        with pytest.raises(PermissionError), Claim(tmp_path):
+            pass
 
 
 @pytest.mark.parametrize("stale", [False, True])

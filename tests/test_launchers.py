@@ -62,7 +62,7 @@ def do(*words, env=None):
 
 def workers(results):
     """Processes that hold claims."""
-    return [json.loads(path.read_text())["worker"]["pid"] for path in Path(results).rglob("claim-*")]
+    return [json.loads(path.read_text())["worker"]["pid"] for path in Path(results).rglob("claim-*/*")]
 
 
 def is_run_and_survives_kills(launcher, env):
@@ -77,7 +77,7 @@ def is_run_and_survives_kills(launcher, env):
     assert code == 0, said
     master = subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     deadline = time.monotonic() + 120
-    while not list(Path("broken").rglob("loop*.safetensors")) and time.monotonic() < deadline:
+    while not list(Path("broken").rglob("loop*.state")) and time.monotonic() < deadline:
         time.sleep(0.02)
     killed = workers("broken")
     for pid in [*killed, master.pid]:
@@ -117,7 +117,7 @@ def test_a_worker_of_joblib_that_is_killed_is_made_up_for():
     assert code == 0, said
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     master = subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while not list(Path("broken").rglob("loop*.safetensors")):
+    while not list(Path("broken").rglob("loop*.state")):
         assert master.poll() is None
         time.sleep(0.02)
     os.kill(workers("broken")[0], signal.SIGKILL)

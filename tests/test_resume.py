@@ -151,8 +151,8 @@ def test_environments_go_on_in_the_middle_of_episodes(tmp_path):
         actions = generator.uniform(-1, 1, size=(75, 6, 4)).astype(np.float32)
         for each in actions[:65]:
             one.step(each)
-        write_state(one.state_dict(), path := tmp_path / "state")
-        other.load_state_dict(read_state(path))
+        write_state(one.state_dict(), path := tmp_path / "state", "me")
+        other.load_state_dict(read_state(path, "me"))
         assert np.array_equal(one.observation, other.observation)
         assert one.length.max() > 0
         for each in actions[65:]:
@@ -173,8 +173,8 @@ def test_state_files_hold_what_they_were_given(tmp_path):
         "flags": np.array([True, False]),
         "turned": torch.arange(6.0).reshape(2, 3).T,
     }
-    write_state(state, tmp_path / "state")
-    found = read_state(tmp_path / "state")
+    write_state(state, tmp_path / "state", "me")
+    found = read_state(tmp_path / "state", "me")
     assert found["policy"]["again"].tolist() == [2.0, 3.0, 4.0, 5.0]
     assert found["optimizer"]["state"][0]["step"] == 3.0
     assert found["optimizer"]["param_groups"] == [{"betas": (0.9, 0.999), "lr": 1e-4, "amsgrad": False}]
@@ -188,7 +188,7 @@ def test_state_files_hold_what_they_were_given(tmp_path):
     other.bit_generator.state = found["rng"]
     assert np.array_equal(other.normal(size=5), wanted)
     with pytest.raises(TypeError, match="cannot hold set"):
-        write_state({"set": {1}}, tmp_path / "other")
+        write_state({"set": {1}}, tmp_path / "other", "me")
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -200,18 +200,18 @@ trees = st.recursive(
 @given(trees)
 def test_any_plain_state_is_read_back(tmp_path_factory, tree):
     path = tmp_path_factory.mktemp("state") / "state"
-    write_state(tree, path)
-    assert read_state(path) == tree
+    write_state(tree, path, "me")
+    assert read_state(path, "me") == tree
 
 
 @given(st.integers(0, 400))
 def test_no_cut_of_a_state_is_taken_for_a_whole_one(tmp_path_factory, cut):
     path = tmp_path_factory.mktemp("cut") / "state"
-    write_state({"a": torch.arange(20.0), "b": [1, 2]}, path)
+    write_state({"a": torch.arange(20.0), "b": [1, 2]}, path, "me")
     whole = path.read_bytes()
     path.write_bytes(whole[: max(0, len(whole) - 1 - cut)])
     with pytest.raises(FileDamaged, match="damaged or cut short"):
-        read_state(path)
+        read_state(path, "me")
 
 
 def broken_run(tmp_path, power, writes, threads=1):

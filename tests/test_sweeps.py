@@ -134,7 +134,8 @@ def test_a_run_of_a_stranger_is_waited_for_and_taken_over(capsys, monkeypatch):
         (one,) = registry.asked(["task=stack", "method=frozen", *TINY], False)
     one.folder.path.mkdir(parents=True)
     stranger = {"worker": {**vars(claim._here()), "host": "elsewhere"}, "progress": {}}
-    (one.folder.path / "claim-1").write_text(json.dumps(stranger))
+    (one.folder.path / "claim-1").mkdir()
+    (one.folder.path / "claim-1" / "token").write_text(json.dumps(stranger))
     code, out, _ = razorbench(capsys, "task=stack", "method=frozen", *TINY)
     assert code == 0
     assert "waiting for other workers: 1 of the runs are theirs" in out
@@ -218,7 +219,7 @@ LONG = ["task=stack", "method=sft", *TINY, "eval.snapshots=12", "budget.demo_epi
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_cleanly_and_says_how_to_go_on(number):
     program = begin(*LONG)
-    while not list(Path("results").rglob("loop0.safetensors")):
+    while not list(Path("results").rglob("loop0.state")):
         assert program.poll() is None
         time.sleep(0.02)
     program.send_signal(number)
@@ -256,7 +257,7 @@ def test_status_tells_done_running_failed_and_missing(capsys, monkeypatch):
         one, two, *_ = registry.asked([word for word in (*FROZEN, "seed=1") if word != "-m"], True)
     with one.folder.claimed() as held:
         held.progress = {"update": 3, "total": 9, "left_s": 40.0}
-        (one.folder.path / "claim-1").write_text(held._text())
+        held._path.write_text(held._text())
         two.folder.path.mkdir(parents=True)
         two.folder.write_failure(ValueError("no"))
         code, out, _ = status(capsys, "results")
