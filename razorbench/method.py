@@ -90,7 +90,7 @@ class Notes(UserDict[str, Any]):
         super().__setitem__(*next(iter(kept.items())))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Used:
     """What has been spent so far, in the budget's units."""
 

@@ -102,7 +102,7 @@ def toy(**settings):
 def adapted(method, base, handle=None, seed=0):
     handle = toy() if handle is None else handle
     torch.manual_seed(seed)
-    with handle.counting_gradients():
+    with handle.counting():
         return method.adapt(base, handle, handle.budget, np.random.default_rng(seed)).eval()
 
 
@@ -304,7 +304,7 @@ def test_sft_oracle_fits_the_bases_own_successes_and_measures_the_gap():
     assert gap["success"] > probability + 0.2
     assert abs(answers(tuned)[0] - 0.3) < 0.12
     assert handle.used.env_steps == 0
-    assert handle.used_upstream.env_steps > 0
+    assert handle.counts.upstream.env_steps > 0
 
 
 def test_sft_oracle_names_the_starts_that_it_could_not_cover():
@@ -323,7 +323,7 @@ def test_sft_rl_fits_the_successes_of_the_policy_it_builds_on():
     tuned = adapted(SFTRL(**FIT, upstream=SFT()), base, handle)
     assert answers(tuned)[0] == pytest.approx(0.3, abs=0.05)
     assert handle.used.demo_episodes == 200
-    assert handle.used_upstream.env_steps == 200
+    assert handle.counts.upstream.env_steps == 200
 
 
 def test_a_method_without_leave_gets_no_old_data():
@@ -341,7 +341,7 @@ def test_ppo_kl_with_a_huge_coefficient_stays_at_the_base():
         method = spec.method if coefficient is None else PPOKL(**vars(spec.method), kl_coef=coefficient)
         handle = replace(spec, method=method).handle(threads=1)
         torch.manual_seed(0)
-        with policies.one_thread(), handle.counting_gradients():
+        with policies.one_thread(), handle.counting():
             tuned = method.adapt(spec.base.policy, handle, spec.budget, np.random.default_rng(0))
         moved[name] = float(policies.kl(spec.base.policy, tuned, states).detach().mean())
     assert moved["held"] < 0.1 * moved["ppo"]

@@ -170,7 +170,7 @@ def test_caps_hold():
     limited = handle(gradient_steps=2)
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=0.1)
-    with limited.counting_gradients(), pytest.raises(BudgetExceeded, match="gradient_steps would reach 3"):
+    with limited.counting(), pytest.raises(BudgetExceeded, match="gradient_steps would reach 3"):
         for _ in range(3):
             weight.grad = torch.ones(1)
             optimizer.step()
