@@ -20,6 +20,7 @@ from razorbench.engine import Engine
 from razorbench.errors import BudgetExceeded, RazorbenchError, UpdatesWrong, UsageError
 from razorbench.evaluate import Cell, play_policy
 from razorbench.faces import TaskVecEnv
+from razorbench.method import all_finite
 from razorbench.run import run
 from razorbench.stepper import Stepper
 from razorbench.task import Split
@@ -373,3 +374,12 @@ def test_the_policy_that_a_method_is_given_stays_as_it_is():
             adapted(replace(made, method=own(in_place)), made.base.policy, made.handle(), np.random.default_rng(0))
     finally:
         made.base.policy.load_state_dict(kept.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("elements", "finite"),
+    [([[]], True), ([[1.0], [-2.0, 3.0]], True), ([[1.0], [1e30, -1e30]], True), ([[np.nan], [1.0]], False), ([[1.0], [0.0, -np.inf]], False)],
+)
+def test_what_is_finite(elements, finite):
+    assert all_finite([torch.tensor(each) for each in elements]) == finite
+    assert all_finite([])
