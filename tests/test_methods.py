@@ -264,16 +264,29 @@ def test_policy_gradients_find_what_is_rewarded(method, head):
 
 
 def test_first_policy_gradient_step_is_the_plain_gradient():
-    """At theta_old the clipped surrogate's gradient is that of E[A log pi]; by autograd, on the same decisions."""
-    base = toy_base()
-    actions, advantage = torch.tensor([[0.1], [0.4], [-0.2]]), torch.tensor([0.5, -0.5, 1.0])
-    states, old = NEW.repeat(3, 1), policies.log_likelihood(base, NEW.repeat(3, 1), actions).detach()
-    ratio = torch.exp(policies.log_likelihood(base, states, actions) - old)
-    surrogate = torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).mean()
-    plain = (advantage * policies.log_likelihood(base, states, actions)).mean()
-    wrt = policies.actor_parameters(base)
-    for ours, theirs in zip(torch.autograd.grad(surrogate, wrt), torch.autograd.grad(plain, wrt), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
+    """At theta_old the step goes up the gradient of E[A log pi], the mean over all decisions, those of no advantage too."""
+    policy = toy_base()
+    actions, advantage = torch.tensor([[0.1], [0.4], [-0.2], [0.3]]), torch.tensor([0.5, -0.5, 1.0, 0.0])
+    states, wrt = NEW.repeat(4, 1), policies.actor_parameters(policy)
+    gradient = torch.autograd.grad((advantage * policies.log_likelihood(policy, states, actions)).mean(), wrt)
+    before = parameters(policy)
+    method = Reinforce(n_epochs=1, batch_size=4, max_grad_norm=1e9)
+    method._ascend(policy, torch.optim.SGD(wrt, lr=1e-3), states, actions, advantage, np.random.default_rng(0))
+    moved = (parameters(policy) - before) / 1e-3
+    assert moved.abs().max() > 1
+    assert torch.allclose(moved, torch.cat([each.flatten() for each in gradient]), rtol=1e-2, atol=1e-2)
+
+
+def test_later_policy_gradient_steps_stop_where_the_ratio_is_clipped():
+    """Steps go on while pi / pi_old is inside 1 +- eps for what is to become likelier or rarer, and no further than one step beyond."""
+    for advantage, bound in ((1.0, 1.2), (-1.0, 0.8)):
+        policy, old = toy_base(), toy_base()
+        method, steps = Reinforce(n_epochs=200, batch_size=1, max_grad_norm=1e9), torch.optim.SGD(policies.actor_parameters(policy), lr=1e-4)
+        action = torch.tensor([[0.4]])
+        method._ascend(policy, steps, NEW, action, torch.tensor([advantage]), np.random.default_rng(0))
+        ratio = float((policies.log_likelihood(policy, NEW, action) - policies.log_likelihood(old, NEW, action)).detach().exp())
+        assert ratio == pytest.approx(bound, abs=0.02)
+        assert (ratio - bound) * advantage > 0
 
 
 def test_dagger_learns_the_experts_answers_and_asks_no_more_than_it_may():
