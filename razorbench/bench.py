@@ -212,7 +212,7 @@ def _adapt(spec: RunSpec, threads: int, base: ActorCriticPolicy | None = None) -
     budget = Budget("bench", PPO_ENV_STEPS, 1, 1, 1_000_000)
     handle = replace(spec, budget=budget).handle(threads)
     began = time.perf_counter()
-    with handle.counting_gradients():
+    with handle.counting():
         spec.method.adapt(spec.base.policy if base is None else base, handle, budget, np.random.default_rng(0))
     seconds = time.perf_counter() - began
     if not handle.used.env_steps:

@@ -3,37 +3,69 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from razorbench.metrics import Estimate
-from razorbench.results import Run, lookup
-from razorbench.stops import LEVELS, STOPS, Bracket, Crossing, Stop, at_forward_kl, crossing, stop
+from razorbench.results import Run
+from razorbench.stops import LEVELS, STOPS, Bracket, Crossing, Stop, around_forward_kl, at_forward_kl, crossing, stop
 from razorbench.verdicts import TOO_FEW, Sample, Verdict, too_few
 
 NATS = (1, 2, 4)
 """Forward KLs, per decision, at which retention and success are compared."""
 
 
+Snapshot = Mapping[str, Any]
+
+
+def _exact(run: Run, snapshot: Snapshot) -> float:
+    return 0.0
+
+
+def _of_rates(rates: Collection[Mapping[str, Any]]) -> float:
+    """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
+    episodes = sum(rate["episodes"] for rate in rates) + 4
+    p = (sum(rate["successes"] for rate in rates) + 2) / episodes
+    return float(p * (1 - p) / episodes)
+
+
+def _of_success(run: Run, snapshot: Snapshot) -> float:
+    return _of_rates([snapshot["new_task"]["test"]])
+
+
+def _of_retention(run: Run, snapshot: Snapshot) -> float:
+    """That of the mean success on original skills over the base's own, which is what retention is a share of."""
+    base = float(np.mean([rates["base"]["greedy"]["rate"] for rates in run.record["original"].values()]))
+    return _of_rates(snapshot["original"].values()) / base**2
+
+
+def _of_score(run: Run, snapshot: Snapshot) -> float:
+    """That of a product of gain and retention, each with the noise of its own episodes; the base's success on SELECT starts is all arms' own."""
+    left = 1 - run.base_success
+    gain, kept = max(0.0, snapshot["new_task"]["test"]["rate"] - run.base_success) / left, min(1.0, snapshot["retention"]["value"])
+    return float((kept / left) ** 2 * _of_success(run, snapshot) + gain**2 * _of_retention(run, snapshot))
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A number of a policy. path: where a snapshot holds it, or a property of `Stop` where snapshots do not.
 
-    rates: path of the success rates that it is a mean of, from which its sampling variance follows; None if it is measured exactly, or is a product.
+    variance: what sampling episodes gives a snapshot's number; none to what is measured on fixed states, or counted.
     margin: differences inside it count as *same*; None if they never do.
     """
 
     path: str
-    rates: str | None = None
+    variance: Callable[[Run, Snapshot], float] = _exact
     margin: float | None = None
 
 
 QUANTITIES = {
-    "retention": Quantity("retention.value", "original", 0.05),
-    "success": Quantity("new_task.test.rate", "new_task.test"),
-    "score": Quantity("score"),
+    "retention": Quantity("retention.value", _of_retention, 0.05),
+    "success": Quantity("new_task.test.rate", _of_success),
+    "score": Quantity("score", _of_score),
     "cka": Quantity("drift.activations.original.cka", margin=0.01),
     "forward_kl": Quantity("divergence.kl_forward.new"),
     "update": Quantity("update"),
@@ -75,34 +107,28 @@ class Measure:
     def number(self, run: Run) -> Number | None:
         """Return a run's number, None where it is undefined."""
         if self.nats is not None:
-            value = at_forward_kl(run, self.nats, self.quantity.path)
-            return None if value is None or not math.isfinite(value) else Number.exact(value)
+            value, around = at_forward_kl(run, self.nats, self.quantity.path), around_forward_kl(run, self.nats)
+            return None if value is None or around is None or not math.isfinite(value) else Number.exact(value, self._largest(run, *around))
         if self.level is not None:
             found = crossing(run, self.level)
-            return self._crossed(found) if isinstance(found, Crossing) else None
+            return self._crossed(run, found) if isinstance(found, Crossing) else None
         there = stop(run, str(self.stop))
-        return None if there is None else self._stopped(there)
+        return None if there is None else self._stopped(run, there)
 
-    def _stopped(self, there: Stop) -> Number | None:
+    def _stopped(self, run: Run, there: Stop) -> Number | None:
         path = self.quantity.path
         value = getattr(there, path) if path in OF_STOPS else there.number(path)
-        return None if value is None else Number.exact(float(value), self._variance(there.snapshot))
+        return None if value is None else Number.exact(float(value), self.quantity.variance(run, there.snapshot))
 
-    def _crossed(self, found: Crossing) -> Number | None:
+    def _crossed(self, run: Run, found: Crossing) -> Number | None:
         between = found.number(self.quantity.path)
         if between is None:
             return None
-        return Number(between.value, between.low, between.high, max(self._variance(end) for end in (found.before, found.after)))
+        return Number(between.value, between.low, between.high, self._largest(run, found.before, found.after))
 
-    def _variance(self, snapshot: Mapping[str, object]) -> float:
-        """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
-        found = None if self.quantity.rates is None else lookup(snapshot, self.quantity.rates)
-        if not found:
-            return 0.0
-        rates = [found] if "rate" in found else list(found.values())
-        episodes = sum(rate["episodes"] for rate in rates) + 4
-        p = (sum(rate["successes"] for rate in rates) + 2) / episodes
-        return float(p * (1 - p) / episodes)
+    def _largest(self, run: Run, *ends: Snapshot) -> float:
+        """What is interpolated has no more noise than the noisier of its ends."""
+        return max(self.quantity.variance(run, end) for end in ends)
 
 
 MEASURES = {

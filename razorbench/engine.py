@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from razorbench import cores
+from razorbench import cores, meter
 from razorbench.errors import NotFinite
 from razorbench.task import Start, Task, World
 from razorbench.types import BoolArray, FloatArray, IntArray
@@ -74,6 +74,7 @@ class Engine:
         if not np.isfinite(actions).all():
             bad = int(np.flatnonzero(~np.isfinite(actions).all(axis=1))[0])
             raise NotFinite(f"action of environment {ids[bad]} is {actions[bad]}: actions must be finite numbers in [-1, 1]; check the policy")
+        meter.tell("env_steps", len(ids))
         command = self.world.control(self.readings(ids), np.asarray(actions, dtype=np.float64))
         late = self._delayed[self.task[ids]]
         if late.any():
@@ -121,9 +122,11 @@ class Engine:
 
     def expert(self, ids: IntArray, style: str | None = None) -> FloatArray:
         """Return the scripted experts' actions (M, A); `style` None takes each task's first."""
+        meter.tell("expert_queries", len(ids))
         actions = np.zeros((len(ids), self.world.action_size))
-        for task, index, readings in self._by_task(ids):
-            actions[index] = task.experts[style or next(iter(task.experts))](readings)
+        with meter.silence():
+            for task, index, readings in self._by_task(ids):
+                actions[index] = task.experts[style or next(iter(task.experts))](readings)
         return np.clip(actions, -1.0, 1.0)
 
     def _by_task(self, ids: IntArray) -> list[tuple[Task, IntArray, Any]]:

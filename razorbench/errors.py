@@ -37,5 +37,9 @@ class UpdatesWrong(RazorbenchError):
     """A method's report of its updates does not add up."""
 
 
+class UnlikeItsFile(RazorbenchError):
+    """A policy does what no file of its parameters could say."""
+
+
 class NotFinite(RazorbenchError):
     """NaN or infinity where a number belongs; the run stops rather than report it."""

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from itertools import count
-from threading import Lock
 from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from razorbench import cores, demos, policy, seeding
+from razorbench import cores, demos, meter, policy, seeding
 from razorbench.checkpoint import Checkpoints
+from razorbench.counting import Counts
 from razorbench.engine import Engine
-from razorbench.errors import BudgetExceeded, NotFinite, UpdatesWrong, UsageError
+from razorbench.errors import NotFinite, UpdatesWrong, UsageError
 from razorbench.evaluate import Cell, play
 from razorbench.faces import TaskVecEnv
 from razorbench.goals import Goals, with_goals
@@ -66,13 +65,19 @@ class TaskHandle:
     on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
     checkpoints: Checkpoints | None = None
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
-    used: Used = field(default_factory=Used)
-    used_upstream: Used = field(default_factory=Used)
     notes: Notes = field(default_factory=Notes)
+    counts: Counts = field(init=False, repr=False, compare=False)
     _reported: int = field(default=0, init=False, repr=False, compare=False)
     _total: int | None = field(default=None, init=False, repr=False, compare=False)
-    _counting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _loops: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.counts = Counts(self.budget)
+
+    @property
+    def used(self) -> Used:
+        """What has been spent so far."""
+        return self.counts.used
 
     @property
     def torch_threads(self) -> int:
@@ -110,7 +115,8 @@ class TaskHandle:
 
     def _demonstrate(self, tasks: Any, episodes: int, rng: np.random.Generator, style: str | None) -> Demonstrations:
         shares = np.array_split(self.fresh_starts(episodes, rng), len(tasks))
-        return demos.successes([Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)], style, self.threads)
+        with meter.silence():
+            return demos.successes([Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)], style, self.threads)
 
     def rollouts(
         self,
@@ -136,25 +142,26 @@ class TaskHandle:
         def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
             if asked is not None:
                 observation = asking(self.task, observation, asked[live])
+            self.charge("env_steps", len(ids), upstream=upstream)
             counter = live.astype(np.uint64) * np.uint64(4096) + decision.astype(np.uint64)
             if labels is not None:
+                self.charge("expert_queries", len(ids))
                 labels[decision, live] = engine.expert(ids, self.style)
             return policy.distribution(tuned, observation).sample(seeding.uniforms(stream[live], counter, engine.world.action_size))
 
         places = [self.task] if goals is None else with_goals(self.task, goals)
         shares = np.array_split(start, len(places))
-        played = play([Cell(place, Split.TRAIN, share) for place, share in zip(places, shares, strict=True)], act, keep=True, threads=self.threads)
-        decisions = int(played.length.sum())
-        self.charge("env_steps", decisions, upstream=upstream)
+        cells = [Cell(place, Split.TRAIN, share) for place, share in zip(places, shares, strict=True)]
+        with meter.silence():
+            played = play(cells, act, keep=True, threads=self.threads)
         observations, actions, episode = played.pairs()
         if asked is not None:
             observations = asking(self.task, observations, asked[episode])
         found = Rollouts(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start, played.success)
         if labels is None:
             return found
-        self.charge("expert_queries", decisions)
         step = np.concatenate([np.arange(length) for length in played.length])
-        noisy = labels[step, episode] + ACTION_NOISE * rng.normal(size=(decisions, labels.shape[2]))
+        noisy = labels[step, episode] + ACTION_NOISE * rng.normal(size=actions.shape)
         return Rollouts(**{**vars(found), "labels": torch.from_numpy(np.clip(noisy, -1.0, 1.0).astype(np.float32))})
 
     def reinstructed(self, observations: torch.Tensor, rng: np.random.Generator, asked: Sequence[str] = ()) -> torch.Tensor:
@@ -183,8 +190,9 @@ class TaskHandle:
         loop, done = next(self._loops), 0
         if self.checkpoints is not None and (state := self.checkpoints.load(loop)) is not None:
             done = state["update"]
-            for name, part in parts.items():
-                part.update(state["parts"][name]) if isinstance(part, dict) else part.load_state_dict(state["parts"][name])
+            with meter.silence():
+                for name, part in parts.items():
+                    part.update(state["parts"][name]) if isinstance(part, dict) else part.load_state_dict(state["parts"][name])
             self._restore(state)
         for update in range(done + 1, total + 1):
             yield update
@@ -205,8 +213,7 @@ class TaskHandle:
     def _state(self) -> dict[str, Any]:
         """What the harness itself keeps between updates."""
         return {
-            "used": asdict(self.used),
-            "used_upstream": asdict(self.used_upstream),
+            "counts": self.counts.state_dict(),
             "notes": dict(self.notes),
             "reported": self._reported,
             "rng": self.rng.bit_generator.state,
@@ -216,8 +223,8 @@ class TaskHandle:
         }
 
     def _restore(self, state: Any) -> None:
-        self.used, self.used_upstream, self.notes = Used(**state["used"]), Used(**state["used_upstream"]), Notes(state["notes"])
-        self._reported = state["reported"]
+        self.counts.load_state_dict(state["counts"])
+        self.notes, self._reported = Notes(state["notes"]), state["reported"]
         self.rng.bit_generator.state = state["rng"]
         random.setstate(state["python"])
         np.random.set_state(state["numpy"])
@@ -228,65 +235,49 @@ class TaskHandle:
 
         Raises UpdatesWrong if the numbers do not follow one another or exceed the total, NotFinite if a metric or a parameter is NaN or infinite.
         """
-        self._total = total if self._total is None else self._total
-        if (update, total) != (self._reported + 1, self._total) or update > total:
-            raise UpdatesWrong(
-                f"the method reported update {update} of {total} after update {self._reported} of {self._total}: "
-                "number updates 1, 2, 3 and so on to one total, as `for update in task.updates(total, ...)` does"
-            )
-        self._reported = update
-        numbers = {name: float(value.detach() if isinstance(value, torch.Tensor) else value) for name, value in metrics.items()}
-        for name, value in numbers.items():
-            if not np.isfinite(value):
-                raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
-        if not all_finite(list(policy.parameters())):
-            raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
-        if self.on_update is not None:
-            self.on_update(policy, update, total, numbers)
+        with self.counts.final(), meter.silence():
+            if self.counts.refused is not None:
+                raise self.counts.refused
+            self._total = total if self._total is None else self._total
+            if (update, total) != (self._reported + 1, self._total) or update > total:
+                raise UpdatesWrong(
+                    f"the method reported update {update} of {total} after update {self._reported} of {self._total}: "
+                    "number updates 1, 2, 3 and so on to one total, as `for update in task.updates(total, ...)` does"
+                )
+            self._reported = update
+            numbers = {name: float(value.detach() if isinstance(value, torch.Tensor) else value) for name, value in metrics.items()}
+            for name, value in numbers.items():
+                if not np.isfinite(value):
+                    raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
+            if not all_finite(list(policy.parameters())):
+                raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
+            self.counts.reported(policy.parameters())
+            if self.on_update is not None:
+                self.on_update(policy, update, total, numbers)
 
-    def finish(self, tuned: ActorCriticPolicy) -> None:
-        """Have the last reported update measured, if the method ended before its total. Raises UpdatesWrong if it trained and reported nothing."""
-        if not self._reported and self.used.gradient_steps:
+    def finish(self, base: ActorCriticPolicy, tuned: ActorCriticPolicy) -> None:
+        """Close the counts, and have the last reported update measured, if the method ended before its total.
+
+        Raises UpdatesWrong if it trained and reported nothing, and what was refused on the way, even if the method caught it.
+        """
+        self.counts.finish([*base.parameters()], [*tuned.parameters()], data=self.upstream is not None)
+        steps = self.used.gradient_steps
+        if not self._reported and (steps or self.counts.uncounted.get("weight_changes")):
             raise UpdatesWrong(
-                f"the method took {self.used.gradient_steps} gradient steps and reported no update, so nothing was measured along the way: "
+                f"the method took {steps} counted gradient steps, trained and reported no update, so nothing was measured along the way: "
                 "call task.update(policy, update, total) after each update"
             )
         if self._total is not None and self._reported < self._total and self.on_update is not None:
-            self.on_update(tuned, self._reported, self._reported, {})
+            with meter.silence():
+                self.on_update(tuned, self._reported, self._reported, {})
 
     def charge(self, what: str, amount: int, *, upstream: bool = False) -> None:
         """Count a cost, also from a method's own threads; raises BudgetExceeded beyond the cap. What goes upstream has no cap."""
-        with self._counting:
-            if upstream:
-                setattr(self.used_upstream, what, getattr(self.used_upstream, what) + amount)
-                return
-            spent, cap = getattr(self.used, what) + amount, getattr(self.budget, what)
-            if spent > cap:
-                raise BudgetExceeded(
-                    f"{what} would reach {spent}, the budget `{self.budget.name}` allows {cap}: lower the method's use or set budget.{what}={spent}"
-                )
-            setattr(self.used, what, spent)
+        self.counts.charge(what, amount, upstream=upstream)
 
-    @contextmanager
-    def counting_gradients(self) -> Iterator[None]:
-        """Count every optimiser step in the block, and refuse to take one with a gradient that is not finite."""
-
-        def check(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            if not all_finite(gradients):
-                raise NotFinite(
-                    f"gradient of the loss is not finite at gradient step {self.used.gradient_steps + 1}: training diverged; lower the learning rate"
-                )
-
-        def count(*_: Any) -> None:
-            self.charge("gradient_steps", 1)
-
-        hooks = [register_optimizer_step_pre_hook(check), register_optimizer_step_post_hook(count)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+    def counting(self) -> AbstractContextManager[None]:
+        """Count in the block whatever is stepped, optimised or asked; see `Counts.counting`."""
+        return self.counts.counting()
 
 
 def _state_of(part: Stateful | dict[str, Any]) -> Any:
@@ -306,5 +297,5 @@ class _CountedVecEnv(TaskVecEnv):
         super().step_async(policy.bin_centres(actions) if self._bins else actions)
 
     def step_wait(self) -> tuple[FloatArray, FloatArray, Any, list[dict[str, Any]]]:
-        with saying_where(f"env step {self._handle.used.env_steps}"):
+        with meter.silence(), saying_where(f"env step {self._handle.used.env_steps}"):
             return super().step_wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import UserDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -90,7 +90,7 @@ class Notes(UserDict[str, Any]):
         super().__setitem__(*next(iter(kept.items())))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Used:
     """What has been spent so far, in the budget's units."""
 
@@ -100,9 +100,10 @@ class Used:
     gradient_steps: int = 0
 
 
-def all_finite(tensors: list[torch.Tensor]) -> bool:
-    """Whether no element is NaN or infinite, by the largest element of each."""
-    return not tensors or bool(torch.isfinite(torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors], ord=float("inf")))).all())
+def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether no element is NaN or infinite: by the length of each tensor, which is quickly found, and where that overflows by its largest element."""
+    plain = [tensor.detach() for tensor in tensors]
+    return not plain or any(bool(torch.isfinite(torch.stack(torch._foreach_norm(plain, ord=order))).all()) for order in (2, float("inf")))
 
 
 @contextmanager

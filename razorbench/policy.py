@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from razorbench.divergence import Categorical, Distribution, Gaussian
-from razorbench.errors import FileDamaged
+from razorbench.errors import FileDamaged, UnlikeItsFile
 from razorbench.types import FloatArray
 
 BLOCK = 64
@@ -36,6 +36,9 @@ SIZES: Mapping[str, tuple[int, ...]] = {"small": (96, 96, 96), "medium": (256, 2
 CRITIC = (128, 128)
 BINS = 41
 """Bins of an action dimension: 0.05 apart, a 4 mm step of the tool's target; an odd number, so that one stands for rest."""
+_SAME = 1e-6
+"""Nats, both ways together, up to which two policies do the same: float32 sums in another order reach about 1e-9."""
+_AS_THE_BASE = "only parameters of the base's architecture are kept and measured; write what was learned into a `razorbench.policy.clone(base)`"
 _CENTRES = (torch.arange(BINS) - BINS // 2) / (BINS // 2)
 
 
@@ -164,15 +167,35 @@ def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:
         raise FileDamaged(f"policy {path} does not exist: give the path of a .safetensors file") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise FileDamaged(f"policy {path} cannot be read as safetensors ({error}): the file is damaged or cut short; restore it or rebuild it") from error
-    wanted = {name: tuple(tensor.shape) for name, tensor in policy.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if wanted != found:
-        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))[0]
-        raise FileDamaged(f"policy {path} has {odd} of shape {found.get(odd)}, where {wanted.get(odd)} is needed: give a policy of the same head and size")
+    if odd := _odd_shape(tensors, policy):
+        raise FileDamaged(f"policy {path} has {odd}: give a policy of the same head and size")
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise FileDamaged(f"policy {path} holds NaN or infinite parameters: it cannot be used; restore it or rebuild it")
     policy.load_state_dict(tensors)
     return policy.eval()
+
+
+def as_filed(policy: ActorCriticPolicy, like: ActorCriticPolicy, states: FloatArray) -> ActorCriticPolicy:
+    """Return what `load` makes of a file of the policy's parameters: a policy of the architecture of another.
+
+    Raises UnlikeItsFile if the file cannot say what the policy does at states (N, O).
+    """
+    filed, tensors = _blank(like.observation_space, like.action_space, like.net_arch).eval(), policy.state_dict()
+    if odd := _odd_shape(tensors, filed):
+        raise UnlikeItsFile(f"the policy has {odd}: {_AS_THE_BASE}")
+    filed.load_state_dict(tensors)
+    own, theirs = distribution(policy, states), distribution(filed, states)
+    apart = float((own.kl(theirs) + theirs.kl(own)).max())
+    if not apart <= _SAME:
+        raise UnlikeItsFile(f"the policy acts otherwise than its own parameters do in the base's architecture, by up to {apart:.2g} nats: {_AS_THE_BASE}")
+    return filed
+
+
+def _odd_shape(found: Mapping[str, torch.Tensor], policy: ActorCriticPolicy) -> str | None:
+    """Say which of the tensors is not as a policy needs it, None if none is."""
+    here, wanted = ({name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (found, policy.state_dict()))
+    odd = sorted(name for name in wanted.keys() | here.keys() if wanted.get(name) != here.get(name))
+    return f"{odd[0]} of shape {here.get(odd[0])}, where {wanted.get(odd[0])} is needed" if odd else None
 
 
 def _net_arch(layers: Sequence[int]) -> dict[str, list[int]]:

@@ -16,7 +16,7 @@ from razorbench import seeding
 from razorbench.divergence import PER_STATE, Gaussian, tv_and_js
 from razorbench.errors import FileDamaged
 from razorbench.evaluate import Cell, Played, play_policy
-from razorbench.policy import distribution
+from razorbench.policy import BLOCK, distribution
 from razorbench.store import content
 from razorbench.task import SPLIT_SIZES, Split, Task, asking, other_slots
 from razorbench.types import FloatArray
@@ -58,6 +58,11 @@ def choose_states(states: FloatArray, *names: str) -> FloatArray:
     rng = seeding.generator("probe", *names)
     chosen = rng.choice(len(states), min(STATES, len(states)), replace=False)
     return states[np.sort(chosen)]
+
+
+def some(probes: Mapping[str, Probe]) -> FloatArray:
+    """Return a block of each task's probe states, (M, O): enough to tell whether two policies are one."""
+    return np.concatenate([probe.states[:BLOCK] for probe in probes.values()])
 
 
 def save(probes: Mapping[str, Probe], path: Path) -> None:

@@ -13,16 +13,16 @@ import numpy as np
 import yaml
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench import base_cache, probe, process, provenance, seeding
+from razorbench import base_cache, probe, provenance, seeding
 from razorbench import policy as policies
+from razorbench.adapting import adapted
 from razorbench.checkpoint import Checkpoints
 from razorbench.claim import Claim
 from razorbench.disk import exists, near
 from razorbench.drift import DriftRuler
 from razorbench.episodes import Episodes
-from razorbench.errors import Claimed, RazorbenchError, UsageError
+from razorbench.errors import Claimed, UsageError
 from razorbench.evaluate import Cell, play_policy
-from razorbench.handle import TaskHandle
 from razorbench.identity import made_of
 from razorbench.journal import Journal
 from razorbench.method import Used, saying_where
@@ -148,8 +148,10 @@ class _Run:
         self.split = Split(spec.eval.split)
         self.subject = Subject(spec.task.id, [skill.name for skill in spec.base.skills], spec.method_name, spec.seed, spec.eval.split)
         with self.journal.measuring():
-            self.ruler = probe.Ruler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
-            self.drift = DriftRuler(spec.base.policy, spec.probes(), spec.task, spec.base.skills)
+            probes = spec.probes()
+            self.ruler = probe.Ruler(spec.base.policy, probes, spec.task, spec.base.skills)
+            self.drift = DriftRuler(spec.base.policy, probes, spec.task, spec.base.skills)
+        self.states = probe.some(probes)
         self.schedule: set[int] = set()
         self.success: float | None = None
 
@@ -163,7 +165,7 @@ class _Run:
             with self.journal.measuring():
                 self.journal.episodes += self._base_episodes()
                 self._snapshot(spec.base.policy, 0, "base")
-        tuned = adapted(spec, spec.base.policy, self.handle, self.rng)
+        tuned = self._as_filed(adapted(spec, spec.base.policy, self.handle, self.rng))
         with self.journal.measuring():
             record = self._final(tuned)
         self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
@@ -177,10 +179,15 @@ class _Run:
             self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
         if update in {*self.schedule, total} and self.journal.curve[-1]["update"] < update:
             with self.journal.measuring(), saying_where(f"measuring after update {update}"):
-                self._snapshot(policy, update, f"update{update}")
-                self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(policy, path))
+                filed = self._as_filed(policy)
+                self._snapshot(filed, update, f"update{update}")
+                self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(filed, path))
         left_s = self.journal.left_s(update, total, sum(each > update for each in self.schedule))
         self.watch(Progress(update, total, left_s, self.handle.used, self.success, metrics))
+
+    def _as_filed(self, policy: ActorCriticPolicy) -> ActorCriticPolicy:
+        """Return what is left of a policy in its file, which is what is measured."""
+        return policies.as_filed(policy, self.spec.base.policy, self.states)
 
     def _cells(self, mode: Any = "greedy", *, skill_episodes: int, select: bool) -> list[Cell]:
         """TEST episodes of the new task and of every skill, and SELECT episodes of the new task; in a run for tuning SELECT takes the place of TEST."""
@@ -238,7 +245,13 @@ class _Run:
         return record_head(spec, self.config) | {
             "task": spec.task.id,
             "method": described(spec) | {"demos": spec.demos},
-            "budget": {"name": spec.budget.name, **asdict(self.handle.used), "caps": asdict(spec.budget), "old_task_data": spec.method.old_task_data},
+            "budget": {
+                "name": spec.budget.name,
+                **asdict(self.handle.used),
+                "uncounted": self.handle.counts.uncounted,
+                "caps": asdict(spec.budget),
+                "old_task_data": spec.method.old_task_data,
+            },
             "upstream": self._upstream(),
             "notes": dict(self.handle.notes),
             "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
@@ -249,7 +262,7 @@ class _Run:
 
     def _upstream(self) -> dict[str, Any] | None:
         """What making the method's data cost: by the run that it builds on, and by sampling from a policy."""
-        spec, used = self.spec, asdict(self.handle.used_upstream)
+        spec, used = self.spec, asdict(self.handle.counts.upstream)
         if self.upstream is None or spec.upstream is None:
             return {"method": None, "run": None, **used} if any(used.values()) else None
         before = self.upstream.record
@@ -298,16 +311,3 @@ def snapshot_schedule(total: int, count: int) -> set[int]:
         here, left = updates[-1], min(count, total) - len(updates)
         updates.append(max(here + 1, round(here * (total / here) ** (1 / left))))
     return {*updates, total}
-
-
-def adapted(spec: RunSpec, policy: ActorCriticPolicy, handle: TaskHandle, rng: np.random.Generator) -> ActorCriticPolicy:
-    """Let a run's method adapt a policy, and return what it made of it; the process is as before afterwards.
-
-    Raises RazorbenchError if that is no policy, or if it changed without a word.
-    """
-    with process.lent(int(rng.integers(2**31))), handle.counting_gradients():
-        tuned = spec.method.adapt(policy, handle, spec.budget, rng)
-        if not isinstance(tuned, ActorCriticPolicy):
-            raise RazorbenchError(f"method={spec.method_name} returned {type(tuned).__name__}: `adapt` must return the tuned policy")
-        handle.finish(tuned)
-        return tuned.eval()

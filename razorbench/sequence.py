@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
 from razorbench import probe, provenance, seeding, transfer
+from razorbench.adapting import adapted
 from razorbench.checkpoint import Checkpoints
 from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
@@ -25,7 +26,6 @@ from razorbench.run import (
     Outcome,
     Progress,
     Watcher,
-    adapted,
     carry_out,
     described,
     log,
@@ -92,7 +92,7 @@ class _Sequence:
         self.journal = Journal(folder, threads)
         self.code = provenance.code(spec.first.method)
         self.stages = Checkpoints(folder, STATE, self.code, self.journal.write)
-        self.used: list[dict[str, int]] = []
+        self.used: list[dict[str, Any]] = []
         self.divergence: list[dict[str, Any]] = []
 
     def carry_out(self) -> None:
@@ -115,7 +115,7 @@ class _Sequence:
             tuned.load_state_dict(state["policy"])
             self.used, self.divergence = state["used"], state["divergence"]
             return tuned
-        tuned = self._learn(policy, stage, run)
+        tuned = self._as_filed(self._learn(policy, stage, run))
         self._measure_all(tuned, stage)
         with self.journal.measuring():
             ruler = probe.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
@@ -123,6 +123,9 @@ class _Sequence:
         self._save(tuned, f"checkpoints/stage{stage}.safetensors")
         self.stages.save(stage - 1, 1, 1, lambda: {"policy": tuned.state_dict(), "used": self.used, "divergence": self.divergence})
         return tuned
+
+    def _as_filed(self, policy: ActorCriticPolicy) -> ActorCriticPolicy:
+        return policies.as_filed(policy, self.base.policy, probe.some(self.base.probes))
 
     def _save(self, policy: ActorCriticPolicy, name: str) -> None:
         self.folder.write(name, lambda path: policies.save(policy, path))
@@ -139,7 +142,7 @@ class _Sequence:
                 schedule.update(snapshot_schedule(total, run.eval.snapshots))
             if update in {*schedule, total} and self.journal.curve[-1]["update"] < update:
                 with self.journal.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
-                    success = self._snapshot(policy, stage, run, update, handle)
+                    success = self._snapshot(self._as_filed(policy), stage, run, update, handle)
             done, whole = round(1000 * (stage - 1 + update / total)), 1000 * len(self.spec.runs)
             snapshots = sum(each > update for each in schedule) + (len(self.spec.runs) - stage) * len(schedule)
             self.watch(Progress(done, whole, self.journal.left_s(done, whole, snapshots), handle.used, success, metrics))
@@ -151,7 +154,7 @@ class _Sequence:
             with self.journal.measuring():
                 self._snapshot(policy, stage, run, 0, handle)
         tuned = adapted(run, policy, handle, rng)
-        self.used.append(asdict(handle.used))
+        self.used.append({**asdict(handle.used), "uncounted": handle.counts.uncounted})
         return tuned
 
     def _snapshot(self, policy: ActorCriticPolicy, stage: int, run: RunSpec, update: int, handle: TaskHandle) -> float:

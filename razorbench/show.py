@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from razorbench.base import Recipe, read_card
+from razorbench.counting import uncounted
 from razorbench.disk import near
 from razorbench.output import harmless
 from razorbench.run import Outcome
@@ -129,6 +130,8 @@ def report(record: Mapping[str, Any], console: Console) -> None:
     }
     for name, text in lines.items():
         console.print(f"{name:<30}{text}")
+    for sentence in uncounted(used):
+        console.print(f"{'uncounted':<30}{sentence}")
 
 
 def outcome(failures: Sequence[tuple[str, str]], total: int, found: int) -> None:

@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import probe
 from razorbench.base import Base
 from razorbench.checkpoint import Checkpoints
+from razorbench.counting import counted
 from razorbench.errors import UsageError
 from razorbench.handle import TaskHandle
 from razorbench.identity import code, made_of, own, shipped
@@ -122,10 +123,10 @@ class RunSpec:
         upstream: the policy that the run it builds on ended with. checkpoints, rng: where a killed run goes on from, and the method's generator.
         """
         return TaskHandle(
-            task=self.task,
+            task=counted(self.task),
             budget=self.budget,
             style=self.style,
-            skills=self.base.skills,
+            skills=tuple(map(counted, self.base.skills)),
             goals=self.base.goals,
             threads=threads,
             old_task_data=self.method.old_task_data,

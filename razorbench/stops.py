@@ -17,6 +17,7 @@ from razorbench.starts import NEARLY_SOLVED
 
 STOPS = ("best", "end")
 """`best`: the first snapshot with the highest SELECT success, the base's own included. `end`: the final policy, when the budget is used up."""
+_KL = "divergence.kl_forward.new"
 LEVELS = (0.5, 0.7, 0.9, 0.95)
 """Levels of success on the new task at which runs are compared."""
 
@@ -162,17 +163,24 @@ def undefined(run: Run, place: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def around_forward_kl(run: Run, nats: float) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """Return the two neighbouring snapshots between which forward KL on the new task first reaches a level; None if it does not."""
+    for low, high in pairwise(run.curve):
+        # Not a number where it was not measured, which no comparison passes.
+        if value(low, _KL) < nats <= value(high, _KL):
+            return low, high
+    return None
+
+
 def at_forward_kl(run: Run, nats: float, path: str) -> float | None:
     """Return a snapshot's number where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
 
     KL is measured on the same states in every snapshot and is no rate of episodes, so the interpolation needs no bracket. path: dotted, as of `value`.
     """
-    # Not a number where it was not measured, which no comparison passes.
-    kl, found = ([value(point, name) for point in run.curve] for name in ("divergence.kl_forward.new", path))
-    for (low, high), (before, after) in zip(pairwise(kl), pairwise(found), strict=True):
-        if low < nats <= high:
-            return before + (after - before) * (nats - low) / (high - low)
-    return None
+    if (found := around_forward_kl(run, nats)) is None:
+        return None
+    (low, high), (before, after) = ([value(point, name) for point in found] for name in (_KL, path))
+    return before + (after - before) * (nats - low) / (high - low)
 
 
 def _select(point: Mapping[str, Any]) -> float:

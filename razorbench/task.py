@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import mujoco
 import numpy as np
 
-from razorbench import seeding
+from razorbench import meter, seeding
 from razorbench.errors import UsageError
 from razorbench.identity import made_of, own, shipped
 from razorbench.types import BoolArray, FloatArray, IntArray
@@ -122,6 +122,8 @@ class Task:
 
     def starts(self, split: Split, index: IntArray) -> Start:
         """Return the starts of a split by index (N,); the same wherever and whenever they are asked for."""
+        if split is not Split.TRAIN:
+            meter.tell(f"{split.value} starts", len(index))
         stream = seeding.key("start", self.id, split.value)
         return self.start(seeding.uniforms(stream, index, self.world.start_uniforms))
 

@@ -77,7 +77,7 @@ def run(task, seed, style, *points, kept=0.5, styles=("direct", "far")):
         "method": {"name": "sft", "demos": style},
         "budget": {"demo_episodes": 5},
         "new_task": {"base": {"greedy": {"rate": 0.2}}, "final": {"greedy": final}},
-        "original": {"push": {"final": {"greedy": {"successes": round(100 * kept), "episodes": 100, "rate": kept}}}},
+        "original": {"push": {"base": {"greedy": {"rate": 1.0}}, "final": {"greedy": {"successes": round(100 * kept), "episodes": 100, "rate": kept}}}},
         "retention": {"value": kept},
     }
     return Run(record, points, styles)
@@ -114,7 +114,18 @@ def test_the_sampling_variance_is_that_of_the_episodes_there():
     one = run("a", 0, "direct", *ALONG)
     assert MEASURES["retention@0.7"].number(one).variance == pytest.approx(24 * 5 / 29**3)
     assert MEASURES["retention@end"].number(one).variance == pytest.approx(52 * 52 / 104**3)
-    assert MEASURES["score@end"].number(one).variance == 0.0
+    assert MEASURES["cka@best"].number(one).variance == MEASURES["env_steps@0.7"].number(one).variance == 0.0
+    one.record["original"]["push"]["base"]["greedy"]["rate"] = 0.5
+    assert MEASURES["retention@end"].number(one).variance == pytest.approx(52 * 52 / 104**3 / 0.25)
+
+
+def test_the_sampling_variance_of_a_score_is_that_of_a_product():
+    """Success 90 of 100 and the base's .2: gain .875. Retention .5 of 100 episodes. d score = .5 / .8 ds + .875 dr."""
+    success, kept = 92 * 12 / 104**3, 52 * 52 / 104**3
+    assert MEASURES["score@end"].number(run("a", 0, "direct", *ALONG)).variance == pytest.approx((0.5 / 0.8) ** 2 * success + 0.875**2 * kept)
+    # A policy that learned nothing may have been lucky: its score of 0 is not certain. More than all is not kept.
+    (nothing := snapshot(0, 0.1, 1.2))["original"]["push"] = {"successes": 25, "episodes": 25, "rate": 1.0}
+    assert MEASURES["score@best"].number(run("a", 0, "direct", nothing)).variance == pytest.approx((1 / 0.8) ** 2 * 12 * 92 / 104**3)
 
 
 def test_numbers_of_an_arm_skip_the_undefined():
@@ -130,9 +141,15 @@ def test_numbers_of_an_arm_skip_the_undefined():
 @pytest.mark.parametrize(("nats", "kept"), [(1, 0.9), (2, 0.8), (4, None)])
 def test_what_is_kept_at_a_forward_kl(nats, kept):
     points = [(0.0, 1.0), (1.0, 0.9), (0.8, 0.2), (2.0, 0.8), (3.0, 0.6)]
-    along = [{"retention": {"value": value}, "divergence": {"kl_forward": {"new": kl}}} for kl, value in points]
-    found = MEASURES[f"retention_kl{nats}"].number(Run({}, along))
-    assert found is kept is None or found.value == pytest.approx(kept)
+    along = [snapshot(k, value, value) | {"divergence": {"kl_forward": {"new": kl}}} for k, (kl, value) in enumerate(points)]
+    here = run("a", 0, "direct", *along)
+    for name, episodes in (("retention", 25), ("success", 100)):
+        found = MEASURES[f"{name}_kl{nats}"].number(here)
+        assert found is kept is None or found.value == pytest.approx(kept)
+        if kept is not None:
+            (_, before), (_, after) = points[2 * nats - 2 : 2 * nats]
+            solved = [round(p * episodes) for p in (before, after)]
+            assert found.variance == pytest.approx(max((k + 2) * (episodes - k + 2) / (episodes + 4) ** 3 for k in solved))
 
 
 def test_values_that_happen_to_be_alike_are_not_certain():

@@ -70,3 +70,19 @@ def test_the_base_has_not_moved_and_a_moved_policy_has(base):
         assert values["l1"] > 0
         assert 0.5 < values["cka"] < 1.0
     assert [layer.shape[1] for layer in hidden(tuned, base.probes["reach"].states)] == list(base.card["architecture"]["actor"])
+
+
+def test_new_and_original_are_where_they_say(base):
+    """Weights of an instruction column move only what is asked by that instruction, and are worth only what old skills ask by it."""
+    new, ruler = task("pick_place"), DriftRuler(base.policy, base.probes, task("pick_place"), base.skills)
+
+    def moved(slot):
+        tuned = clone(base.policy)
+        actor_parameters(tuned)[1].data[:, new.world.instruction.start + slot] += 0.1
+        return ruler.measure(tuned)
+
+    old, own = moved(task("reach").slot), moved(new.slot)
+    assert old["activations"]["new"]["l1"] == 0.0 < old["activations"]["original"]["l1"]
+    assert own["activations"]["original"]["l1"] == 0.0 < own["activations"]["new"]["l1"]
+    assert own["weights"]["fisher"] == 0.0 < old["weights"]["fisher"]
+    assert own["weights"]["l2"] == pytest.approx(old["weights"]["l2"])

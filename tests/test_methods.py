@@ -102,7 +102,7 @@ def toy(**settings):
 def adapted(method, base, handle=None, seed=0):
     handle = toy() if handle is None else handle
     torch.manual_seed(seed)
-    with handle.counting_gradients():
+    with handle.counting():
         return method.adapt(base, handle, handle.budget, np.random.default_rng(seed)).eval()
 
 
@@ -264,16 +264,29 @@ def test_policy_gradients_find_what_is_rewarded(method, head):
 
 
 def test_first_policy_gradient_step_is_the_plain_gradient():
-    """At theta_old the clipped surrogate's gradient is that of E[A log pi]; by autograd, on the same decisions."""
-    base = toy_base()
-    actions, advantage = torch.tensor([[0.1], [0.4], [-0.2]]), torch.tensor([0.5, -0.5, 1.0])
-    states, old = NEW.repeat(3, 1), policies.log_likelihood(base, NEW.repeat(3, 1), actions).detach()
-    ratio = torch.exp(policies.log_likelihood(base, states, actions) - old)
-    surrogate = torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).mean()
-    plain = (advantage * policies.log_likelihood(base, states, actions)).mean()
-    wrt = policies.actor_parameters(base)
-    for ours, theirs in zip(torch.autograd.grad(surrogate, wrt), torch.autograd.grad(plain, wrt), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
+    """At theta_old the step goes up the gradient of E[A log pi], the mean over all decisions, those of no advantage too."""
+    policy = toy_base()
+    actions, advantage = torch.tensor([[0.1], [0.4], [-0.2], [0.3]]), torch.tensor([0.5, -0.5, 1.0, 0.0])
+    states, wrt = NEW.repeat(4, 1), policies.actor_parameters(policy)
+    gradient = torch.autograd.grad((advantage * policies.log_likelihood(policy, states, actions)).mean(), wrt)
+    before = parameters(policy)
+    method = Reinforce(n_epochs=1, batch_size=4, max_grad_norm=1e9)
+    method._ascend(policy, torch.optim.SGD(wrt, lr=1e-3), states, actions, advantage, np.random.default_rng(0))
+    moved = (parameters(policy) - before) / 1e-3
+    assert moved.abs().max() > 1
+    assert torch.allclose(moved, torch.cat([each.flatten() for each in gradient]), rtol=1e-2, atol=1e-2)
+
+
+def test_later_policy_gradient_steps_stop_where_the_ratio_is_clipped():
+    """Steps go on while pi / pi_old is inside 1 +- eps for what is to become likelier or rarer, and no further than one step beyond."""
+    for advantage, bound in ((1.0, 1.2), (-1.0, 0.8)):
+        policy, old = toy_base(), toy_base()
+        method, steps = Reinforce(n_epochs=200, batch_size=1, max_grad_norm=1e9), torch.optim.SGD(policies.actor_parameters(policy), lr=1e-4)
+        action = torch.tensor([[0.4]])
+        method._ascend(policy, steps, NEW, action, torch.tensor([advantage]), np.random.default_rng(0))
+        ratio = float((policies.log_likelihood(policy, NEW, action) - policies.log_likelihood(old, NEW, action)).detach().exp())
+        assert ratio == pytest.approx(bound, abs=0.02)
+        assert (ratio - bound) * advantage > 0
 
 
 def test_dagger_learns_the_experts_answers_and_asks_no_more_than_it_may():
@@ -304,7 +317,7 @@ def test_sft_oracle_fits_the_bases_own_successes_and_measures_the_gap():
     assert gap["success"] > probability + 0.2
     assert abs(answers(tuned)[0] - 0.3) < 0.12
     assert handle.used.env_steps == 0
-    assert handle.used_upstream.env_steps > 0
+    assert handle.counts.upstream.env_steps > 0
 
 
 def test_sft_oracle_names_the_starts_that_it_could_not_cover():
@@ -323,7 +336,7 @@ def test_sft_rl_fits_the_successes_of_the_policy_it_builds_on():
     tuned = adapted(SFTRL(**FIT, upstream=SFT()), base, handle)
     assert answers(tuned)[0] == pytest.approx(0.3, abs=0.05)
     assert handle.used.demo_episodes == 200
-    assert handle.used_upstream.env_steps == 200
+    assert handle.counts.upstream.env_steps == 200
 
 
 def test_a_method_without_leave_gets_no_old_data():
@@ -341,7 +354,7 @@ def test_ppo_kl_with_a_huge_coefficient_stays_at_the_base():
         method = spec.method if coefficient is None else PPOKL(**vars(spec.method), kl_coef=coefficient)
         handle = replace(spec, method=method).handle(threads=1)
         torch.manual_seed(0)
-        with policies.one_thread(), handle.counting_gradients():
+        with policies.one_thread(), handle.counting():
             tuned = method.adapt(spec.base.policy, handle, spec.budget, np.random.default_rng(0))
         moved[name] = float(policies.kl(spec.base.policy, tuned, states).detach().mean())
     assert moved["held"] < 0.1 * moved["ppo"]

@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import METHODS, TINY, TINY_METHOD, compose
+from conftest import METHODS, TINY, TINY_METHOD, compose, task
 
+from razorbench.engine import Engine
 from razorbench.episodes import Episodes
 from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.method import Budget
 from razorbench.policy import critic_parameters
 from razorbench.run import run, snapshot_schedule
 from razorbench.store import REQUIRED
+from razorbench.task import Split
 
 
 def do(results, method, *overrides, threads=None):
@@ -170,7 +172,7 @@ def test_caps_hold():
     limited = handle(gradient_steps=2)
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=0.1)
-    with limited.counting_gradients(), pytest.raises(BudgetExceeded, match="gradient_steps would reach 3"):
+    with limited.counting(), pytest.raises(BudgetExceeded, match="gradient_steps would reach 3"):
         for _ in range(3):
             weight.grad = torch.ones(1)
             optimizer.step()
@@ -185,7 +187,19 @@ def test_budgets_must_be_positive_whole_numbers(value):
 
 
 def test_demonstrations_are_successes_and_repeat():
-    a, b = (handle(demo_episodes=20).demonstrations(20, np.random.default_rng(4)) for _ in range(2))
+    """A hurried task is failed by half of the expert's episodes; what is handed out, played again from its starts, succeeds at its last decision."""
+    hurried = replace(task("pick_place"), horizon=22)
+    spec, _ = compose("task=pick_place", "method=frozen", *TINY)
+    a, b = (replace(spec, task=hurried, budget=replace(spec.budget, demo_episodes=40)).handle().demonstrations(40, np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(a.observations, b.observations)
-    assert len(a.observations) == len(a.actions) == len(a.episode)
     assert np.abs(a.actions).max() <= 1.0
+    length = np.bincount(a.episode)
+    assert 5 < len(length) == len(a.start) < 35
+    first = np.cumsum(length) - length
+    engine, ids = Engine([hurried], len(length), 1), np.arange(len(length))
+    engine.begin(ids, 0, hurried.starts(Split.TRAIN, a.start))
+    for step in range(22):
+        ids = np.flatnonzero(length > step)
+        assert np.allclose(engine.observe(ids), a.observations[first[ids] + step], atol=1e-4)  # kept in float32, played in float64
+        engine.step(ids, a.actions[first[ids] + step].numpy())
+        assert np.array_equal(engine.success(ids), length[ids] == step + 1)

@@ -21,5 +21,7 @@ def test_uniforms_are_uniform_and_uncorrelated():
 
 def test_names_separate_streams():
     assert seeding.key("start", "lift-v1", "test") != seeding.key("start", "lift-v1", "select")
+    for draw in (seeding.key, lambda *names: seeding.generator(*names).random()):
+        assert draw("push", "1", "2") != draw("push", "12")
     assert seeding.generator("a", 1).random() == seeding.generator("a", 1).random()
     assert seeding.generator("a", 1).random() != seeding.generator("a", 2).random()

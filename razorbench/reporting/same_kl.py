@@ -40,5 +40,5 @@ def _at(material: Material, nats: int) -> Table:
 def _others(found: Mapping[str, Numbers], arm: str) -> Numbers:
     """The mean of all arms but one, by task and seed."""
     keys = {key for name, each in found.items() if name != arm for key in each}
-    values = {key: [each[key].value for name, each in found.items() if name != arm and key in each] for key in keys}
-    return {key: Number.exact(float(np.mean(each))) for key, each in values.items()}
+    values = {key: [each[key] for name, each in found.items() if name != arm and key in each] for key in keys}
+    return {key: Number.exact(float(np.mean([one.value for one in each])), sum(one.variance for one in each) / len(each) ** 2) for key, each in values.items()}
