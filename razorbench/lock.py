@@ -26,11 +26,27 @@ from razorbench.store import PROTOCOL
 from razorbench.task import Task
 
 DECIDING = (
-    *("seeding", "task", "engine", "stepper", "faces", "evaluate", "episodes", "demos", "goals", "handle", "method", "process"),
+    *(
+        "seeding",
+        "task",
+        "engine",
+        "stepper",
+        "faces",
+        "evaluate",
+        "episodes",
+        "demos",
+        "goals",
+        "handle",
+        "method",
+        "process",
+        "adapting",
+        "counting",
+        "meter",
+    ),
     *("policy", "base", "probe", "divergence", "drift", "metrics", "summary", "transfer", "spec", "identity", "run", "sequence"),
 )
 """Modules that the protocol's version stands for: splits, measures and harness."""
-SERVING = ("checkpoint", "claim", "cores", "errors", "given", "journal", "provenance", "source", "store", "types")
+SERVING = (*("base_cache", "checkpoint", "claim", "cores", "disk", "errors", "journal", "output", "provenance", "runlog", "source", "store", "types"),)
 """Modules that a run needs and that decide no result."""
 
 

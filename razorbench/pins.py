@@ -18,7 +18,7 @@ from razorbench.config import plain_config, registry
 from razorbench.provenance import versions
 from razorbench.run import run
 from razorbench.sequence import SequenceSpec, run_sequence
-from razorbench.submission.known import differences
+from razorbench.submission.known import ADDED, differences
 
 _CONDITIONS = ("versions", "machine", "git", "threads", "wall_s", "measuring_s", "resumed_elsewhere", "config")
 """What a record says of where and how fast it was made, and by classes of which names; its settings are in its hash."""
@@ -57,19 +57,20 @@ def made(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def faults(pin: Pin, record: Mapping[str, Any]) -> list[str]:
-    """Return where a record is not the pin's, a sentence each."""
+    """Return where a record is not the pin's, a sentence each. What a record has beside the pin changes no result."""
     relative = 0.0 if pin.platform == here() else _DIGITS
     found = differences(record, pin.record, "record", lambda a, b: abs(a - b) <= relative * max(1.0, abs(b)))
-    return [f"{path} is {now!r}, pinned is {then!r}" for path, now, then in found]
+    return [f"{path} is {now!r}, pinned is {then!r}" for path, now, then in found if (now, then) != ADDED]
 
 
 def renewed(pin: Pin, folder: Path) -> list[str]:
-    """Do a pin's run. Keep its record if versions that it names were raised; otherwise return where it differs."""
+    """Do a pin's run. Keep its record if versions that it names were raised, or if it only has more in it; otherwise return where it differs."""
     record = made(pin.overrides)
-    if _versions(record) != _versions(pin.record):
+    raised = _versions(record) != _versions(pin.record)
+    found = [] if raised else faults(pin, record)
+    if raised or (not found and record != pin.record and pin.platform == here()):
         write(folder / f"{pin.name}.json", pin.overrides, record)
-        return []
-    return faults(pin, record)
+    return found
 
 
 def write(path: Path, overrides: Sequence[str], record: Mapping[str, Any]) -> None:

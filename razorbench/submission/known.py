@@ -46,8 +46,12 @@ def differences(found: Any, wanted: Any, path: str, near: Callable[[float, float
     return [] if type(found) is type(wanted) and found == wanted else [(path, found, wanted)]
 
 
+ADDED = ("there", "nothing")
+"""What `differences` says of a key that is found and not wanted."""
+
+
 def _said(found: Any, missing: object) -> tuple[Any, Any]:
-    return ("missing", "something") if found is missing else ("there", "nothing")
+    return ("missing", "something") if found is missing else ADDED
 
 
 def _number(value: Any) -> bool:
