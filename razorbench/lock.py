@@ -46,7 +46,10 @@ DECIDING = (
     *("policy", "base", "probe", "divergence", "drift", "metrics", "summary", "transfer", "spec", "identity", "run", "sequence"),
 )
 """Modules that the protocol's version stands for: splits, measures and harness."""
-SERVING = (*("base_cache", "checkpoint", "claim", "cores", "disk", "errors", "journal", "output", "provenance", "runlog", "source", "store", "types"),)
+SERVING = (
+    *("base_cache", "checkpoint", "claim", "cores", "disk", "errors", "given"),
+    *("journal", "output", "provenance", "runlog", "source", "store", "types"),
+)
 """Modules that a run needs and that decide no result."""
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from razorbench import config, launching, show, status, sweeps
 from razorbench.disk import near
 from razorbench.errors import UsageError
-from razorbench.output import harmless
+from razorbench.output import harmless, warn
 from razorbench.progress import watching
 from razorbench.run import Progress, run
 from razorbench.sequence import SequenceSpec, forward_transfer_auc, run_sequence
@@ -45,6 +45,8 @@ def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPar
         asked = registry.asked(overrides, options.multirun)
     for root in {one.folder.results for one in asked}:
         make_writable(root, f"results={near(root)}", "results=DIR")
+    for sentence in sweeps.changed_code(asked):
+        warn(sentence)
     before = [one for one in asked if one.done]
     if before and not options.multirun:
         before[0].folder.record()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from razorbench.claim import holder
 from razorbench.errors import FileDamaged, RazorbenchError
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
-from razorbench.store import RunFolder
+from razorbench.store import PROTOCOL, RECORD, RunFolder, read_record
 
 TRIES = 2
 """Times that a command tries a run before it counts as failed."""
@@ -52,6 +53,26 @@ class Asked:
         except FileDamaged as error:
             return str(error)
         return self.folder.failure() or f"it left no record; the last line of its log: {self.folder.last_word()}"
+
+
+def changed_code(asked: Sequence[Asked]) -> list[str]:
+    """Return a sentence for each method and each task of a user whose code is not that of earlier runs under the same version."""
+    found: Counter[str] = Counter()
+    specs = {(one.folder.results, one.spec.task.name, one.spec.method_name): one.spec for one in asked if isinstance(one.spec, RunSpec)}
+    for (root, task, method), spec in specs.items():
+        own_task = spec.task.identity()["code"] is not None
+        for path in root.glob(f"{task}/{method}/*/{RECORD}") if own_task or spec.code is not None else ():
+            with suppress(RazorbenchError):
+                record = read_record(path)
+                if record["protocol"] == PROTOCOL:
+                    found[f"method={method}"] += record["method"]["version"] == spec.method.version and record["method"].get("code") != spec.code
+                    found[f"task={task}"] += own_task and record["task"] == spec.task.id and record["hashes"]["task_spec"] != spec.task.fingerprint()
+    return [
+        f"{what}: its code or settings are not those of {count} earlier run{'s' if count > 1 else ''} under the same version; those stay, "
+        "and new ones are made. Raise the version when a change moves results"
+        for what, count in found.items()
+        if count
+    ]
 
 
 def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], say: Callable[[str], None]) -> list[Asked]:

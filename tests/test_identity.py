@@ -169,6 +169,19 @@ def test_a_user_s_method_carries_the_digest_of_its_file(tmp_path, monkeypatch):
     assert len(set(found)) == 4
 
 
+def test_changed_code_under_one_version_is_said(own_task, tmp_path, capsys):
+    def run(*more):
+        return razorbench(capsys, "task=high", "method=frozen", "--config-dir", "conf", *TINY, *more)
+
+    own_task()
+    assert run()[0] == 0
+    own_task(limit=0.7)
+    code, _, err = run()
+    assert code == 0
+    assert "task=high: its code or settings are not those of 1 earlier run under the same version; those stay, and new ones are made." in err
+    assert len(list(tmp_path.glob("results/high/frozen/*/record.json"))) == 2
+
+
 @pytest.mark.parametrize("name", [*TASKS, *SKILLS])
 def test_a_shipped_task_is_its_id_and_settings(name):
     assert task(name).identity()["code"] is None
