@@ -21,8 +21,12 @@ def base_success(record: Mapping[str, Any]) -> float:
     """
     task, hashes = str(record["task"]).rpartition("-v")[0], record["hashes"] or {}
     card = _card(str(record["base"]))
-    if card and (card["sha256"]["policy"], card["tasks"].get(task)) == (hashes.get("base_policy"), hashes.get("task_spec")):
-        return float(card["success"]["select"][task]["greedy"]["rate"])
+    if task in card.get("tasks", ()):
+        # Under protocol 6 the same base and the same tasks had other digests.
+        before = card.get("protocol_6", {"policy": None, "tasks": {}})
+        known = ((card["sha256"]["policy"], card["tasks"][task]), (before["policy"], before["tasks"].get(task)))
+        if (hashes.get("base_policy"), hashes.get("task_spec")) in known:
+            return float(card["success"]["select"][task]["greedy"]["rate"])
     return float(record["new_task"]["base"]["greedy"]["rate"])
 
 
