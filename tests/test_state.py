@@ -78,7 +78,7 @@ def test_no_change_of_a_state_is_taken_for_the_state(tmp_path_factory, data):
         st.sampled_from([whole[:at] + bytes([whole[at] ^ 1 << data.draw(st.integers(0, 7))]) + whole[at + 1 :], whole[:at], whole + whole[:at] + b"\n"])
     )
     path.write_bytes(changed)
-    with pytest.raises(FileDamaged, match="damaged or cut short|is of another run"):
+    with pytest.raises(FileDamaged, match=r"damaged or cut short|is of another run"):
         read_state(path, "me")
 
 
