@@ -111,6 +111,8 @@ def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
                 except KeyboardInterrupt:
                     log.info("stopped; the same command goes on from the last checkpoint")
                     raise
+                finally:
+                    process.give_back_memory()
                 return True
     folder.tidy()
     return False

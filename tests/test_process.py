@@ -2,15 +2,17 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, project, razorbench
+from conftest import TINY, TINY_METHOD, project, razorbench
 
 from razorbench import process
 from razorbench.store import read_records
@@ -82,6 +84,8 @@ def state():
         "numpy": repr(np.random.get_state()),
         "torch": torch.get_rng_state().tolist(),
         "filters": list(warnings.filters),
+        "signals": [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)],
+        "temporary": sorted(name for name in os.listdir(tempfile.gettempdir()) if name.startswith("SB3-")),
     }
 
 
@@ -93,6 +97,13 @@ def test_a_rude_method_leaves_no_trace(capsys):
     assert code == 0, out
     assert state() == before
     assert sorted(path.name for path in Path().iterdir() if path.name != "__pycache__") == ["conf", "mine.py", "results"]
+
+
+def test_training_leaves_no_folder_among_temporary_files(capsys):
+    before = state()["temporary"]
+    code, out, _ = razorbench(capsys, "task=pick_place", "method=ppo", *TINY, *TINY_METHOD["ppo"], "--hours", "1")
+    assert code == 0, out
+    assert state()["temporary"] == before
 
 
 def test_python_s_own_generator_is_seeded_and_kept(capsys):

@@ -1,4 +1,8 @@
+import errno
 import json
+import logging
+import os
+import re
 
 import pytest
 from hypothesis import given
@@ -6,7 +10,8 @@ from hypothesis import strategies as st
 
 from razorbench.compact import compact
 from razorbench.episodes import Episodes
-from razorbench.errors import FileDamaged, UsageError
+from razorbench.errors import FileDamaged, TakenOver, UsageError
+from razorbench.runlog import logging_to
 from razorbench.store import REQUIRED, SCHEMA, RunFolder, digest, read_curve, read_record
 
 
@@ -124,3 +129,74 @@ def test_a_compact_run_is_read_as_the_run(tmp_path):
     (whole / "curve.jsonl").unlink()
     with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read .*there is no such file; do the run again"):
         compact(whole, tmp_path / "three", policy=False)
+
+
+def test_what_a_worker_was_writing_when_it_fell_asleep_never_gets_into_place(tmp_path):
+    """It is taken over between its last look and its move: what it wrote went with its claim."""
+    folder, other = (RunFolder(tmp_path, "task", "method", 0, "ab" * 32) for _ in range(2))
+    with folder.claimed() as held:
+        folder.write_text("file.txt", "mine")
+
+        def slowly(path):
+            path.write_text("late")
+            held.room.rename(tmp_path / "gone")
+            taken = (folder.path / "claim-2").mkdir()
+            (folder.path / "claim-2" / "token").write_text("{}")
+            return taken
+
+        with pytest.raises(TakenOver, match="was taken over by another worker"):
+            folder.write("file.txt", slowly)
+        with pytest.raises(TakenOver):
+            folder.set_aside("file.txt")
+    assert (other.path / "file.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, r"Permission denied: .*seed0-abababababab: see to its permissions and give the same command again"),
+        (errno.ENOSPC, r"no space left on the disk of .*seed0-abababababab: free some space and give"),
+        (errno.ESTALE, r"Stale file handle: .*: mount it again and give"),
+        (errno.EIO, r"Input/output error: .*: check the disk and give"),
+    ],
+)
+def test_an_error_of_the_file_system_is_a_sentence(folder, number, said):
+    folder.write_failure(OSError(number, os.strerror(number), str(folder.path)))
+    assert re.match(said, folder.failure())
+    assert "Traceback" not in (folder.path / "log.txt").read_text()
+
+
+def test_no_failure_stands_beside_a_record(folder, monkeypatch, capsys):
+    write = RunFolder.write_text
+
+    def meanwhile(self, name, text):
+        write(self, name, text)
+        write(self, "record.json", json.dumps(whole_record()))
+
+    monkeypatch.setattr(RunFolder, "write_text", meanwhile)
+    folder.write_failure(UsageError("late"))
+    assert not (folder.path / "failed.txt").exists()
+    monkeypatch.undo()
+    (folder.path / "record.json").unlink()
+    RunFolder(folder.results, "task", "none", 0, "ab" * 32).write_failure(UsageError("so it is"))
+    assert capsys.readouterr().err == "razorbench: so it is\n"
+
+
+def test_a_log_that_takes_no_more_costs_lines_only(folder, capsys, monkeypatch):
+    log = logging.getLogger("razorbench")
+    with logging_to(folder.path / "log.txt", folder._claim):
+        log.info("one")
+    (folder.path / "log.txt").unlink()
+    (folder.path / "log.txt").mkdir()
+    with logging_to(folder.path / "log.txt", folder._claim):
+        log.info("two")
+        log.info("three")
+    said = capsys.readouterr().err
+    assert said.count("log.txt takes no more") == 1
+    assert "results are not affected" in said
+    (folder.path / "log.txt").rmdir()
+    with logging_to(folder.path / "log.txt", folder._claim):
+        folder._claim.room.rename(folder.path / "claim-9")
+        log.info("of a worker that was taken over")
+        (folder.path / "claim-9").rename(folder._claim.room)
+    assert not (folder.path / "log.txt").exists()

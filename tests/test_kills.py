@@ -1,0 +1,23 @@
+"""Runs that are killed by -9, TERM, INT, or that sleep for longer than a claim's patience: see `kills.py`, which also does hundreds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.slow
+@pytest.mark.timed
+def test_killed_runs_end_as_unbroken_ones(tmp_path):
+    """Some 40 kills over ppo, sft, sft_recall, simpo, grpo, a sequence and a sweep on joblib; ten minutes of one core."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([sys.executable, str(HERE / "kills.py"), str(tmp_path / "runs"), "40"], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout[done.stdout.rindex("\n{") :])
+    assert sum(found["kills"].values()) >= 40
+    assert found["wrong"] == []
