@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import task
 from gymnasium.wrappers import vector
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecMonitor
@@ -37,17 +38,25 @@ CONTRIB = {
 }
 
 
+def check_learns(kind, policy, settings):
+    model = kind(policy, TaskVecEnv(task("reach"), 4), seed=0, device="cpu", **settings)
+    before = [parameter.clone() for parameter in model.policy.parameters()]
+    model.learn(64)
+    assert model.num_timesteps == 64
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.policy.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(PPO, {"n_steps": 16, "batch_size": 32}), (SAC, {"learning_starts": 16, "train_freq": 8})])
+def test_stable_baselines3_learns(kind, settings):
+    check_learns(kind, "MlpPolicy", settings)
+
+
 @needs("sb3_contrib", "razorbench[clients]")
 @pytest.mark.parametrize("name", CONTRIB)
 def test_sb3_contrib_learns(name):
     import sb3_contrib
 
-    policy, settings = CONTRIB[name]
-    model = getattr(sb3_contrib, name)(policy, TaskVecEnv(task("reach"), 4), seed=0, device="cpu", **settings)
-    before = [parameter.clone() for parameter in model.policy.parameters()]
-    model.learn(64)
-    assert model.num_timesteps == 64
-    assert any(not torch.equal(a, b) for a, b in zip(before, model.policy.parameters(), strict=True))
+    check_learns(getattr(sb3_contrib, name), *CONTRIB[name])
 
 
 @needs("sb3_contrib", "razorbench[clients]")

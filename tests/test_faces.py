@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -16,7 +17,7 @@ from gymnasium.wrappers import vector
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-import razorbench  # noqa: F401
+import razorbench
 from razorbench.errors import NotFinite, UsageError
 from razorbench.faces import TaskVecEnv
 
@@ -396,3 +397,12 @@ def test_sb3_resets_go_on_and_given_seeds_repeat():
     assert np.array_equal(other.reset(), second)
     env.seed(6)
     assert np.array_equal(env.reset()[0], first[1])
+
+
+def test_the_examples_in_the_docs_run(capsys):
+    page = Path(razorbench.__file__).parents[1] / "docs" / "environments.md"
+    if not page.exists():
+        pytest.skip("there is no checkout here")
+    for block in page.read_text(encoding="utf-8").split("```python\n")[1:]:
+        exec(compile(block.split("```")[0], str(page), "exec"), {})
+    assert capsys.readouterr().out.startswith(("True", "False"))
