@@ -32,7 +32,7 @@ lock: $(VENV)/ready  ## what code each version stands for anew, if golden trajec
 	$(BIN)/python -m razorbench.lock razorbench/lock.json tests/pins envs/golden.npz
 
 readme: $(VENV)/ready  ## what README says that a run prints, and the page of base policies anew, from a committed record and the shipped cards
-	$(BIN)/python -m razorbench.readme README.md docs/bases.md baselines/results/entries/ppo/runs/pick_place/seed0/record.json
+	$(BIN)/python -m razorbench.readme README.md docs/bases.md docs/first_run.json
 
 tasks: $(VENV)/ready  ## the page of tasks anew: gallery, styles, spec sheets
 	$(BIN)/razorbench video --gallery --out build/gallery --format gif

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench import base_cache, probe, provenance, seeding
+from razorbench import base_cache, probe, process, provenance, seeding
 from razorbench import policy as policies
 from razorbench.adapting import adapted
 from razorbench.checkpoint import Checkpoints

@@ -17,7 +17,7 @@ def test_figures_are_those_of_the_cards_and_the_records():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     with config.registry() as registry:
         cards, skills = readme.shipped(registry), registry.item("base", "mlp").skills
-    record = read_record(ROOT / "baselines" / "results" / "entries" / "ppo" / "runs" / "pick_place" / "seed0" / "record.json")
+    record = read_record(ROOT / "docs" / "first_run.json")
     assert readme.render(text, record) == text, "run `make readme`"
     assert len(text.encode()) <= 6000
     page = (ROOT / "docs" / "bases.md").read_text(encoding="utf-8")
