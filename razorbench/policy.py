@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from razorbench.divergence import Categorical, Distribution, Gaussian
-from razorbench.errors import FileDamaged, UnlikeItsFile
+from razorbench.errors import FileDamaged, NotFinite, UnlikeItsFile
 from razorbench.types import FloatArray
 
 BLOCK = 64
@@ -178,7 +178,7 @@ def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:
 def as_filed(policy: ActorCriticPolicy, like: ActorCriticPolicy, states: FloatArray) -> ActorCriticPolicy:
     """Return what `load` makes of a file of the policy's parameters: a policy of the architecture of another.
 
-    Raises UnlikeItsFile if the file cannot say what the policy does at states (N, O).
+    Raises UnlikeItsFile if the file cannot say what the policy does at states (N, O), NotFinite if that is no number.
     """
     filed, tensors = _blank(like.observation_space, like.action_space, like.net_arch).eval(), policy.state_dict()
     if odd := _odd_shape(tensors, filed):
@@ -186,8 +186,9 @@ def as_filed(policy: ActorCriticPolicy, like: ActorCriticPolicy, states: FloatAr
     filed.load_state_dict(tensors)
     own, theirs = distribution(policy, states), distribution(filed, states)
     apart = float((own.kl(theirs) + theirs.kl(own)).max())
-    # Of parameters that overflow, whoever measures the policy says so.
-    if not apart <= _SAME and np.isfinite(theirs.kl(theirs)).all():
+    if not np.isfinite(theirs.kl(theirs)).all():
+        raise NotFinite("the policy's actions are not finite: training diverged; lower the learning rate")
+    if not apart <= _SAME:
         raise UnlikeItsFile(f"the policy acts otherwise than its own parameters do in the base's architecture, by up to {apart:.2g} nats: {_AS_THE_BASE}")
     return filed
 

@@ -297,8 +297,11 @@ def _settings(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
     Where files lie and who looks on is no part of a run, and may name a person's folders.
     """
     kept = {key: value for key, value in config.items() if key not in ("results", "track")}
-    base = {key: value for key, value in config["base"].items() if key != "directory"}
-    return kept | {"method": _with_defaults(spec.method, config["method"]), "base": base, "demos": spec.demos if spec.recorded else config["demos"]}
+    if "base" in kept:
+        kept["base"] = {key: value for key, value in kept["base"].items() if key != "directory"}
+    if spec.recorded:
+        kept["demos"] = spec.demos
+    return kept | {"method": _with_defaults(spec.method, kept.get("method", {}))}
 
 
 def _with_defaults(method: Any, node: Mapping[str, Any]) -> dict[str, Any]:

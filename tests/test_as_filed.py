@@ -14,7 +14,7 @@ from torch import nn
 from razorbench import policy as policies
 from razorbench import probe
 from razorbench.drift import DriftRuler
-from razorbench.errors import RazorbenchError, UnlikeItsFile
+from razorbench.errors import NotFinite, RazorbenchError, UnlikeItsFile
 from razorbench.run import run
 from razorbench.sequence import SequenceSpec, run_sequence
 
@@ -90,7 +90,7 @@ def test_a_policy_that_its_file_cannot_say_ends_the_run_at_its_first_report(made
 
 def test_a_policy_that_is_not_finite_is_none():
     base = compose("task=pick_place", "method=frozen")[0].base
-    with pytest.raises(UnlikeItsFile, match="by up to nan nats"):
+    with pytest.raises(NotFinite, match="the policy's actions are not finite"):
         policies.as_filed(not_finite(policies.clone(base.policy)), base.policy, probe.some(base.probes))
 
 

@@ -60,7 +60,7 @@ def tried(what, **caps):
 
 
 def loss(copy):
-    return -1e-3 * policies.log_likelihood(copy, torch.zeros(1, 60), torch.ones(1, 4)).mean()
+    return -1e-3 * policies.log_likelihood(copy, torch.zeros(1, *copy.observation_space.shape), torch.ones(1, 4)).mean()
 
 
 def push(copy, optimizer, times=1):
