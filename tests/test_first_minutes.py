@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import gymnasium
+import mujoco
 import pytest
 import torch
 from conftest import TINY, project, razorbench
@@ -248,7 +249,7 @@ def test_the_doctor_says_what_is_wrong_and_the_way_out(capsys, mine, monkeypatch
     monkeypatch.setattr(golden, "difference", lambda task, file: "it differs" if task.name == "stack" else None)
     monkeypatch.setenv("RAZORBENCH_THREADS", "many")
     monkeypatch.setenv("MUJOCO_GL", "nothing")
-    monkeypatch.setitem(sys.modules, "mujoco", None)
+    monkeypatch.setattr(mujoco, "__version__", "3.3.0")
     monkeypatch.setattr(doctor, "_bases", lambda config_dir: importlib.import_module("nowhere"))
     (mine / "method" / "idle.yaml").write_text("a: [\n")
     Path("file").write_text("")
@@ -257,11 +258,11 @@ def test_the_doctor_says_what_is_wrong_and_the_way_out(capsys, mine, monkeypatch
     assert lines["torch"][0] == "note" and f"--index-url {doctor.CPU_INDEX}` brings the CPU build" in lines["torch"][1]
     expected = {
         "Python": "it must be 4.0 or newer",
-        "MuJoCo": "install RazorBench's packages again",
+        "MuJoCo": "3.3.0: it must be 4 or newer",
         "cores": "RAZORBENCH_THREADS is 'many'",
         "results": "choose a writable folder with results=DIR",
         "settings": "my conf/method/idle.yaml is not sound YAML",
-        "bases": "ModuleNotFoundError: No module named 'nowhere'",
+        "bases": "No module named 'nowhere'; install RazorBench's packages again",
         "physics": "stack-v1: it differs: results here would not be those of others",
     }
     assert {name: lines[name][0] for name in expected} == dict.fromkeys(expected, "wrong")
