@@ -5,10 +5,14 @@ torch nor mujoco.
 """
 
 import os
-from importlib.resources import files
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import gymnasium
+
+from razorbench.catalog import Catalog
+from razorbench.errors import UsageError
 
 __version__ = "0.1.0"
 
@@ -23,17 +27,21 @@ if (_ROOT / "pyproject.toml").is_file() and (_ROOT / "envs").is_dir():
 
 
 def _register() -> None:
-    """Register what the configuration's task and skill files name."""
+    """Register what the configuration's task and skill files name. Those that are broken are passed over: a command that needs one says what is wrong."""
+    catalog = Catalog()
     for group in ("task", "skill"):
-        for file in files("razorbench.conf").joinpath(group).iterdir():
-            keys = dict(line.split(": ", 1) for line in file.read_text(encoding="utf-8").splitlines() if ": " in line)
-            name, _, version = keys["id"].rpartition("-")
-            gymnasium.register(
-                f"RazorBench/{name.title().replace('_', '')}-{version}",
-                entry_point="razorbench.faces:TaskEnv",
-                vector_entry_point="razorbench.faces:TaskVectorEnv",
-                kwargs={"target": keys["_target_"], "task_id": keys["id"]},
-            )
+        for name in catalog.names(group):
+            with suppress(UsageError):
+                keys = catalog.entry(group, name).keys
+                named = re.fullmatch(r"([A-Za-z]\w*)-(v\d+)", str(keys.get("id")))
+                id = named and f"RazorBench/{named[1].title().replace('_', '')}-{named[2]}"
+                if id and id not in gymnasium.registry and "_target_" in keys:
+                    gymnasium.register(
+                        id,
+                        entry_point="razorbench.faces:TaskEnv",
+                        vector_entry_point="razorbench.faces:TaskVectorEnv",
+                        kwargs={"target": keys["_target_"], "task_id": keys["id"]},
+                    )
 
 
 _register()

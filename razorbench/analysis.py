@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -17,12 +18,14 @@ from razorbench.compare import MEASURES, contrast
 from razorbench.config import Registry, registry
 from razorbench.disk import near
 from razorbench.errors import UsageError
+from razorbench.guess import among
 from razorbench.lacking import Design, sweeps
 from razorbench.pooling import Pool, pool
 from razorbench.results import Run, read_runs
 from razorbench.rules import Evidence, whys
 from razorbench.show import console
-from razorbench.store import make_writable
+from razorbench.store import filling
+from razorbench.suggest import finding, sweep
 
 Parser = Callable[..., argparse.ArgumentParser]
 Styles = Mapping[str, Sequence[str]]
@@ -56,8 +59,7 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
     made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
     made.add_argument("--out", type=Path, required=True, help="folder for index.html, figures/ and tables/")
     options = _selecting(made).parse_args(arguments)
-    make_writable(options.out, f"--out {options.out}", "--out DIR")
-    with registry(options.config_dir) as registered:
+    with filling(options.out, f"--out {options.out}", "--out DIR"), registry(options.config_dir) as registered:
         families = {name: str(method.family) for name, method in registered.sound("method").items()}
         styles = styles_of(registered)
         runs = read_runs(options.results, styles)
@@ -95,7 +97,7 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
         if arm not in arms:
-            raise UsageError(f"{arm}: no such method among the runs; there are {', '.join(arms)} (/2 stands for a task's second style of demonstrations)")
+            raise UsageError(f"{arm}: no such method among the runs{among(arm, arms)} (/2 stands for a task's second style of demonstrations)")
     shown = dict.fromkeys((*SHOWN, options.by))
     found = {name: contrast(runs, options.a, options.b, MEASURES[name]) for name in shown}
     verdicts = {name: each.verdict(MEASURES[name].quantity.margin) for name, each in found.items()}
@@ -114,7 +116,7 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
     place = measure.stop or (None if measure.level is None else f"{measure.level:g}")
     if place is not None and (reasons := whys(runs, (options.a, options.b), place)):
         console.print(f"undefined: {'; '.join(reasons)}", soft_wrap=True)
-    for command in sweeps(design.missing(runs, (options.a, options.b), options.base), _sweep(options.results, options.budget, options.config_dir)):
+    for command in sweeps(design.missing(runs, (options.a, options.b), options.base), sweep(options.results, options.budget, options.config_dir)):
         console.print(f"add: {command}")
     return 1
 
@@ -171,7 +173,7 @@ def by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
         if run.record["budget"]["name"] == budget:
             found.setdefault(run.base, []).append(run)
     if not found:
-        raise UsageError(f"no run with budget={budget} among {len(runs)}; there are {', '.join(sorted({run.record['budget']['name'] for run in runs}))}")
+        raise UsageError(f"no run with budget={budget} among {len(runs)}{among(budget, sorted({run.record['budget']['name'] for run in runs}))}")
     return found
 
 
@@ -181,8 +183,8 @@ def decide(
     """Decide every claim, and name the commands that would add what it lacks. runs: by base; results: where they lie, and controlled studies."""
     rules = registered.item("study", RULES)
     decided = rules.decide(_evidence(registered, rules, styles, runs, results))
-    study = f"python -m razorbench{_finding(config_dir)} results={results} study="
-    return [(claim, claim.commands(_sweep(results, budget, config_dir), study)) for claim in decided]
+    study = f"python -m razorbench{finding(config_dir)} {shlex.quote(f'results={results}')} study="
+    return [(claim, claim.commands(sweep(results, budget, config_dir), study)) for claim in decided]
 
 
 def digest(config_dir: str | None = None) -> str:
@@ -199,14 +201,6 @@ def _evidence(registered: Registry, rules: Claims, styles: Styles, runs: Mapping
 def _design(registered: Registry, rules: Claims, styles: Styles) -> Design:
     second = {name: names[1] for name, names in styles.items() if len(names) > 1}
     return Design(registered.item("suite", rules.suite)["tasks"], rules.seeds, second)
-
-
-def _sweep(results: Path, budget: str, config_dir: str | None) -> str:
-    return f"python -m razorbench -m{_finding(config_dir)} results={results} budget={budget}"
-
-
-def _finding(config_dir: str | None) -> str:
-    return f" --config-dir {config_dir}" if config_dir else ""
 
 
 def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -30,6 +30,8 @@ from razorbench.types import BoolArray, FloatArray
 @dataclass(frozen=True)
 class Asking:
     """How old skills are asked for. scenes: PROBE starts of the new task; states: how many are drawn of those visited."""
+
+    use: ClassVar = "make asked"
 
     scenes: int
     states: int

@@ -6,14 +6,16 @@ import importlib
 import json
 import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from razorbench import base, demos
 from razorbench.errors import RazorbenchError, UsageError
+from razorbench.guess import among
 from razorbench.identity import shipped
 from razorbench.method import Budget
 from razorbench.sequence import SequenceSpec
@@ -108,6 +110,9 @@ def build(node: Any, where: str) -> Any:
         raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
     if is_dataclass(factory):
         return typed(factory, values, where)
+    parameters = signature(factory).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        _refuse_unknown(values, parameters, where)
     built = _called(partial(made, factory), {"values": values}, where, target)
     if isinstance(built, Task) and shipped("task").get(built.id, target) != target:
         raise UsageError(f"{where}.id is {built.id}, which {shipped('task')[built.id]} makes, not {target}: give the task an id of its own, as in my_task-v1")
@@ -120,9 +125,7 @@ def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
         found = "null" if values is None else values
         raise UsageError(f"{where} is {found}: it holds settings; leave it out, or give one, as in {where}.{fields(cls)[0].name}=...")
     hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
-    for key in values:
-        if key not in known:
-            raise UsageError(f"{where}.{key}: no such setting; there are {', '.join(sorted(known))}")
+    _refuse_unknown(values, known, where)
     checked: dict[str, Any] = {}
     for key, value in values.items():
         wanted = hints[key]
@@ -135,6 +138,12 @@ def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
             raise UsageError(f"{where}.{key} is {value!r}: it must be a list, as in [{value}]")
         checked[key] = value
     return _called(cls, checked, where, cls.__name__)
+
+
+def _refuse_unknown(values: Iterable[str], known: Iterable[str], where: str) -> None:
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{where}.{key}: no such setting{among(key, sorted(known))}")
 
 
 def _called(factory: Callable[..., Any], values: Mapping[str, Any], where: str, name: str) -> Any:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.resources import as_file, files
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from razorbench import __version__
+from razorbench.catalog import Catalog
 from razorbench.disk import trouble
 from razorbench.errors import RazorbenchError, UsageError
+from razorbench.guess import among, nearest
 from razorbench.output import lenient, warn
+from razorbench.suggest import completed
 
 HELP = """\
 RazorBench: how much do robot policies forget, and can it be predicted?
@@ -33,10 +36,12 @@ Keys:     task=NAME or sequence=NAME, method=NAME [base=mlp] [budget=quick|stand
           [results=results] [eval.snapshots=24], and every setting of these, as in method.learning_rate=3e-5
 Options:  -m, --multirun     run every combination of comma-separated values
           --hours H          stop in time; the same command goes on where it was (as after Ctrl-C, a kill or a power cut)
-  --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
+          --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
+          --version          say which version this is
 
 Other commands (each has --help):
-  razorbench list        what there is: tasks, suites, sequences, skills, methods, bases, budgets
+  razorbench list        what there is: tasks, suites, sequences, skills, methods, bases, budgets; a line each
+  razorbench doctor      whether this installation works, a line for each part of it
   razorbench pretrain    make a base policy anew and compare it with the shipped one
   razorbench check       what is wrong with a task, also one of your own
   razorbench demos       demonstrations of a task as a file, for demos=FILE.safetensors
@@ -57,8 +62,10 @@ Exit codes: 0 good, 1 a run failed, 2 wrong use. `python -m razorbench` and `raz
 
 
 _ELSEWHERE = {
+    **dict.fromkeys(("check", "pretrain", "demos", "bench"), "commands"),
     **dict.fromkeys(("report", "compare", "claims"), "analysis"),
     "status": "status",
+    "doctor": "doctor",
     **dict.fromkeys(("pack", "validate", "replay", "leaderboard"), "submission.command"),
 }
 """Commands that are functions of the same name in a module of their own, imported when asked for."""
@@ -67,6 +74,8 @@ _ELSEWHERE = {
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and not sys.flags.safe_path:
+        _find_modules_here()
     before = signal.signal(signal.SIGTERM, _terminated)
     # Nothing here is drawn in a window, and a window's backend that is not installed would keep Matplotlib from drawing at all.
     os.environ.pop("MPLBACKEND", None)
@@ -74,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         try:
             code = _dispatch(arguments)
         except RazorbenchError as error:
-            warn(str(error))
+            warn(completed(str(error), _config_dir(arguments)))
             code = error.exit_code
         except KeyboardInterrupt:
             warn("stopped; give the same command again, and runs go on where they were")
@@ -87,6 +96,23 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         finally:
             signal.signal(signal.SIGTERM, before)
     sys.exit(code)
+
+
+def _find_modules_here() -> None:
+    """Let a user's modules in the working folder be found by the console script too; `python -m` puts the folder there itself."""
+    with suppress(FileNotFoundError):
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.insert(0, here)
+
+
+def _config_dir(arguments: Sequence[str]) -> str | None:
+    """A user's own conf folder, as it was given."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    with suppress(UsageError):
+        found: str | None = parser.parse_known_args(arguments)[0].config_dir
+        return found
+    return None
 
 
 def _terminated(*_: Any) -> NoReturn:
@@ -105,15 +131,10 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(HELP, end="", file=sys.stderr)
         return 2
-    commands = {
-        "list": _list,
-        "pretrain": _pretrain,
-        "check": _check,
-        "demos": _demos,
-        "tune": _tune,
-        "video": _video,
-        "bench": _bench,
-    }
+    if arguments == ["--version"]:
+        print(f"razorbench {__version__}")
+        return 0
+    commands = {"list": _list, "tune": _tune, "video": _video}
     if arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     if arguments[0] in _ELSEWHERE:
@@ -122,13 +143,18 @@ def _dispatch(arguments: list[str]) -> int:
     if any(argument.startswith("study=") for argument in arguments):
         return _study(arguments)
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
-        raise UsageError(f"{arguments[0]}: no such command; there are {', '.join([*commands, *_ELSEWHERE])}, or give task=NAME method=NAME")
+        raise UsageError(f"{arguments[0]}: no such command{among(arguments[0], [*commands, *_ELSEWHERE])}, or give task=NAME method=NAME")
     return _run(arguments)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+        """Refuse wrong words, with those that were probably meant."""
+        choice = re.search(r"(?<=invalid choice: )'(.*)' \(choose from (.*)\)", message)
+        option = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+        meant = nearest(choice[1], choice[2].replace("'", "").split(", ")) if choice else None
+        meant = nearest(option[1], re.findall(r"--[\w-]+", self.format_help())) if option else meant
+        raise UsageError(f"{self.prog}: {message}{f' (did you mean {meant}?)' if meant else ''}; see {self.prog} --help")
 
 
 def _run(arguments: list[str]) -> int:
@@ -152,7 +178,7 @@ def _study(arguments: list[str]) -> int:
             raise UsageError(f"{override}: a study is no run and takes study.KEY=VALUE and results=DIR only")
 
     from razorbench import config, show
-    from razorbench.store import make_writable
+    from razorbench.store import filling
     from razorbench.studies.findings import ControlledStudy
 
     with config.registry(options.config_dir) as registry:
@@ -160,78 +186,38 @@ def _study(arguments: list[str]) -> int:
     if not isinstance(study, ControlledStudy):
         raise UsageError(f"study={name} is no controlled study: its command is `{show.use(study, name)}`")
     folder = results / "studies" / name
-    make_writable(folder, f"results={results}", "results=DIR")
-    findings = study.run(lambda text: print(text, file=sys.stderr))
-    findings.save(folder, study)
+    with filling(folder, f"results={results}", "results=DIR"):
+        findings = study.run(lambda text: print(text, file=sys.stderr))
+        findings.save(folder, study)
     show.markdown(findings.text)
     print(f"report.md, tables and figures are in {folder}")
     return 0
 
 
 def _list(arguments: list[str]) -> int:
-    parser = _Parser(prog="razorbench list", description="List what is registered.")
-    parser.add_argument("--keys", action="store_true", help="print the whole default configuration instead")
+    parser = _Parser(prog="razorbench list", description="List what there is, a line each; say all about one; or print the settings of a run.")
+    parser.add_argument("what", nargs="*", metavar="NAME", help="a name of the list, to be told all about it; with --keys, KEY=VALUE as of a run")
+    parser.add_argument("--keys", action="store_true", help="print every setting of a run, by default of task=pick_place method=ppo")
     parser.add_argument("--config-dir", help="your own conf folder")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    if (wrong := next((word for word in options.what if ("=" in word) != options.keys), None)) is not None:
+        example = "`razorbench list --keys method=sft`" if "=" in wrong else "`razorbench list --keys` with KEY=VALUE, or `razorbench list NAME`"
+        raise UsageError(f"{wrong}: not understood; ask for settings as in {example}")
+
+    if not options.keys:
+        catalog = Catalog(options.config_dir)
+        for line in (line for name in options.what for line in catalog.described(name)) if options.what else catalog.lines():
+            print(line)
+        return 0
     from omegaconf import OmegaConf
 
-    from razorbench import config, show
+    from razorbench import config
 
+    given = {override.partition("=")[0] for override in options.what}
+    usual = {"task": "pick_place", "method": "ppo"} if "sequence" not in given else {"method": "ppo"}
     with config.registry(options.config_dir) as registry:
-        if options.keys:
-            composed = registry.compose(["task=pick_place", "method=ppo"])
-            print(OmegaConf.to_yaml(OmegaConf.create(config.plain_config(composed))), end="")
-        else:
-            show.listing(registry)
-    return 0
-
-
-def _pretrain(arguments: list[str]) -> int:
-    parser = _Parser(prog="razorbench pretrain", description="Make a base policy anew, measure it, and say how it compares with the shipped one.")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="base=mlp seed=0 results=results, and settings such as base.epochs=30")
-    parser.add_argument("--config-dir", help="your own conf folder")
-    options = parser.parse_args(arguments)
-
-    from razorbench import config, show
-    from razorbench.building import build
-    from razorbench.pretrain import pretrain
-
-    with config.registry(options.config_dir) as registry:
-        composed = registry.compose(options.overrides)
-        recipe = build(config.plain_config(composed)["base"], "base")
-        tasks = [registry.item("task", name) for name in registry.names("task")]
-    folder = config.results_of(composed) / "policies"
-    card = pretrain(recipe, tasks, int(composed.seed), folder, print)
-    return show.pretrained(card, folder, recipe)
-
-
-def _demos(arguments: list[str]) -> int:
-    parser = _Parser(prog="razorbench demos", description="Record a scripted expert's noisy demonstrations of a task, successes only, as safetensors.")
-    parser.add_argument("task", help="name of a new task")
-    parser.add_argument("--style", help="demonstration style, by default the task's first")
-    parser.add_argument("--episodes", type=int, default=500, help="episodes to play")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="the file, by default TASK-STYLE.safetensors here")
-    parser.add_argument("--config-dir", help="your own conf folder")
-    options = parser.parse_args(arguments)
-    if options.episodes < 1 or options.seed < 0:
-        raise UsageError(f"--episodes {options.episodes} --seed {options.seed}: episodes must be 1 or more, the seed 0 or more")
-
-    from razorbench import config, demos
-    from razorbench.store import make_writable
-
-    with config.registry(options.config_dir) as registry:
-        task = registry.task_or_skill(options.task)
-    style = next(iter(task.experts)) if options.style is None else options.style
-    if style not in task.experts:
-        raise UsageError(f"--style {style}: {task.id} has the demonstration styles {', '.join(task.experts)}; choose one of them")
-    out = options.out if options.out is not None else Path(f"{task.name}-{style}{demos.SUFFIX}")
-    if out.suffix != demos.SUFFIX:
-        raise UsageError(f"--out {out}: the file's name must end in {demos.SUFFIX}")
-    make_writable(out.parent, f"--out {out}", "--out FILE")
-    recorded = demos.record(task, style, options.episodes, options.seed)
-    demos.save(recorded, task, style, out)
-    print(f"{len(recorded.start)} episodes of {task.id}, {len(recorded.actions)} decisions: {out}")
+        composed = registry.compose([*(f"{key}={name}" for key, name in usual.items() if key not in given), *options.what])
+    print(OmegaConf.to_yaml(OmegaConf.create(config.plain_config(composed))), end="")
     return 0
 
 
@@ -280,87 +266,15 @@ def _video(arguments: list[str]) -> int:
 
     from razorbench import config
     from razorbench.gallery import gallery
-    from razorbench.store import make_writable
+    from razorbench.store import filling
     from razorbench.video import film
 
     with config.registry(options.config_dir) as registry:
         if options.gallery:
-            make_writable(options.out, f"--out {options.out}", "--out DIR")
-            paths = gallery(registry.all_tasks(), options.out, options.format)
+            with filling(options.out, f"--out {options.out}", "--out DIR"):
+                paths = gallery(registry.all_tasks(), options.out, options.format)
         else:
             paths = film(options.run, registry.recorded, options.format, options.episodes)
     for path in paths:
         print(path)
-    return 0
-
-
-def _check(arguments: list[str]) -> int:
-    parser = _Parser(prog="razorbench check", description="Say what is wrong with a task, a sentence per fault: shapes, starts, success, experts, physics.")
-    parser.add_argument("task", help="name of a new task or an original skill, or `all`")
-    parser.add_argument("--config-dir", help="your own conf folder")
-    parser.add_argument("--golden", type=Path, metavar="FILE", help="also compare with the golden trajectories in this .npz file, written if there is none yet")
-    options = parser.parse_args(arguments)
-
-    from razorbench import config, golden
-    from razorbench.checks import check_shipped, check_task
-    from razorbench.identity import shipped
-    from razorbench.store import make_writable
-
-    with config.registry(options.config_dir) as registry:
-        chosen = None if options.task == "all" else registry.task_or_skill(options.task)
-        everything, skills = registry.all_tasks(), registry.names("skill")
-    wanted = everything if chosen is None else [chosen]
-    compare = options.golden is not None and options.golden.exists()
-    if options.golden is not None and not compare:
-        make_writable(options.golden.parent, str(options.golden), "--golden")
-    good = []
-    for task in wanted:
-        found = check_task(task, everything)
-        if not found and task.id in shipped("task"):
-            ours = [other for other in everything if other.id in shipped("task")]
-            with as_file(files("razorbench.envs").joinpath("golden.npz")) as file:
-                found = check_shipped(task, ours, skills, file, Path(__file__).parents[1] / "docs" / "tasks.md")
-        if compare and not found and (difference := golden.difference(task, options.golden)):
-            found = [difference]
-        for sentence in found:
-            print(f"{task.id}: {sentence}")
-        if not found:
-            good.append(task)
-            print(f"{task.id}: conforms")
-    if options.golden is not None and not compare and good:
-        golden.write(good, options.golden)
-    return 0 if len(good) == len(wanted) else 1
-
-
-def _bench(arguments: list[str]) -> int:
-    parser = _Parser(prog="razorbench bench", description="Measure speed on this machine against the raw rate of mujoco.rollout; takes some minutes.")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="the run to take apart, by default task=pick_place method=ppo")
-    parser.add_argument("--num-envs", type=int, default=128, help="environments in the batch")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds to take medians over")
-    parser.add_argument("--peers", nargs="?", const=sys.executable, metavar="PYTHON", help="also measure other benchmarks, with the Python that has them")
-    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder for bench.json and bench.png")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    options = parser.parse_intermixed_args(arguments)
-    if options.num_envs < 1 or options.rounds < 1:
-        raise UsageError(f"--num-envs is {options.num_envs} and --rounds is {options.rounds}: both must be 1 or more")
-
-    from razorbench import bench_report, config, show
-    from razorbench.bench import bench
-    from razorbench.spec import RunSpec
-    from razorbench.store import make_writable
-
-    with config.registry() as registry:
-        composed = registry.compose(["task=pick_place", "method=ppo", *options.overrides])
-        spec = config.spec(composed, composed.hydra.runtime.choices)
-    if not isinstance(spec, RunSpec):
-        raise UsageError(f"bench takes one run apart, and {spec.name} is a sequence of them: give task=NAME")
-    make_writable(options.out, f"--out {options.out}", "--out DIR")
-    measured = bench(spec, options.num_envs, options.rounds, options.peers, lambda text: print(f"{text} ...", file=sys.stderr))
-    (options.out / "bench.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    bench_report.picture(measured, options.out / "bench.png")
-    if options.json:
-        print(json.dumps(measured, indent=2))
-    else:
-        bench_report.tables(measured, show.console)
-        show.console.print(f"written to {options.out}: bench.json, bench.png")
     return 0

@@ -21,8 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from razorbench.building import UPSTREAM, Builder, build, expected
+from razorbench.catalog import own_folder, unsound
 from razorbench.disk import near
 from razorbench.errors import UsageError
+from razorbench.guess import among, no_such_key
 from razorbench.output import warn
 from razorbench.overrides import is_name, key, literal, quoted, resolvers
 from razorbench.sequence import SequenceSpec
@@ -35,6 +37,8 @@ _GROUPS = ("task", "sequence", "method", "base", "budget", "eval")
 """Parts of a run's configuration that are composed apart."""
 _CHOSEN = ("task", "sequence", "method", "base", "budget", "study", "suite")
 """Groups of which a run or a command takes things by name."""
+_TOP = ("task", "sequence", "method", "base", "budget", "seed", "demos", "log_std", "results", "track", "eval")
+"""Keys of a run."""
 _WORDS = ("seed", "demos", "log_std", "results", "track")
 """Keys of a run that hold one plain value."""
 _EXTRAS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "ray_aws": "ray", "optuna": "optuna"}
@@ -83,9 +87,12 @@ class Registry:
             if (group := key(override)) in _CHOSEN and not override.startswith("~") and not is_name(override):
                 raise UsageError(f"{override}: it must be a name; there are {', '.join(self.names(group))}")
         try:
-            return compose(name, overrides=self._extra + overrides, return_hydra_config=hydra)
+            composed = compose(name, overrides=self._extra + overrides, return_hydra_config=hydra)
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(self._sentence(error)) from error
+            raise UsageError(self._sentence(error, overrides)) from error
+        if hydra:
+            self._refuse_unused(composed, overrides)
+        return composed
 
     def names(self, group: str) -> list[str]:
         """Return the names registered in a group, a user's own among them."""
@@ -113,9 +120,10 @@ class Registry:
         """Build a study from study=NAME and overrides such as study.seed=1; and the results folder asked for, `results` by default."""
         name = next(override for override in overrides if override.startswith("study="))
         known = self._compose(None, [f"+{name}"])["study"]
+        settings = sorted(str(each) for each in known if each != "_target_")
         for setting in (override.partition("=")[0] for override in overrides):
-            if setting.startswith("study.") and setting.split(".")[1] not in known:
-                raise UsageError(f"{setting}: no such setting of {name}; there are {', '.join(sorted(str(each) for each in known if each != '_target_'))}")
+            if setting.startswith("study.") and (word := setting.split(".")[1]) not in settings:
+                raise UsageError(f"{setting}: no such setting of {name}{among(word, settings)}")
         config = self.compose([f"+{override}" if override.startswith("study=") else override for override in overrides])
         return build(plain_config(config)["study"], "study"), results_of(config)
 
@@ -130,7 +138,7 @@ class Registry:
 
     def asked(self, overrides: list[str], multirun: bool) -> list[Asked]:
         """Return the runs of a command, each once, in order; raises UsageError or FileDamaged with one sentence."""
-        parts = _Parts(self)
+        parts, theirs = _Parts(self), self._theirs and str(self._theirs.absolute())
         found: dict[Path, Asked] = {}
         _refuse_twice(overrides)
         for sweep in self._experiment(overrides, multirun):
@@ -143,7 +151,7 @@ class Registry:
                     spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).absolute()
                     folder = spec.folder(results)
                     others = [override for override in each if key(override) != "results"]
-                    found.setdefault(folder.path, Asked([*others, quoted("results", str(results))], spec, folder))
+                    found.setdefault(folder.path, Asked([*others, quoted("results", str(results))], spec, folder, theirs))
         return list(found.values())
 
     def _experiment(self, overrides: list[str], multirun: bool) -> list[list[str]]:
@@ -178,7 +186,9 @@ class Registry:
 
     def task_or_skill(self, name: str) -> Task:
         """Build the new task or the original skill of that name."""
-        group = "skill" if name in self.names("skill") else "task"
+        group = next((group for group in ("skill", "task") if name in self.names(group)), None)
+        if group is None:
+            raise UsageError(f"task={name}: no such task or skill{among(name, [*self.names('task'), *self.names('skill')])}")
         built: Task = self.item(group, name)
         return built
 
@@ -198,25 +208,41 @@ class Registry:
                 return str(near(path.absolute()))
         return "a configuration file"
 
-    def _sentence(self, error: Exception) -> str:
+    def _sentence(self, error: Exception, overrides: Sequence[str]) -> str:
         if isinstance(error, UnicodeDecodeError):
             return f"{self._undecodable()} is not UTF-8 text: save it as UTF-8"
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-            mark = error.problem_mark
-            return f"{near(Path(mark.name))} is not sound YAML: {error.problem}, in line {mark.line + 1}; correct that line"
+            return unsound(error, str(near(Path(error.problem_mark.name))))
         text = str(error)
         unknown = re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text)
         if unknown:
             group, name = unknown.groups()
             extra = f"; it comes with pip install 'razorbench[{_EXTRAS[name]}]'" if name in _EXTRAS else ""
-            return f"{group}={name}: no such {group}; there are {', '.join(self.names(group))}{extra}"
+            suites = self.names("suite") if f"task={name}" in overrides else []
+            also = f"; with -m also the suites {', '.join(suites)}" if suites else ""
+            return f"{group}={name}: no such {group}{among(name, self.names(group), suites)}{also}{extra}"
         typo = re.search(r"Could not override '([^']*)'", text) or re.search(r"Key '([^']*)' is not in struct", text)
         if typo:
-            return (
-                f"{typo.group(1)}: no such key in the configuration; "
-                "the top-level keys are task, sequence, method, base, budget, seed, demos, log_std, results, track and eval (see `razorbench list --keys`)"
-            )
+            return self._no_such_key(typo.group(1), overrides)
         return " ".join(text.split()).rstrip(".") + ": write overrides as key=value"
+
+    def _no_such_key(self, wrong: str, overrides: Sequence[str]) -> str:
+        """Say what keys there are instead, under those of the other overrides that choose from a group, if these can be composed."""
+        choosing = [override for override in overrides if key(override).partition("@")[0] in _CHOSEN or key(override).startswith("hydra/")]
+        try:
+            composed = compose("config", overrides=self._extra + choosing, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException):
+            composed = compose("config", return_hydra_config=True)
+        plain: Any = OmegaConf.to_container(composed)
+        return no_such_key(wrong, {**dict.fromkeys(_TOP), **plain}, composed.hydra.runtime.choices)
+
+    def _refuse_unused(self, composed: DictConfig, overrides: Sequence[str]) -> None:
+        """Refuse what `+KEY=VALUE` adds beside the known keys, unless it is chosen from a group or another value refers to it: it would be lost."""
+        for override in overrides:
+            top = key(override).partition(".")[0]
+            if override.startswith("+") and top in composed and top not in (*_TOP, "hydra", *composed.hydra.runtime.choices):
+                if f"${{{top}" not in OmegaConf.to_yaml(composed):
+                    raise UsageError(self._no_such_key(key(override), overrides))
 
 
 def _refuse_twice(overrides: Sequence[str]) -> None:
@@ -280,7 +306,7 @@ class _Parts:
         by: dict[str, list[str]] = {name: [] for name in (*_GROUPS, *_WORDS, "hydra", "")}
         for override in combination:
             part = re.split(r"[.@/=]", override)[0]
-            by[part if part in by else ""].append(override)
+            by[part if part in by and (part not in _WORDS or key(override) == part) else ""].append(override)
         if by[""] or any("${" in word for name in _WORDS for word in by[name]):
             return self._compose(combination)
         plain, chosen = (dict(part) for part in self._compose(by["hydra"]))
@@ -330,7 +356,5 @@ def finding(searchpath: str | None) -> list[str]:
     """The override that lets Hydra find a user's own conf folder."""
     if searchpath is None:
         return []
-    if not Path(searchpath).is_dir():
-        raise UsageError(f"--config-dir {searchpath}: no such folder; give the one that holds task/ or method/")
-    place = quoted("", f"file://{Path(searchpath).resolve()}")[1:].replace("\\${", "${")  # filled in nowhere
+    place = quoted("", f"file://{own_folder(searchpath).resolve()}")[1:].replace("\\${", "${")  # filled in nowhere
     return [f"hydra.searchpath=[{place}]"]

@@ -14,17 +14,18 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from importlib.resources import files
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
-import yaml
 
 from razorbench import source
+from razorbench.catalog import Catalog
+from razorbench.errors import UsageError
 
 PACKAGE = __name__.partition(".")[0]
 _INSTALLED = tuple({Path(path).resolve() for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -33,11 +34,13 @@ _INSTALLED = tuple({Path(path).resolve() for name, path in sysconfig.get_paths()
 @functools.cache
 def shipped(group: str) -> Mapping[str, str]:
     """Return what of a group comes with the package, and what makes it: tasks, original skills among them, by id, all others by name."""
-    found = {}
+    found, catalog = {}, Catalog()
     for folder in ("task", "skill") if group == "task" else (group,):
-        for file in files(f"{PACKAGE}.conf").joinpath(folder).iterdir():
-            node = yaml.safe_load(file.read_text(encoding="utf-8"))
-            found[node["id"] if group == "task" else file.name.removesuffix(".yaml")] = str(node.get("_target_"))
+        for name in catalog.names(folder):
+            keys: Mapping[str, Any] = {}
+            with suppress(UsageError):
+                keys = catalog.entry(folder, name).keys
+            found[str(keys.get("id")) if group == "task" else name] = str(keys.get("_target_"))
     return found
 
 

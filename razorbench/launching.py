@@ -24,8 +24,8 @@ from razorbench.overrides import literal
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
 
-Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any], bool], Any]
-"""What a launcher does: a run, in a results folder, with its configuration as plain data; whether alone in its terminal."""
+Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any], bool, str | None], Any]
+"""What a launcher does: a run, in a results folder, with its configuration as plain data; whether alone in its terminal; the user's own conf folder."""
 
 
 def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) -> None:
@@ -38,7 +38,7 @@ def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) 
         if len(combinations) == 1 and not any(override.startswith("hydra") for override in combinations[0]):
             composed = known.whole(combinations[0])
             HydraConfig.instance().set_config(composed)
-            _guarded(job)(composed)
+            _guarded(job, searchpath)(composed)
             return
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
@@ -46,7 +46,7 @@ def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) 
         shared = [override for override in combinations[0] if override.startswith(("hydra", "results="))]
         config = hydra.compose_config("config", [*finding(searchpath), *shared], RunMode.MULTIRUN)
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_guarded(job), config=config)
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_guarded(job, searchpath), config=config)
         launcher.launch([[each for each in combination if not each.startswith("hydra")] for combination in combinations], initial_job_idx=0)
 
 
@@ -57,19 +57,19 @@ def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
     before = sys.argv
     sys.argv = ["razorbench", "--multirun", *finding(searchpath), *overrides]
     try:
-        hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job))()
+        hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job, searchpath))()
     finally:
         sys.argv = before
 
 
-def _guarded(job: Job) -> Callable[[DictConfig], Any]:
+def _guarded(job: Job, searchpath: str | None) -> Callable[[DictConfig], Any]:
     @functools.wraps(job)
     def guarded(config: DictConfig) -> Any:
         run, results = spec(config), results_of(config)
         alone = HydraConfig.get().runtime.choices.get("hydra/launcher") in (None, "basic")
         with lenient():
             try:
-                return job(run, results, plain_config(config), alone)
+                return job(run, results, plain_config(config), alone, searchpath)
             except TakenOver as error:
                 warn(str(error))
                 return None

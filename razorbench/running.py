@@ -13,12 +13,14 @@ from typing import Any, NoReturn
 from razorbench import config, launching, show, status, sweeps
 from razorbench.disk import near
 from razorbench.errors import UsageError
+from razorbench.guess import nearest
 from razorbench.output import harmless, warn
 from razorbench.progress import watching
 from razorbench.run import Progress, run
 from razorbench.sequence import SequenceSpec, forward_transfer_auc, run_sequence
 from razorbench.spec import RunSpec
 from razorbench.store import make_writable
+from razorbench.suggest import completed
 from razorbench.tracking import tracking
 
 
@@ -34,7 +36,9 @@ def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPar
         options.config_dir = str(Path(options.config_dir).absolute())
     for override in overrides:
         if override.startswith("-") or "=" not in override.lstrip("~"):
-            raise UsageError(f"{override}: not understood; write key=value pairs, and see razorbench --help for the options")
+            meant = nearest(override, ("--multirun", "--config-dir", "--hours", "task=NAME", "method=NAME"))
+            guess = f" (did you mean {meant}?)" if meant else ""
+            raise UsageError(f"{override}: not understood{guess}; write key=value pairs, and see razorbench --help for the options")
     if options.hours is not None and not 0 < options.hours < 10_000:
         raise UsageError(f"--hours {options.hours}: it must be a positive number of hours, as in --hours 2.5")
 
@@ -60,8 +64,8 @@ def run_all(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPar
         print(f"{'time is up' if isinstance(stop, _TimeUp) else 'stopped'}: {done} of {len(asked)} runs are done; the same command goes on from here")
         return 0 if isinstance(stop, _TimeUp) else 1
     if not options.multirun and (not_ours := before + theirs):
-        _job(not_ours[0].spec, not_ours[0].folder.results, {})
-    failures = [(one.name, reason) for one in asked if (reason := one.why_not()) is not None]
+        _job(not_ours[0].spec, not_ours[0].folder.results, {}, True, options.config_dir)
+    failures = [(one.name, completed(reason, options.config_dir)) for one in asked if (reason := one.why_not()) is not None]
     if options.multirun or failures:
         show.outcome(failures, len(asked), len(before))
     return 1 if failures else 0
@@ -76,8 +80,11 @@ def _search(overrides: list[str], options: argparse.Namespace) -> int:
     return 0
 
 
-def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any], alone: bool = True) -> float | None:
-    """Do one run of a command, then show it, and return its score, for sweepers that search. alone: no other run draws in the same terminal."""
+def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any], alone: bool, config_dir: str | None) -> float | None:
+    """Do one run of a command, then show it, and return its score, for sweepers that search.
+
+    alone: no other run draws in the same terminal. config_dir: the user's own conf folder, if any.
+    """
     title, first = (spec.task.name, spec) if isinstance(spec, RunSpec) else (spec.name, spec.first)
     folder = spec.folder(results)
     with ExitStack() as stack:
@@ -95,7 +102,7 @@ def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any], alo
         if isinstance(spec, RunSpec):
             show.finished(outcome)
         else:
-            show.sequence_finished(outcome, forward_transfer_auc(spec, results))
+            show.sequence_finished(outcome, forward_transfer_auc(spec, results), config_dir)
     return outcome.record.get("score")
 
 

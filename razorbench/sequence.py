@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ from razorbench.run import (
     telling,
 )
 from razorbench.spec import RunSpec
-from razorbench.store import STATE, SequenceFolder, digest, read_curve
+from razorbench.store import STATE, SequenceFolder, digest, near, read_curve
 from razorbench.summary import estimate
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
@@ -213,8 +214,10 @@ def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
     alone = {run.task.name: run.folder(results) for run in spec.runs[1:]}
     missing = [name for name, folder in alone.items() if folder.record() is None]
     if missing:
-        wanted = f"task={','.join(missing)} method={spec.first.method_name} seed={spec.first.seed}"
-        return estimate(None, f"it needs the same runs from the base: do `python -m razorbench -m {wanted}`, then ask again")
+        first = spec.first
+        wanted = f"task={','.join(missing)} method={first.method_name} seed={first.seed} base={first.base.id.rpartition('-s')[0]} budget={first.budget.name}"
+        command = f"python -m razorbench -m {wanted} {shlex.quote(f'results={near(results)}')}"
+        return estimate(None, f"it needs the same runs from the base: do `{command}`, with the sequence's other settings if there are any, then ask again")
     here = spec.folder(results).path
     curve, episodes = read_curve(here), Episodes.of_run(here)
     areas = []

@@ -1,24 +1,24 @@
-"""What a person sees in the terminal: the table at the end of a run, lists."""
+"""What a person sees in the terminal: the table at the end of a run, and others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Markdown
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
 from razorbench.base import Recipe, read_card
 from razorbench.counting import uncounted
 from razorbench.disk import near
 from razorbench.output import harmless
 from razorbench.run import Outcome
+from razorbench.suggest import completed
 from razorbench.tuning import Choice, describe
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -37,19 +37,6 @@ class Whole:
         yield from console.render(self.content, options.update(max_width=max(options.max_width, needed)))
 
 
-class Registry(Protocol):
-    """What `listing` needs of the configuration."""
-
-    def names(self, group: str) -> list[str]:
-        """Return the names of a group."""
-
-    def item(self, group: str, name: str) -> Any:
-        """Return one thing."""
-
-    def sound(self, group: str) -> dict[str, Any]:
-        """Return what a group holds, by name, without what is broken."""
-
-
 def finished(outcome: Outcome) -> None:
     """Print a run's table, draw its picture, and say where the record is."""
     if not outcome.worked:
@@ -64,11 +51,14 @@ def finished(outcome: Outcome) -> None:
     _files(outcome, "record.json", "summary.png", draw)
 
 
-def sequence_finished(outcome: Outcome, forward: Mapping[str, Any]) -> None:
-    """Print a sequence's matrix and measures, draw its picture, and say where the record is. forward: its forward-transfer AUC."""
+def sequence_finished(outcome: Outcome, forward: Mapping[str, Any], config_dir: str | None) -> None:
+    """Print a sequence's matrix and measures, draw its picture, and say where the record is.
+
+    forward: its forward-transfer AUC, or which runs it needs; config_dir: the user's own conf folder, if any, which these may need too.
+    """
     if not outcome.worked:
         console.print("This sequence is already done; nothing was run again.")
-    sequence_report(outcome.record, forward, console)
+    sequence_report(outcome.record, {name: completed(value, config_dir) if isinstance(value, str) else value for name, value in forward.items()}, console)
 
     def draw(picture: Path) -> None:
         from razorbench.plots import matrix
@@ -150,35 +140,6 @@ def ranked(method: str, choices: Sequence[Choice]) -> None:
     for choice in choices:
         table.add_row(describe(choice.settings), *(f"{value:.3f}" for value in (choice.score, choice.success, choice.retention, choice.forward_kl)))
     console.print(Whole(table))
-
-
-def listing(registry: Registry) -> None:
-    """Print what is registered."""
-    described: Mapping[str, Callable[[Any], str]] = {
-        "task": lambda task: f"{task.id}, styles {', '.join(task.experts)}, horizon {task.horizon}",
-        "skill": lambda task: f"{task.id}, horizon {task.horizon}",
-        "method": lambda method: f"{method.family}, version {method.version}",
-        "base": lambda recipe: f"{recipe.size}, pretraining seeds {', '.join(map(str, recipe.seeds())) or 'none'}",
-        "budget": lambda budget: f"{budget['env_steps']:,} env steps, {budget['demo_episodes']:,} demonstrations, {budget['gradient_steps']:,} gradient steps",
-        "suite": lambda suite: ", ".join(suite["tasks"]),
-        "sequence": lambda sequence: ", ".join(sequence["tasks"]),
-        "experiment": lambda experiment: experiment.get("about", f"{len(experiment['sweeps'])} sweeps"),
-    }
-    titles = {
-        "task": "new tasks",
-        "suite": "suites of new tasks",
-        "sequence": "sequences of new tasks",
-        "skill": "original skills",
-        "method": "methods",
-        "base": "base policies",
-        "budget": "budgets",
-        "experiment": "reference studies, for -m +experiment=NAME",
-        "study": "studies",
-    }
-    for group, title in titles.items():
-        console.print(Text(title, "bold"))
-        for name, item in registry.sound(group).items():
-            console.print(f"  {name:<17}{use(item, name) if group == 'study' else described[group](item)}")
 
 
 def use(study: Any, name: str) -> str:

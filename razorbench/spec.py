@@ -15,6 +15,7 @@ from razorbench.base import Base
 from razorbench.checkpoint import Checkpoints
 from razorbench.counting import counted
 from razorbench.errors import UsageError
+from razorbench.guess import among
 from razorbench.handle import TaskHandle
 from razorbench.identity import code, made_of, own, shipped
 from razorbench.method import Budget, Demonstrations, Method
@@ -69,7 +70,7 @@ class RunSpec:
         if self.log_std not in ("trained", "frozen"):
             raise UsageError(f"log_std is {self.log_std!r}: it must be trained or frozen, for every method alike")
         if self.style not in self.task.experts:
-            raise UsageError(f"demos={self.style}: {self.task.id} has the demonstration styles {', '.join(self.task.experts)}; choose one of them")
+            raise UsageError(f"demos={self.style}: {self.task.id} has no such demonstration style{among(self.style, self.task.experts)}")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}: it must be 0 or more")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -67,7 +68,8 @@ def standings(results: Path) -> list[Standing]:
         except (OSError, ValueError, AttributeError) as error:
             raise FileDamaged(f"{file} cannot be read ({error}): delete it, and start its sweep again to have it made anew") from error
     if not asked:
-        raise UsageError(f"{results}: no run in it and none asked for; start one with `python -m razorbench task=pick_place method=ppo results={results}`")
+        start = f"python -m razorbench task=pick_place method=ppo {shlex.quote(f'results={results}')}"
+        raise UsageError(f"{results}: no run in it and none asked for; start one with `{start}`")
     return [_standing(folder, overrides) for folder, overrides in sorted(asked.items())]
 
 
@@ -121,6 +123,7 @@ def status(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentPars
     made = parser(prog="razorbench status", description="Show which runs are done, running, failed or missing, and how long what is left may take.")
     made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
     made.add_argument("--json", action="store_true", help="every run as JSON instead")
+    made.add_argument("--config-dir", help="your own conf folder, for commands that are suggested")
     options = made.parse_args(arguments)
     found = standings(options.results)
     counts, left = Counter(one.state for one in found), left_s(found)

@@ -53,6 +53,24 @@ def make_writable(folder: Path, given: str, setting: str) -> None:
         raise UsageError(f"{given}: cannot write there ({error.strerror}); choose a writable folder with {setting}") from error
 
 
+@contextmanager
+def filling(folder: Path, given: str, setting: str) -> Iterator[None]:
+    """Make a folder for the block to fill. If the block fails, what was missing or empty before is so again; what held something is left as it is."""
+    folder = folder.absolute()
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    make_writable(folder, given, setting)
+    empty = not any(folder.iterdir())
+    try:
+        yield
+    except BaseException:
+        for each in folder.iterdir() if empty else ():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+        with suppress(OSError):  # something else has come there
+            for place in missing:
+                place.rmdir()
+        raise
+
+
 def write_atomically(final: Path, write: Callable[[Path], object], temporary: Path | None = None) -> None:
     """Call `write` on a temporary path and move the result into place; whenever the power fails, the old file or the new one is whole."""
     temporary = temporary or final.parent / f"{uuid.uuid4().hex}-{final.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from razorbench.errors import FileDamaged, RazorbenchError
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
 from razorbench.store import PROTOCOL, RECORD, RunFolder, read_record
+from razorbench.suggest import finding
 
 TRIES = 2
 """Times that a command tries a run before it counts as failed."""
@@ -23,16 +25,17 @@ _LOOK_S = 2.0
 
 @dataclass(frozen=True)
 class Asked:
-    """One run of a command: the overrides that name it, what it is, and where it lies."""
+    """One run of a command: the overrides that name it, what it is, where it lies, and the user's own conf folder, if any."""
 
     overrides: list[str]
     spec: RunSpec | SequenceSpec
     folder: RunFolder
+    config_dir: str | None = None
 
     @property
     def name(self) -> str:
-        """The overrides that tell it from other runs in its results folder, for a person."""
-        return " ".join(override for override in self.overrides if not override.startswith(("hydra", "results=")))
+        """What tells it from other runs in its results folder, as it is to be typed after `python -m razorbench`."""
+        return shlex.join(override for override in self.overrides if not override.startswith(("hydra", "results="))) + finding(self.config_dir)
 
     @property
     def done(self) -> bool:

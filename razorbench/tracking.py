@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from razorbench.errors import UsageError
+from razorbench.guess import among
 from razorbench.output import harmless, once_harmless
 from razorbench.run import Progress, Watcher
 
@@ -22,7 +23,7 @@ def check(names: object) -> Sequence[str]:
     asked: Sequence[object] = [] if names is None else list(names) if isinstance(names, list | tuple) else [names]
     for name in asked:
         if name not in TRACKERS:
-            raise UsageError(f"track={name}: it must be one of {', '.join(TRACKERS)}, or a list of them")
+            raise UsageError(f"track={name}: no such tracker{among(str(name), TRACKERS)}, and lists of them")
     return [str(name) for name in asked]
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from razorbench.errors import UsageError
+from razorbench.guess import among
 from razorbench.store import content, read_records
 
 Settings = dict[str, Any]
@@ -39,7 +40,7 @@ class Study:
 
     def _grids(self, method: str) -> Sequence[Grid]:
         if method not in self.grids:
-            raise UsageError(f"{method}: the study declares no grid for it; there are grids for {', '.join(self.grids)}")
+            raise UsageError(f"{method}: the study declares no grid for it{among(method, self.grids)}")
         found = self.grids[method]
         grids = [found] if isinstance(found, Mapping) else list(found)
         if len({frozenset(grid) for grid in grids}) != 1:

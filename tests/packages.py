@@ -10,6 +10,7 @@ from razorbench.run import run
 from razorbench.spec import EvalSettings
 from razorbench.submission import command
 from razorbench.submission.pack import pack
+from razorbench.suggest import sweep
 
 ABOUT = {"name": "SFT, once more", "authors": ["A. Nonymous"], "description": "Maximum likelihood.", "licence": "MIT", "code": None, "paper": None}
 RUN = "runs/stack/seed0"
@@ -35,4 +36,4 @@ def small_runs(folder):
 
 def packed(results, known, out, arm="sft", suite="one", **about):
     runs = read_runs(results, {name: tuple(task.experts) for name, task in known.tasks.items()})
-    return pack(runs, arm, suite, "mlp", "quick", {**ABOUT, **about}, known, out)
+    return pack(runs, arm, suite, "mlp", "quick", {**ABOUT, **about}, known, out, sweep(results, "quick", None))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY, TINY_METHOD, razorbench
+from omegaconf import OmegaConf
 
 RUN = ["task=pick_place", "method=sft", *TINY, *TINY_METHOD["sft"]]
 
@@ -121,27 +122,67 @@ def test_a_failed_run_is_named_and_the_others_go_on(capsys):
 
 WRONG = {
     "no arguments": ([], None),
-    "unknown command": (["lst"], "no such command"),
-    "unknown task": (["task=pick_plce", "method=ppo"], "there are button_side, carry_weak"),
-    "unknown method": (["task=pick_place", "method=pp0"], "there are dagger, ewc, frozen"),
-    "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "there are mlp, mlp_large, mlp_small, tokens"),
-    "unknown budget": (["task=pick_place", "method=ppo", "budget=huge"], "there are long, quick, standard"),
+    "unknown command": (["lst"], "lst: no such command (did you mean list?); there are list, tune"),
+    "unknown option of a command": (["report", "x", "--out", "y", "--buget", "quick"], "unrecognized arguments: --buget quick (did you mean --budget?)"),
+    "unknown choice": (["compare", "x", "ppo", "sft", "--by", "retention@bset"], "(did you mean retention@best?)"),
+    "unknown option of a run": (["task=pick_place", "method=ppo", "--huors", "3"], "--huors: not understood (did you mean --hours?)"),
+    "unknown task": (["task=pick_plce", "method=ppo"], "task=pick_plce: no such task (did you mean pick_place?); there are button_side, carry_weak"),
+    "unknown suite": (["-m", "task=coer", "method=ppo"], "no such task (did you mean core?); there are button_side"),
+    "unknown method": (["task=pick_place", "method=pp0"], "method=pp0: no such method (did you mean ppo?); there are dagger, ewc, frozen"),
+    "method in capitals": (["task=pick_place", "method=PPO"], "method=PPO: no such method (did you mean ppo?)"),
+    "unknown upstream": (["task=pick_place", "method=sft_rl", "method@method.upstream=pp_kl"], "no such method (did you mean ppo_kl?)"),
+    "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "base=cnn: no such base; there are mlp, mlp_large, mlp_small, tokens"),
+    "nearly a base": (["task=pick_place", "method=ppo", "base=token"], "base=token: no such base (did you mean tokens?)"),
+    "unknown budget": (["task=pick_place", "method=ppo", "budget=standart"], "(did you mean standard?); there are long, quick, standard"),
+    "unknown experiment": (["-m", "+experiment=razr_core"], "no such experiment (did you mean razor_core?); there are ladder"),
+    "unknown launcher": (["task=pick_place", "method=ppo", "hydra/launcher=jolib"], "(did you mean joblib?); there are basic, joblib"),
+    "unknown tracker": (["task=pick_place", "method=ppo", "track=wnadb"], "track=wnadb: no such tracker (did you mean wandb?)"),
+    "nearly a style": (["task=pick_place", "method=sft", "demos=detuor"], "pick_place-v1 has no such demonstration style (did you mean detour?)"),
+    "nearly a style for demos": (["demos", "pick_place", "--style", "detuor"], "no such demonstration style (did you mean detour?)"),
+    "all about a wrong name": (["list", "mned"], "mned: nothing has that name (did you mean mend?)"),
+    "list of a setting": (["list", "method=sft"], "ask for settings as in `razorbench list --keys method=sft`"),
+    "keys of a name": (["list", "--keys", "mend"], "mend: not understood"),
     "unknown style": (["task=pick_place", "method=sft", "demos=zigzag"], "direct, detour"),
     "a suite without -m": (["task=core", "method=ppo"], "a suite is several runs and needs -m"),
     "unknown sequence": (["sequence=core7", "method=ppo"], "there are core6, core6_mixed, core6_reversed, full12"),
     "a sequence and a task": (["sequence=core6", "task=stack", "method=ppo"], "exclude each other"),
-    "a style that one task of a sequence lacks": (["sequence=core6", "method=sft", "demos=scoop"], "pick_place-v1 has the demonstration styles"),
+    "a style that one task of a sequence lacks": (
+        ["sequence=core6", "method=sft", "demos=scoop"],
+        "demos=scoop: pick_place-v1 has no such demonstration style; there are direct, detour",
+    ),
     "odd instruction": (["task=stack", "method=ppo", "task.instruction=mine"], "it must be own or shared"),
     "check without a task": (["check"], "the following arguments are required: task"),
-    "check of an unknown task": (["check", "stak"], "task=stak: no such task"),
+    "check of an unknown task": (["check", "stak"], "task=stak: no such task or skill (did you mean stack?); there are"),
+    "check of an unknown skill": (["check", "lever_pul"], "(did you mean lever_pull?); there are"),
     "video of nothing": (["video"], "needs a run's folder, or --gallery"),
     "video of both": (["video", "here", "--gallery"], "needs a run's folder, or --gallery"),
     "bench of a sequence": (["bench", "~task", "sequence=core6"], "bench takes one run apart"),
     "no method": (["task=pick_place"], "method is missing"),
     "no task": (["method=ppo"], "task is missing"),
-    "typo in a key": (["task=pick_place", "method=ppo", "seeed=1"], "seeed: no such key"),
-    "typo in a method's key": (["task=pick_place", "method=ppo", "method.learnin_rate=1"], "method.learnin_rate"),
-    "added unknown setting": (["task=pick_place", "method=ppo", "+method.speed=1"], "method.speed: no such setting"),
+    "typo in a key": (["task=pick_place", "method=ppo", "seeed=1"], "seeed: no such key in the configuration (did you mean seed?); there are task, sequence"),
+    "a method's key at the top": (["task=pick_place", "method=ppo", "lr=1"], "lr: no such key in the configuration (did you mean method.learning_rate?)"),
+    "typo in a method's key": (
+        ["task=pick_place", "method=ppo", "method.learnin_rate=1"],
+        "method.learnin_rate: no such setting of method=ppo (did you mean learning_rate?); there are learning_rate, num_envs",
+    ),
+    "a method's key, short": (
+        ["task=pick_place", "method=ppo", "method.lr=1"],
+        "no such setting of method=ppo (did you mean learning_rate?); there are learning_rate",
+    ),
+    "a method's key before the method": (["method.clip=1", "task=stack", "method=ppo"], "no such setting of method=ppo (did you mean clip_range?)"),
+    "a method's key without one": (["task=stack", "method.lr=1"], "method.lr: no method is given, so it has no settings; write method=NAME as well"),
+    "an upstream method's key": (["task=stack", "method=sft_rl", "method.upstream.lr=1"], "no such setting of method.upstream (did you mean learning_rate?)"),
+    "typo in eval": (["task=stack", "method=ppo", "eval.snapshot=1"], "no such setting of eval (did you mean snapshots?); there are snapshots, episodes"),
+    "typo in a budget": (["task=stack", "method=ppo", "budget.envsteps=1"], "no such setting of budget=standard (did you mean env_steps?)"),
+    "typo in a task's key": (["task=stack", "method=ppo", "task.instructions=own"], "no such setting of task=stack (did you mean instruction?)"),
+    "typo beside another": (["task=stack", "method=ppo", "seeed=1", "method.lr=1"], "did you mean"),
+    "a setting of a value": (["task=stack", "method=ppo", "seed.x=1"], "seed.x: seed is one value and has no settings; write seed=..."),
+    "added unknown key": (["task=stack", "method=ppo", "+methd.lr=1"], "methd.lr: no such key in the configuration (did you mean method?)"),
+    "added unknown setting": (["task=pick_place", "method=ppo", "+method.speed=1"], "method.speed: no such setting; there are batch_size"),
+    "added setting of a task": (
+        ["task=stack", "method=ppo", "+task.instructoin=1"],
+        "task.instructoin: no such setting (did you mean instruction?); there are easy, id",
+    ),
     "word for a number": (["task=pick_place", "method=ppo", "method.learning_rate=fast"], "method.learning_rate is 'fast': it must be a number"),
     "fraction for a whole number": (["task=pick_place", "method=ppo", "method.num_envs=1.5"], "it must be a whole number"),
     "seed is a word": (["task=pick_place", "method=ppo", "seed=one"], "seed is 'one'"),
@@ -181,10 +222,12 @@ WRONG = {
     "a number for a list": (["study=parity", "study.seeds=3"], "it must be a list, as in [3]"),
     "no such config dir": (["--config-dir", "nowhere", "task=pick_place", "method=ppo"], "no such folder"),
     "unwritable results": (["task=pick_place", "method=ppo", "results=blocked/x"], "choose a writable folder"),
-    "list with a stray word": (["list", "everything"], "unrecognized arguments"),
+    "list with a stray word": (["list", "everything"], "everything: nothing has that name; see `razorbench list`"),
+    "doctor with a stray word": (["doctor", "everything"], "unrecognized arguments"),
+    "version of a command": (["--version", "list"], "--version: not understood"),
     "video without a run": (["video", "nowhere"], "cannot be read"),
     "video with an odd format": (["video", "nowhere", "--format", "avi"], "invalid choice"),
-    "pretrain with a typo": (["pretrain", "base.epoch=3"], "base.epoch"),
+    "pretrain with a typo": (["pretrain", "base.epoch=3"], "base.epoch: no such setting of base=mlp (did you mean epochs?)"),
 }
 
 
@@ -229,16 +272,32 @@ def test_help_is_quick_and_plain():
 def test_list(capsys):
     code, out, _ = razorbench(capsys, "list")
     assert code == 0
-    for word in ("pick_place-v1, styles direct, detour", "lever_pull-v1", "on-policy reward", "pretraining seeds 0", "153,600 env steps"):
-        assert word in out
+    for line in ("stack +Stack: put the cube down on the blue block", "mend +Mend: corrections", "mlp +A diagonal Gaussian", "standard +153,600 env steps"):
+        assert re.search(rf"^  {line}", out, re.MULTILINE)
     Path("mine/method").mkdir(parents=True)
     Path("mine/method/gentle.yaml").write_text("defaults:\n  - sft\n  - _self_\nlearning_rate: 1.0e-6\n")
     code, out, _ = razorbench(capsys, "list", "--config-dir", "mine")
     assert code == 0
-    assert re.search(r"gentle +offline supervised", out)
-    code, out, _ = razorbench(capsys, "list", "--keys")
+    assert re.search(r"gentle +Supervised fine-tuning", out)
+    code, out, _ = razorbench(capsys, "list", "pick_place", "mend")
     assert code == 0
-    assert "learning_rate: 0.0001" in out
+    assert "Styles: `direct`; `detour`" in out and "method=mend" in out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], {"task.id": "pick_place-v1", "method.num_envs": 128}),
+        (["method=sft"], {"task.id": "pick_place-v1", "method.epochs": 30}),
+        (["method=sft", "task=stack", "method.epochs=2", "budget=quick"], {"task.id": "stack-v1", "method.epochs": 2, "budget.name": "quick"}),
+        (["sequence=core6"], {"sequence.tasks.pick_can.id": "pick_can-v1", "method.num_envs": 128}),
+    ],
+)
+def test_keys_of_the_run_that_is_asked_for(overrides, expected, capsys):
+    code, out, err = razorbench(capsys, "list", "--keys", *overrides)
+    assert (code, err) == (0, "")
+    keys = OmegaConf.create(out)
+    assert {key: OmegaConf.select(keys, key) for key in expected} == expected
 
 
 def test_a_users_own_task_and_method(tmp_path):
@@ -277,10 +336,11 @@ def test_a_controlled_study(capsys):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["study=none"], "study=none: no such study; there are"),
+        (["study=parite"], "study=parite: no such study (did you mean parity?); there are"),
+        (["study=asked"], "study=asked is no controlled study: its command is `make asked`"),
         (["study=tuning"], "study=tuning is no controlled study: its command is `razorbench tune --study tuning`"),
         (["study=projection", "task=reach"], "task=reach: a study is no run"),
-        (["study=projection", "study.bandit=3"], "study.bandit: no such setting of study=projection; there are bandits"),
+        (["study=projection", "study.bandit=3"], "study.bandit: no such setting of study=projection (did you mean bandits?); there are bandits"),
         (["study=projection", "study.bandits=many"], "study.bandits is 'many': it must be a whole number"),
         (["study=projection", "-m"], "unrecognized arguments: -m"),
         (["study=claims2"], "study=claims2 is no controlled study: its command is `razorbench claims RESULTS`"),

@@ -63,9 +63,8 @@ def test_a_package_is_valid_and_says_what_it_was_given(results, known, tmp_path)
 
 
 def test_what_cannot_be_packed(results, known, tmp_path):
-    with pytest.raises(
-        UsageError, match=r"1 of 2 runs of sft on two are missing: do them with `python -m razorbench -m task=stack method=sft seed=1 budget=quick`"
-    ):
+    command = f"python -m razorbench -m results={results} budget=quick base=mlp method=sft task=stack seed=1"
+    with pytest.raises(UsageError, match=f"1 of 2 runs of sft on two are missing: do them with `{command}`, then pack again"):
         packed(results, known, tmp_path / "sft", suite="two")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("")

@@ -293,7 +293,7 @@ WRONG = {
     "hours that are none": (["-m", "task=stack", "method=frozen", "--hours", "0"], "--hours 0.0: it must be a positive number of hours"),
     "hours in words": (["-m", "task=stack", "method=frozen", "--hours", "many"], "argument --hours: invalid float value: 'many'"),
     "an experiment that is none": (["-m", "+experiment=razor"], "experiment=razor: no such experiment; there are ladder, more_seeds, razor_core"),
-    "a tracker that is none": (["task=stack", "method=frozen", "track=paper", *TINY], "track=paper: it must be one of tensorboard, wandb"),
+    "a tracker that is none": (["task=stack", "method=frozen", "track=paper", *TINY], "track=paper: no such tracker; there are tensorboard, wandb"),
     "a search on TEST": (["-m", "hydra/sweeper=optuna", "task=stack", "method=sft"], "needs -m and eval.split=select"),
     "params of Hydra's own sweeper": (["-m", "task=stack", "method=frozen", "+experiment=params", "--config-dir", "mine"], "would be passed over"),
     "every style of a sequence": (["-m", "sequence=core6", "method=sft", "demos=every"], "demos=every with a sequence"),

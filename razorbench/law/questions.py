@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ class Questions:
 
     examples: pairs of arms of which the first may move further and lose less, or the reverse; found: pairs compared while a method was being designed.
     """
+
+    use: ClassVar = "razorbench report RESULTS --out DIR"
 
     papers: Sequence[str]
     ours: Sequence[str]

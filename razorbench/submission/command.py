@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,9 +16,10 @@ from razorbench import base
 from razorbench.building import typed
 from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
+from razorbench.guess import among
 from razorbench.method import Budget
 from razorbench.results import read_runs
-from razorbench.store import make_writable
+from razorbench.store import filling, make_writable
 from razorbench.submission import board
 from razorbench.submission.known import Known
 from razorbench.submission.pack import pack as make
@@ -26,6 +28,7 @@ from razorbench.submission.replay import replay as play
 from razorbench.submission.retrain import retrain, retrainable
 from razorbench.submission.site import site
 from razorbench.submission.validate import validate as check
+from razorbench.suggest import sweep
 
 Parser = Callable[..., argparse.ArgumentParser]
 _SHOWN = 40
@@ -63,17 +66,17 @@ def pack(arguments: Sequence[str], parser: Parser) -> int:
     made.add_argument("--paper", help="https address of a paper")
     made.add_argument("--config-dir", help="your own conf folder")
     options = made.parse_args(arguments)
-    make_writable(options.out, f"--out {options.out}", "--out DIR")
     about = {
         **{"name": options.name or options.method, "authors": options.author, "description": options.description},
         **{"licence": options.licence, "code": options.code, "paper": options.paper},
     }
-    with registry(options.config_dir) as registered:
+    with filling(options.out, f"--out {options.out}", "--out DIR"), registry(options.config_dir) as registered:
         installed = known(registered)
         if options.suite not in installed.suites:
-            raise UsageError(f"--suite {options.suite}: it must be one of {', '.join(installed.suites)}")
+            raise UsageError(f"--suite {options.suite}: no such suite{among(options.suite, installed.suites)}")
         runs = read_runs(options.results, {name: tuple(task.experts) for name, task in installed.tasks.items()})
-        told = make(runs, options.method, options.suite, options.base, options.budget, about, installed, options.out)
+        more = sweep(options.results, options.budget, options.config_dir)
+        told = make(runs, options.method, options.suite, options.base, options.budget, about, installed, options.out, more)
     score = told.scores["score"]
     print(f"{options.out}: {told.name} on {told.suite}, score {'undefined' if score is None else f'{score.value:.3f}'}; valid")
     return 0
@@ -114,14 +117,14 @@ def leaderboard(arguments: Sequence[str], parser: Parser) -> int:
     for folder in (*options.packages, *([options.levels] if options.levels else [])):
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder")
-    make_writable(options.out, f"--out {options.out}", "--out DIR")
-    levels = board.read_levels(options.levels) if options.levels else {}
-    with registry(options.config_dir) as registered:
-        installed = known(registered)
-    entries = board.entries(list({package.resolve(): package for package in options.packages}.values()), installed, levels)
-    before = None if options.since is None else _earlier(options.since)
-    found = board.boards(entries)
-    page = site(found, options.out)
+    with filling(options.out, f"--out {options.out}", "--out DIR"):
+        levels = board.read_levels(options.levels) if options.levels else {}
+        with registry(options.config_dir) as registered:
+            installed = known(registered)
+        entries = board.entries(list({package.resolve(): package for package in options.packages}.values()), installed, levels)
+        before = None if options.since is None else _earlier(options.since)
+        found = board.boards(entries)
+        page = site(found, options.out)
     bad = [each for each in entries if each.level == board.SELF_REPORTED]
     for each in bad:
         print(f"{each.folder}: {each.why}")
@@ -168,7 +171,7 @@ def replay(arguments: Sequence[str], parser: Parser) -> int:
         installed = known(registered)
     told, runs, faults = check(options.package, installed)
     if faults or told is None:
-        raise UsageError(f"{options.package} is not valid; the first fault: {faults[0]}; see `razorbench validate {options.package}`")
+        raise UsageError(f"{options.package} is not valid; the first fault: {faults[0]}; see `razorbench validate {shlex.quote(str(options.package))}`")
     chosen, say = share(runs, options.fraction, seed), lambda text: print(text, file=sys.stderr)
     if options.retrain is not None:
         retrainable(told, chosen, installed)

@@ -10,19 +10,21 @@ from pydantic import ValidationError
 
 from razorbench.compact import compact
 from razorbench.errors import UsageError
+from razorbench.lacking import Wanted, sweeps
 from razorbench.pooling import by_setting, distinct, kinds
-from razorbench.results import Run
+from razorbench.results import SECOND, Run
 from razorbench.submission import hostile
 from razorbench.submission.known import Known
 from razorbench.submission.schema import FILE, SCHEMA, SUMS, Submission, run_folder
 from razorbench.submission.validate import scores, track, validate
 
 
-def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, about: dict[str, Any], known: Known, out: Path) -> Submission:
+def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, about: dict[str, Any], known: Known, out: Path, sweep: str) -> Submission:
     """Write a package of an arm's runs over a suite and its seeds, and check it as everyone else will.
 
-    about: name, authors, description, licence, code and paper. Raises UsageError if runs are missing, doubled or of several
-    kinds, if the folder is not empty, or if what was packed is not valid.
+    about: name, authors, description, licence, code and paper; sweep: how a command begins that adds runs.
+
+    Raises UsageError if runs are missing, doubled or of several kinds, if the folder is not empty, or if what was packed is not valid.
     """
     tasks, seeds = known.suites[suite]
     mine = [
@@ -34,10 +36,10 @@ def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, abou
     there = {(run.task, run.record["seed"]): run for run in distinct(mine)}
     missing = [(task, seed) for task in tasks for seed in seeds if (task, seed) not in there]
     if missing:
-        which, numbers = ",".join(dict.fromkeys(task for task, _ in missing)), ",".join(map(str, sorted({seed for _, seed in missing})))
-        extra = f" base={base}" * (base != "mlp") + f" budget={budget}" * (budget != "standard")
-        command = f"python -m razorbench -m task={which} method={arm.partition('/')[0]} seed={numbers}{extra}"
-        raise UsageError(f"{len(missing)} of {len(tasks) * len(seeds)} runs of {arm} on {suite} are missing: do them with `{command}`, then pack again")
+        method, _, style = arm.partition("/")
+        wanted = [Wanted(base, _demonstrations(known, task, style), method, task, seed) for task, seed in missing]
+        commands = " and ".join(f"`{command}`" for command in sweeps(wanted, sweep))
+        raise UsageError(f"{len(missing)} of {len(tasks) * len(seeds)} runs of {arm} on {suite} are missing: do them with {commands}, then pack again")
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"--out {out}: the folder is not empty; give a new one")
     ordered = [there[task, seed] for task in tasks for seed in seeds]
@@ -56,5 +58,10 @@ def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, abou
     (out / SUMS).write_text("".join(lines), encoding="utf-8")
     _, _, faults = validate(out, known)
     if faults:
-        raise UsageError(f"the package in {out} is not valid; the first fault: {faults[0]}")
+        raise UsageError(f"these runs make no valid package; the first fault: {faults[0]}")
     return told
+
+
+def _demonstrations(known: Known, task: str, style: str) -> str:
+    """The name of a task's style as an arm names it: the second by its number, the first not at all."""
+    return "".join(list(known.tasks[task].experts)[1:2]) if style == SECOND.removeprefix("/") else style
