@@ -91,7 +91,7 @@ class Ruler:
     decisions is the mean over decisions times the episodes' mean length.
     `new_instructed`: the same states, asked for each original skill's instruction other than the new task's own.
     `random`: the same states with noise of standard deviation 1 on every entry, each asked for one such instruction; like `new_instructed`
-    it needs nothing of the old tasks but their names.
+    it needs nothing of the old tasks but their names. Both are left out where no original skill has another instruction than the new task.
     `original`: the base's states on each original skill, averaged over skills. `new_tuned_states`: states that the
     policy itself visits on the new task, if given.
     """
@@ -100,10 +100,10 @@ class Ruler:
         self._base, self._probe, self._action_size = base, probes[task.name], task.world.action_size
         self._sets = {
             "new": self._probe.states,
-            "new_instructed": _instructed(self._probe.states, task, skills),
-            "random": _random(self._probe.states, task, skills),
             "original": np.concatenate([probes[skill.name].states for skill in skills]),
         }
+        if {skill.slot for skill in skills} != {task.slot}:
+            self._sets |= {"new_instructed": _instructed(self._probe.states, task, skills), "random": _random(self._probe.states, task, skills)}
         self._ends = np.cumsum([len(probes[skill.name].states) for skill in skills])[:-1]
         self._distributions = {key: distribution(base, states) for key, states in self._sets.items()}
         self._uniforms = {key: _uniforms(key, len(states), task.world.action_size) for key, states in self._sets.items()}

@@ -234,4 +234,5 @@ def labels(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _variance(rates: Collection[Mapping[str, Any]]) -> float:
-    return float(sum(rate["rate"] * (1 - rate["rate"]) / (rate["episodes"] - 1) for rate in rates)) / len(rates) ** 2
+    """That of the mean of success rates; one episode does not tell its own, and may have the largest that there is."""
+    return float(sum(rate["rate"] * (1 - rate["rate"]) / (rate["episodes"] - 1) if rate["episodes"] > 1 else 0.25 for rate in rates)) / len(rates) ** 2

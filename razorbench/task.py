@@ -171,8 +171,10 @@ def asking(task: Task, observations: FloatArray, slots: IntArray) -> FloatArray:
 
 
 def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
-    """Instruction slots of the original skills, other than the one that the task itself uses."""
-    return sorted({skill.slot for skill in skills} - {task.slot})
+    """Instruction slots of the original skills, other than the one that the task itself uses. Raises UsageError if there are none."""
+    if not (found := sorted({skill.slot for skill in skills} - {task.slot})):
+        raise UsageError(f"{task.id} asks as every original skill of this base does: there is no other instruction to ask for; choose a base with more skills")
+    return found
 
 
 def stack_starts(parts: list[Start]) -> Start:

@@ -18,24 +18,43 @@ def rates(p, n, rng):
     return rate(rng.random(n) < p)
 
 
-def write_run(results, task, method, seed, *, speed, harm, family="offline supervised", demos="direct", snapshots=12, predictors=None, **record):
+def write_run(
+    results,
+    task,
+    method,
+    seed,
+    *,
+    speed,
+    harm,
+    family="offline supervised",
+    demos="direct",
+    snapshots=12,
+    predictors=None,
+    episodes=(100, 25),
+    skills=SKILLS,
+    can=(0.05, 1.0),
+    **record,
+):
     """A run whose success rises with a rate `speed` and whose forgetting is `harm` times its forward KL, up to 1, both noisy.
 
+    episodes: of the new task and of each skill; can: success of the base on the new task and on each skill.
     predictors: names of `PREDICTORS` to have, by default a few divergences; those beside forward KL are it times a number of their own, and noise.
     """
     rng = generator("synthetic", task, method, seed, demos)
-    curve = []
+    curve, before = [], 0.0
     for k in range(snapshots + 1):
-        success, kl = 1 - 0.95 * (1 - speed) ** k, 0.2 * k * (1 + 0.1 * rng.random())
-        original = {skill: rates(max(0.0, 1 - harm * kl), 25, rng) for skill in SKILLS}
-        kept = sum(each["rate"] for each in original.values()) / len(SKILLS)
+        success, kl = 1 - (1 - can[0]) * (1 - speed) ** k, 0.2 * k * (1 + 0.1 * rng.random())
+        original = {skill: rates(can[1] * max(0.0, 1 - harm * kl), episodes[1], rng) for skill in skills}
+        solved = sum(each["rate"] for each in original.values()) / len(skills)
+        before = before if k else solved
+        kept = solved / before if before else None
         forward = {"new": kl if k else 0.0, "new_instructed": 2 * kl if k else 0.0, "original": 3 * kl * harm if k else 0.0}
         point = {
             "update": k,
             "env_steps": 1000 * k,
-            "new_task": {split: rates(success, 100, rng) for split in ("test", "select")},
+            "new_task": {split: rates(success, episodes[0], rng) for split in ("test", "select")},
             "original": original,
-            "forgetting": {"value": 1 - kept, "ci95": [1 - kept, 1 - kept]},
+            "forgetting": {"value": before - solved, "ci95": [before - solved, before - solved]},
             "retention": {"value": kept, "ci95": [kept, kept]},
             "divergence": {"kl_forward": forward, "kl_reverse": {"new": rng.random()}},
         }
@@ -60,11 +79,11 @@ def write_run(results, task, method, seed, *, speed, harm, family="offline super
         "new_task": {"final": final, "base": base, "select": last["new_task"]["select"]},
         "original": {
             skill: {who: dict.fromkeys(("greedy", "sampled"), point["original"][skill]) for who, point in (("base", first), ("final", last))}
-            for skill in SKILLS
+            for skill in skills
         },
         "forgetting": last["forgetting"],
         "retention": last["retention"],
-        "score": last["new_task"]["test"]["rate"] * min(1.0, last["retention"]["value"]),
+        "score": None if last["retention"]["value"] is None else last["new_task"]["test"]["rate"] * min(1.0, last["retention"]["value"]),
         "divergence": last["divergence"],
     }
     (folder / "record.json").write_text(json.dumps(content | record))

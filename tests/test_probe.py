@@ -6,8 +6,9 @@ from conftest import SKILLS, TASKS, task
 
 from razorbench import probe
 from razorbench.divergence import action_mse
-from razorbench.errors import FileDamaged
+from razorbench.errors import FileDamaged, UsageError
 from razorbench.policy import actor_parameters, clone, distribution
+from razorbench.task import other_slots
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,17 @@ def test_original_averages_over_skills_not_over_states(base):
     ruler = probe.Ruler(base.policy, few, task("pick_place"), base.skills)
     per_skill = [distribution(base.policy, few[s.name].states).kl(distribution(tuned, few[s.name].states)).mean() for s in base.skills]
     assert ruler.measure(tuned)["kl_forward"]["original"] == pytest.approx(np.mean(per_skill))
+
+
+def test_where_there_is_no_other_instruction_nothing_is_asked_by_one(base):
+    """A base of one skill, whose instruction the new task shares."""
+    far, skill = task("push_far"), task("push")
+    assert far.slot == skill.slot
+    measured = probe.Ruler(base.policy, base.probes, far, [skill]).measure(base.policy)
+    assert set(measured["tv"]) == {"new", "original"}
+    with pytest.raises(UsageError, match="there is no other instruction to ask for"):
+        other_slots(far, [skill])
+    assert "random" in probe.Ruler(base.policy, base.probes, task("pick_place"), [skill]).measure(base.policy)["tv"]
 
 
 def test_damaged_files_are_refused(base, tmp_path):
