@@ -163,6 +163,15 @@ def holder(folder: Path) -> Holder | None:
     return _read(folder, numbers[-1]) if numbers else None
 
 
+def clear(folder: Path) -> None:
+    """Remove the claims of dead workers from a folder in which nothing is left to do."""
+    with suppress(OSError):
+        for number in _numbers(folder):
+            found = _read(folder, number)
+            if found is not None and not found.alive:
+                _remove(folder / f"claim-{number}")
+
+
 _HELD: set[str] = set()
 """Tokens of the claims that this process holds, or tries to."""
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from razorbench.claim import Claim
+from razorbench.claim import Claim, clear
 from razorbench.disk import exists, near, trouble
 from razorbench.errors import FileDamaged, RazorbenchError, Unreadable, UsageError
 from razorbench.output import warn
@@ -198,6 +198,7 @@ class RunFolder:
             shutil.rmtree(self.path / name, ignore_errors=True)
         with suppress(OSError):
             (self.path / FAILED).unlink()
+        clear(self.path)
 
     def write_failure(self, error: Exception) -> None:
         """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is unexpected.

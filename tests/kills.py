@@ -57,7 +57,12 @@ class Work:
         (run_sequence if isinstance(self.spec, SequenceSpec) else run)(self.spec, results, self.plain, threads=1)
 
     def found(self, results: Path) -> dict[str, object]:
-        return found(self.spec.folder(results).path)
+        """All that came of it. Whoever finds it done clears what a worker left that was killed after its record, once that is known to be dead."""
+        folder = self.spec.folder(results)
+        if list(folder.path.glob("claim-*")):
+            time.sleep(2 * PATIENCE_S)
+            self.do(results)
+        return found(folder.path)
 
 
 def found(folder: Path) -> dict[str, object]:

@@ -235,3 +235,11 @@ def test_of_many_that_try_at_once_one_gets_it(tmp_path, stale):
                 write(folder, 1, gone)
             assert sum(workers.map(attempt, [folder] * 8)) == 1
             assert not list(folder.iterdir())
+
+
+def test_dead_claims_are_cleared_where_nothing_is_left_to_do(tmp_path):
+    write(tmp_path, 1, dead_process())
+    write(tmp_path, 2, stranger())
+    claim.clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["claim-2"]
+    claim.clear(tmp_path / "nowhere")
