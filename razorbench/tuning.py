@@ -13,8 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from razorbench import bounded
 from razorbench.errors import UsageError
-from razorbench.store import content, read_records
+from razorbench.output import in_a_sentence
+from razorbench.store import content
+from razorbench.walk import read_records
 
 Settings = dict[str, Any]
 Grid = Mapping[str, Sequence[Any]]
@@ -189,7 +192,7 @@ def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def load(path: Path) -> list[dict[str, Any]]:
     """Read what `save` wrote; raises FileDamaged if it cannot be read."""
-    return [json.loads(line) for line in content(path).decode().splitlines()]
+    return bounded.parsed_lines(bounded.text(content(path)))
 
 
 def main() -> None:
@@ -209,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)
