@@ -13,9 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from razorbench import bounded
 from razorbench.errors import UsageError
 from razorbench.guess import among
-from razorbench.store import content, read_records
+from razorbench.output import in_a_sentence
+from razorbench.store import content
+from razorbench.walk import read_records
 
 Settings = dict[str, Any]
 Grid = Mapping[str, Sequence[Any]]
@@ -80,7 +83,7 @@ def _set(config: Mapping[str, Any], setting: str) -> Any:
     """Return what a record's config has a setting at."""
     found: Any = config
     for key in _OF_THE_RUN.get(setting, ("method", setting)):
-        found = found.get(key)
+        found = found.get(key) if isinstance(found, Mapping) else None
     return found
 
 
@@ -124,10 +127,10 @@ def runs(study: Study, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str
 
 def _run(study: Study, method: str, task: str, settings: Settings, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     for record in records:
-        config = record["config"]
+        config = record["config"] or {}
         if (
             (record["task"].rpartition("-v")[0], record["method"]["name"], record["seed"], record["budget"]["name"]) == (task, method, study.seed, study.budget)
-            and config["eval"]["split"] == "select"
+            and (config.get("eval") or {}).get("split") == "select"
             and all(_set(config, key) == value for key, value in settings.items())
         ):
             return record
@@ -190,7 +193,7 @@ def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def load(path: Path) -> list[dict[str, Any]]:
     """Read what `save` wrote; raises FileDamaged if it cannot be read."""
-    return [json.loads(line) for line in content(path).decode().splitlines()]
+    return bounded.parsed_lines(bounded.text(content(path)))
 
 
 def main() -> None:
@@ -210,4 +213,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -70,6 +70,13 @@ def test_an_unwritable_place_is_named(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("name", ["..", "../away", "a/b", "/etc", ".hidden", "", "new\nline", "a" * 101])
+def test_a_name_never_leads_away(tmp_path, name):
+    for names in ((name, "method"), ("task", name)):
+        with pytest.raises(UsageError, match="would be a folder's name"):
+            RunFolder(tmp_path, *names, 0, "ab" * 32)
+
+
 def test_a_failure_is_kept_until_there_is_a_record(folder):
     folder.write_failure(UsageError("so it is"))
     assert folder.failure() == "so it is"
@@ -127,7 +134,7 @@ def test_a_compact_run_is_read_as_the_run(tmp_path):
         assert read_curve(made) == read_curve(whole)
         assert Episodes.read(made / "episodes.columns.xz").rows == rows
     (whole / "curve.jsonl").unlink()
-    with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read .*there is no such file; do the run again"):
+    with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read: there is no such file; do the run again"):
         compact(whole, tmp_path / "three", policy=False)
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import METHODS, TINY, razorbench
 
 from razorbench import claim, config, launching, store
-from razorbench.store import read_records
+from razorbench.walk import read_records
 
 FROZEN = ["-m", "task=pick_place,stack", "method=frozen", *TINY]
 
@@ -120,7 +120,7 @@ def test_a_full_disk_is_a_sentence_and_what_there_is_goes_on(capsys, monkeypatch
         code, out, err = razorbench(capsys, "task=stack", "method=sft", *TINY, "method.epochs=2")
     assert code == 1
     assert "no space left on the disk of results/stack/sft/seed0-" in re.sub(r"\s+", " ", out)
-    assert "it goes on where it was" in out
+    assert "runs go on where they were" in re.sub(r"\s+", " ", out)
     assert "Traceback" not in out + err
     code, out, _ = razorbench(capsys, "task=stack", "method=sft", *TINY, "method.epochs=2")
     assert code == 0
@@ -139,7 +139,7 @@ def test_a_run_of_a_stranger_is_waited_for_and_taken_over(capsys, monkeypatch):
     code, out, _ = razorbench(capsys, "task=stack", "method=frozen", *TINY)
     assert code == 0
     assert "waiting for other workers: 1 of the runs are theirs" in out
-    assert "takes over from process" in (one.folder.path / "log.txt").read_text()
+    assert re.search(r"takes over seed0-\w+ from process \d+ on elsewhere, first seen \d+ s ago", out)
     assert not list(one.folder.path.glob("claim-*"))
 
 
@@ -284,7 +284,7 @@ def test_what_a_sweep_left_damaged_is_named(capsys):
     assert razorbench(capsys, *FROZEN)[0] == 0
     next(Path("results/.sweeps").glob("*.json")).write_text("{")
     code, _, err = status(capsys, "results")
-    assert code == 2
+    assert code == 0
     assert "delete it, and start its sweep again" in err
     assert len(err.splitlines()) == 1
 
@@ -292,7 +292,10 @@ def test_what_a_sweep_left_damaged_is_named(capsys):
 WRONG = {
     "hours that are none": (["-m", "task=stack", "method=frozen", "--hours", "0"], "--hours 0.0: it must be a positive number of hours"),
     "hours in words": (["-m", "task=stack", "method=frozen", "--hours", "many"], "argument --hours: invalid float value: 'many'"),
-    "an experiment that is none": (["-m", "+experiment=razor"], "experiment=razor: no such experiment; there are ladder, more_seeds, razor_core"),
+    "an experiment that is none": (
+        ["-m", "+experiment=razor"],
+        "experiment=razor: no such experiment (did you mean razor_full?); there are ladder",
+    ),
     "a tracker that is none": (["task=stack", "method=frozen", "track=paper", *TINY], "track=paper: no such tracker; there are tensorboard, wandb"),
     "a search on TEST": (["-m", "hydra/sweeper=optuna", "task=stack", "method=sft"], "needs -m and eval.split=select"),
     "params of Hydra's own sweeper": (["-m", "task=stack", "method=frozen", "+experiment=params", "--config-dir", "mine"], "would be passed over"),
