@@ -208,7 +208,7 @@ def sweeps(place: Path, number: int, say: Callable[[str], None] = lambda _: None
         while True:
             program = master(results)
             try:
-                code = program.wait(chance.uniform(0.3 * lasts, lasts))
+                code = program.wait(chance.uniform(0.2 * lasts, 0.9 * lasts))
                 break
             except subprocess.TimeoutExpired:
                 signal_ = chance.choice(SIGNALS[:3])

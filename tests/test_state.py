@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, TINY_METHOD, compose
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import shrink
 
@@ -67,6 +67,7 @@ def same(one, other):
     assert a == b
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_change_of_a_state_is_taken_for_the_state(tmp_path_factory, data):
     """Any bit turned, any byte lost or added, another owner."""
@@ -82,6 +83,7 @@ def test_no_change_of_a_state_is_taken_for_the_state(tmp_path_factory, data):
         read_state(path, "me")
 
 
+@settings(deadline=None)
 @given(st.binary(), st.text("abc0", min_size=1, max_size=5), st.text("abc0", min_size=1, max_size=5))
 def test_a_seal_says_whose_state_it_is(tmp_path_factory, data, owner, other):
     path = tmp_path_factory.mktemp("seal") / "state"
