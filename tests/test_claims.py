@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from synthetic import write_run
 
-from razorbench import cli, config
+from razorbench import cli, config, rules
 from razorbench.analysis import digest
 from razorbench.claims import Claim
 from razorbench.lacking import Design, Wanted, sweeps
 from razorbench.metrics import Estimate
 from razorbench.results import read_runs
 from razorbench.rules import PLACES, Cells, Contrast, Evidence, Finding, Prediction, Rivals, Size
-from razorbench.verdicts import MORE, SAME, TOO_FEW, UNDECIDED, Verdict
+from razorbench.verdicts import LESS, MORE, SAME, TOO_FEW, UNDECIDED, Verdict
 
 TASKS = ("pick_place", "pick_can", "place_in_drawer", "drawer_moved", "button_side", "sort_parity")
 SECOND = {"pick_place": "detour", "pick_can": "scoop", "place_in_drawer": "detour", "drawer_moved": "side", "button_side": "finger", "sort_parity": "two"}
@@ -130,6 +130,11 @@ def test_the_law_needs_runs_tasks_and_families(evidence):
     (lead,) = Rivals(["reverse KL, new task"], "mlp", "r2").decide(evidence)
     # The synthetic reverse KL is noise.
     assert lead.verdict.words == (MORE,)
+
+
+@pytest.mark.parametrize(("bar", "word"), [(0.3, MORE), (0.4, UNDECIDED), (0.5, UNDECIDED), (0.6, UNDECIDED), (0.7, LESS)])
+def test_an_interval_is_judged_by_both_of_its_ends(evidence, bar, word):
+    assert rules._judged(Estimate(0.5, 0.4, 0.6), bar, evidence.of("mlp")).words == (word,)
 
 
 HEADER = "family,size,update,failure,reached,off_max,excess_kl,excess_kl_low,excess_kl_high"

@@ -8,7 +8,7 @@ from synthetic import write_run
 
 from razorbench.errors import UsageError
 from razorbench.pooling import pool
-from razorbench.results import read_runs, snapshots
+from razorbench.results import final_points, read_runs, snapshots
 from razorbench.store import PROTOCOL
 
 
@@ -150,3 +150,11 @@ def test_a_similarity_predicts_by_what_it_lacks_to_one(tmp_path):
     made(tmp_path, predictors=["activations, 1 - CKA, new task"])
     change(tmp_path / "stack" / "sft" / "seed0-direct", lambda curve: [p["drift"]["activations"]["new"].update(cka=0.75) for p in curve], "curve.jsonl")
     assert snapshots(read_runs(tmp_path, {}), ["activations, 1 - CKA, new task"]).points("activations, 1 - CKA, new task").x == pytest.approx(0.25)
+
+
+def test_the_base_before_any_update_is_no_point_of_the_law(tmp_path):
+    made(tmp_path, 0, snapshots=3)
+    made(tmp_path, 1, snapshots=0)
+    found = snapshots(read_runs(tmp_path, {}))
+    assert (found.update.tolist(), found.run.tolist()) == ([1, 2, 3], [0, 0, 0])
+    assert len(final_points(found.runs).x) == 1

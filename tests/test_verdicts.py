@@ -109,6 +109,8 @@ def test_p_values_by_hand():
         ((0.04, 0.001, 0.012, 0.02), (MORE,) * 4, [False, True, False, False]),
         # As *same* .012 is a share of .24 of 5%, and passes; .8 > 1/2.
         ((0.04, 0.001, 0.012, 0.02), (MORE, MORE, SAME, MORE), [False, True, True, False]),
+        # .24 <= 1/2, and then .8 <= 1: the last one left has the whole level to itself.
+        ((0.02, 0.006), (MORE, MORE), [True, True]),
         ((0.025,), (MORE,), [True]),
         ((0.026,), (MORE,), [False]),
         ((), (), []),
