@@ -18,13 +18,17 @@ from typing import Any, ClassVar
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench import policy, seeding
+from razorbench import bounded, policy, seeding
 from razorbench.divergence import PER_STATE
+from razorbench.errors import FileDamaged, UsageError
 from razorbench.evaluate import Cell, play_policy
 from razorbench.goals import Goals, with_goals
-from razorbench.store import POLICY, read_record, write_atomically
+from razorbench.output import in_a_sentence
+from razorbench.record import read_run
+from razorbench.store import POLICY, write_atomically
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
+from razorbench.walk import readable, walk
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,11 @@ def read(path: Path) -> dict[str, dict[str, float]]:
     """Return what was measured, by the run's hash and then by column; nothing if there is no file."""
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row.pop("run"): {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)}
+    try:
+        rows = csv.DictReader(bounded.text(bounded.read(path)).splitlines())
+        return {row.pop("run"): {name: float(value) for name, value in row.items()} for row in rows}
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise FileDamaged(f"{path} cannot be read ({error}): it is not what `python -m razorbench.asked` writes; restore or remove it") from error
 
 
 def _write(path: Path, found: Mapping[str, Mapping[str, float]]) -> None:
@@ -81,28 +88,27 @@ def main() -> None:
     parser.add_argument("study", type=Path, help="results folder with runs and their policies")
     parser.add_argument("out", type=Path, help="CSV file to write, or to add to")
     options = parser.parse_args()
-    paths = [path for path in sorted(options.study.rglob("record.json")) if (path.parent / POLICY).exists()]
+    paths = [path for path in walk(options.study).runs if (path.parent / POLICY).exists()] if options.study.is_dir() else []
     if not paths:
         parser.error(f"{options.study}: no run with its {POLICY} below this folder; give the folder that `results=` named")
     found, visited = read(options.out), dict[tuple[str, str], FloatArray]()
     with registry() as registered, policy.one_thread():
         asking: Asking = registered.item("study", "asked")
-        for path in paths:
-            record = read_record(path)
+        for path, record in readable(paths, read_run):
             run = record["hashes"]["run"]
             if run in found:
                 continue
-            spec = registered.recorded(record)
-            base, tuned = spec.base, policy.load(path.parent / POLICY, spec.base.policy)
-            key = base.id, spec.task.fingerprint()
+            task, base = registered.recorded(record)
+            tuned = policy.load(path.parent / POLICY, base.policy)
+            key = base.id, task.fingerprint()
             if key not in visited:
-                # The recipe as it is now: records made before it named goals do not have them.
-                goals = registered.item("base", record["base"].rpartition("-s")[0]).goals
-                visited[key] = asking.visited(base.policy, spec.task, base.skills, goals)
+                if base.goals is None:
+                    raise UsageError(f"{base.id} names no goals, so it cannot be asked for old skills elsewhere: name some in its yaml")
+                visited[key] = asking.visited(base.policy, task, base.skills, base.goals)
             found[run] = measure(base.policy, tuned, visited[key])
     write_atomically(options.out, lambda path: _write(path, found))
     print(f"{len(found)} runs measured: {options.out}")
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

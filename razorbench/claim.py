@@ -12,23 +12,26 @@ import json
 import os
 import platform
 import shutil
-import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from razorbench.disk import exists
+from razorbench import bounded
+from razorbench.disk import exists, trouble
 from razorbench.errors import Claimed, TakenOver
 
 BEAT_S = 5.0
 """Seconds between signs of life."""
 SILENT_S = 60.0
-"""Seconds without one after which a worker elsewhere counts as dead; one of this machine's own is simply looked up."""
+"""Seconds of watching without one after which a worker elsewhere counts as dead; one of this machine's own is simply looked up."""
+_MOST = 100_000
+"""Bytes of a claim."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +46,32 @@ class Worker:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a claim, how many seconds ago it last gave a sign of life, and what it says of its progress."""
+    """Who holds a claim, for how many seconds this process has seen no sign of life of it, whether it has seen any, and what it says of its progress."""
 
     worker: Worker | None
     silent_s: float
+    heard: bool
     progress: dict[str, Any]
     token: str = ""
 
     @property
     def alive(self) -> bool:
         """Whether the worker is to be believed at work."""
-        here = _here()
-        if self.worker == here:
+        if self.worker == _here():
             return self.token in _HELD
-        if self.worker is not None and (self.worker.host, self.worker.space) == (here.host, here.space) and here.began:
+        if self.worker is not None and self.is_here:
             return _began(self.worker.pid) == self.worker.began
         return self.silent_s < SILENT_S
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the worker is a process of this machine, which can be looked up."""
+        here = _here()
+        return self.worker is not None and (self.worker.host, self.worker.space) == (here.host, here.space) and bool(here.began)
+
     def __str__(self) -> str:
         who = "an unknown worker" if self.worker is None else f"process {self.worker.pid} on {self.worker.host}"
-        return f"{who}, last sign of life {self.silent_s:.0f} s ago"
+        return who if self.is_here else f"{who}, {'last sign of life' if self.heard else 'first seen'} {self.silent_s:.0f} s ago"
 
 
 class Claim:
@@ -196,15 +205,55 @@ def _read(folder: Path, number: int) -> Holder | None:
     except FileNotFoundError:
         return None
     try:
-        text, touched = "" if path.is_dir() else path.read_text(encoding="utf-8", errors="replace"), path.stat().st_mtime
-    except FileNotFoundError:
+        text, touched = bounded.read(path, _MOST).decode(errors="replace"), path.stat().st_mtime_ns
+    except (bounded.Missing, FileNotFoundError):
         return None
-    silent = max(0.0, _now(folder) - touched)
+    except bounded.Refused as error:
+        if error.__cause__ is not None and trouble(error.__cause__) is not None:
+            raise error.__cause__ from None
+        text, touched = "", 0
+    silent, heard = _silence(claim, (path.name, text, touched))
     try:
-        found = json.loads(text)
-        return Holder(Worker(**found["worker"]), silent, dict(found["progress"]), path.name)
+        found = bounded.parsed(text)
+        return Holder(Worker(**found["worker"]), silent, heard, dict(found["progress"]), path.name)
     except (ValueError, TypeError, KeyError):
-        return Holder(None, silent, {})
+        return Holder(None, silent, heard, {})
+
+
+_SEEN: dict[Path, tuple[object, float, int]] = {}
+"""What this process saw of a claim last, when by its own clock, and how often that was something new."""
+
+
+def _silence(claim: Path, sign: object) -> tuple[float, bool]:
+    """Seconds since this process saw a claim change, and whether it has seen it change at all.
+
+    By no clock but this process's own: that of the worker, or of the file system, may be wrong by hours, and a time in the future would never pass.
+    """
+    now = time.monotonic()
+    last, since, changes = _SEEN.get(claim, (None, now, -1))
+    if last != sign:
+        since, changes = now, changes + 1
+    _SEEN[claim] = sign, since, changes
+    return now - since, changes > 0
+
+
+def watch(folders: Sequence[Path]) -> dict[Path, Holder]:
+    """Return who holds each folder that is held. Workers elsewhere are listened to until each has given a sign of life, for two of them at most."""
+    found = {folder: held for folder in folders if (held := holder(folder)) is not None}
+    began = time.monotonic()
+    while time.monotonic() - began < 2 * BEAT_S:
+        silent = [folder for folder, held in found.items() if not (held.is_here or held.heard)]
+        if not silent:
+            break
+        time.sleep(BEAT_S / 20)
+        found |= {folder: held for folder in silent if (held := holder(folder)) is not None}
+    return found
+
+
+def free(folder: Path) -> None:
+    """Take a dead worker's claim from work that is left, as this process has watched it for long enough: another one would have to watch it as long."""
+    with suppress(Claimed, OSError), Claim(folder):
+        pass
 
 
 def _remove(claim: Path) -> None:
@@ -212,15 +261,6 @@ def _remove(claim: Path) -> None:
     shutil.rmtree(claim, ignore_errors=True)
     with suppress(OSError):
         claim.unlink(missing_ok=True)
-
-
-def _now(folder: Path) -> float:
-    """The time by the clock of the folder's file system, which may be another machine's."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            return os.fstat(file.fileno()).st_mtime
-    except OSError:
-        return time.time()
 
 
 def _here() -> Worker:

@@ -231,7 +231,7 @@ def _tune(arguments: list[str]) -> int:
     overrides = [word for word in options.method if "=" in word]
 
     from razorbench import config, show, tuning
-    from razorbench.store import read_records
+    from razorbench.walk import read_records
 
     with config.registry(options.config_dir) as registry:
         study = registry.item("study", options.study)

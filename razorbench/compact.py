@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import lzma
-import shutil
 from pathlib import Path
 
-from razorbench.store import CURVE, EPISODES, PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD, SequenceFolder, content, turned
+from razorbench.errors import FileDamaged
+from razorbench.store import CURVE, EPISODES, PACKED_CURVE, PACKED_EPISODES, POLICY, RECORD, SequenceFolder, content, raw, turned
 
 # A dictionary of a megabyte is more than an hour-long run's rows need, and bounds the memory of whoever unpacks.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6 | lzma.PRESET_EXTREME, "dict_size": 1 << 20}]
 _KEPT = {PACKED_CURVE: CURVE, PACKED_EPISODES: EPISODES, POLICY: POLICY}
 """What is kept beside the record, and what a run calls it."""
+_REMEDY = "do the run again, or give the results folder with whole runs"
 
 
 def compact(run: Path, out: Path, policy: bool) -> None:
@@ -26,11 +27,18 @@ def compact(run: Path, out: Path, policy: bool) -> None:
         if kept == POLICY and not policy:
             continue
         if (there := run / kept).exists():
-            shutil.copyfile(there, out / kept)
+            (out / kept).write_bytes(raw(there, _REMEDY))
         else:
-            data = content(run / whole, "do the run again, or give the results folder with whole runs")
-            data = turned(data.decode()).encode() if kept == PACKED_EPISODES else data
+            data = content(run / whole, _REMEDY)
+            data = _columns(run / whole, data) if kept == PACKED_EPISODES else data
             (out / kept).write_bytes(xz(data) if kept.endswith(".xz") else data)
+
+
+def _columns(path: Path, rows: bytes) -> bytes:
+    try:
+        return turned(rows.decode()).encode()
+    except ValueError as error:
+        raise FileDamaged(f"{path} holds no table of episodes ({error}): {_REMEDY}") from error
 
 
 def xz(data: bytes) -> bytes:

@@ -20,6 +20,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from razorbench import recorded
+from razorbench.base import Base, load
 from razorbench.building import UPSTREAM, Builder, build, expected
 from razorbench.catalog import own_folder, unsound
 from razorbench.disk import near
@@ -192,12 +194,21 @@ class Registry:
         built: Task = self.item(group, name)
         return built
 
-    def recorded(self, record: Mapping[str, Any]) -> RunSpec:
-        """Rebuild the run that a record describes."""
-        config, upstream = dict(record["config"]), record["upstream"] or {}
-        if str(config["demos"]).startswith("sha256:"):
-            config["demos"] = None
-        return Builder().run_spec(config, config["task"], {"method": record["method"]["name"], UPSTREAM: upstream.get("method")})
+    def recorded(self, record: Mapping[str, Any]) -> tuple[Task, Base]:
+        """Return the task and the base policy that a record names, as they are registered, the task with the record's plain settings.
+
+        Nothing is imported, called or opened by a record's words. Raises UsageError if one of the two is not registered, or is another one here.
+        """
+        name = recorded.find(self, "task", record["task"], lambda task: str(task.id))
+        node = recorded.with_settings(plain_config(self._compose(None, [f"+task={name}"]))["task"], record["config"].get("task"), "config.task")
+        base, _, number = record["base"].rpartition("-s")
+        recipe = self.item("base", recorded.find(self, "base", base, lambda recipe: str(recipe.name)))
+        if int(number) not in (seeds := recipe.seeds()):
+            raise UsageError(f"the record is of base {record['base']}: there are only the pretraining seeds {', '.join(map(str, seeds))} of {base} here")
+        found = load(recipe, seeds.index(int(number)))
+        if found.sha256 != record["hashes"].get("base_policy"):
+            raise UsageError(f"the record's base {found.id} has other weights than the one here: give the conf folder that names its own with --config-dir")
+        return expected("task", name, build(node, "config.task")), found
 
     def _undecodable(self) -> str:
         """The first of a user's files that is not UTF-8 text, by its path."""

@@ -19,6 +19,8 @@ from razorbench.store import EPISODES, PACKED_EPISODES, content, turned
 from razorbench.types import BoolArray
 
 COLUMNS = ("policy", "task", "split", "mode", "start", "success", "length")
+_MOST_ROWS = 5_000_000
+"""Episodes of a file; a run of ten thousand snapshots has four million."""
 Row = tuple[str, str, str, str, int, bool, int]
 
 
@@ -64,9 +66,12 @@ class Episodes:
     def read(cls, path: Path) -> Episodes:
         """Read what `write` wrote, or the same as `compact` keeps it; raises FileDamaged if it is anything else."""
         try:
-            text = content(path, "delete its folder and run again").decode()
+            data = content(path, "delete its folder and run again")
+            if data.count(b",") > _MOST_ROWS * (len(COLUMNS) - 1):
+                raise ValueError(f"more than {_MOST_ROWS} episodes")
+            text = data.decode()
             return cls.parsed(turned(text) if path.name == PACKED_EPISODES else text)
-        except (ValueError, StopIteration) as error:
+        except (ValueError, StopIteration, csv.Error) as error:
             raise FileDamaged(
                 f"episodes {path} cannot be read ({error}): expected CSV with columns {', '.join(COLUMNS)}; delete its folder and run again"
             ) from error

@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, ParamSpec, TextIO
+from typing import Any, NoReturn, ParamSpec, TextIO
+
+from razorbench.errors import RazorbenchError
 
 P = ParamSpec("P")
 
@@ -61,6 +63,16 @@ def lenient() -> Iterator[None]:
             if isinstance(stream, Lenient):
                 stream.flush()
         sys.stdout, sys.stderr = before
+
+
+def in_a_sentence(main: Callable[[], object]) -> NoReturn:
+    """Run a module's `main` and exit: an error of ours as one line on stderr and its exit code."""
+    try:
+        main()
+    except RazorbenchError as error:
+        warn(str(error))
+        sys.exit(error.exit_code)
+    sys.exit(0)
 
 
 def warn(sentence: str) -> None:

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, MultiDiscrete
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 from stable_baselines3.common.policies import ActorCriticPolicy
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from razorbench import bounded
 from razorbench.divergence import Categorical, Distribution, Gaussian
 from razorbench.errors import FileDamaged, NotFinite, UnlikeItsFile
 from razorbench.types import FloatArray
@@ -162,10 +163,10 @@ def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:
     """
     policy = _blank(like.observation_space, like.action_space, like.net_arch)
     try:
-        tensors = load_file(path)
-    except FileNotFoundError as error:
+        tensors = tensors_from_bytes(bounded.read(path))
+    except bounded.Missing as error:
         raise FileDamaged(f"policy {path} does not exist: give the path of a .safetensors file") from error
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise FileDamaged(f"policy {path} cannot be read as safetensors ({error}): the file is damaged or cut short; restore it or rebuild it") from error
     if odd := _odd_shape(tensors, policy):
         raise FileDamaged(f"policy {path} has {odd}: give a policy of the same head and size")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from razorbench import base
+from razorbench.output import in_a_sentence
+from razorbench.record import read_run
 from razorbench.show import report
-from razorbench.store import read_record
 
 if TYPE_CHECKING:
     from razorbench.config import Registry
@@ -99,9 +100,9 @@ def main() -> None:
     readme, bases, record = map(Path, sys.argv[1:4])
     with registry() as registered:
         cards, skills = shipped(registered), registered.item("base", "mlp").skills
-    readme.write_text(render(readme.read_text(encoding="utf-8"), read_record(record)), encoding="utf-8")
+    readme.write_text(render(readme.read_text(encoding="utf-8"), read_run(record)), encoding="utf-8")
     bases.write_text(bases_page(bases.read_text(encoding="utf-8"), cards, skills), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -12,18 +12,21 @@ import json
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from razorbench.compact import compact
-from razorbench.errors import UsageError
+from razorbench.errors import FileDamaged, UsageError
+from razorbench.output import in_a_sentence, warn
+from razorbench.record import read_run, read_sequence
 from razorbench.reporting.tables import slug
 from razorbench.results import read_runs
-from razorbench.store import POLICY, RunFolder, SequenceFolder, read_record
+from razorbench.store import POLICY
 from razorbench.submission import replay
 from razorbench.submission.known import Known
 from razorbench.submission.pack import pack
 from razorbench.submission.validate import validate
+from razorbench.walk import Walk, readable, tell, walk
 
 RUNS, ENTRIES, LEVELS = "runs", "entries", "levels"
 Say = Callable[[str], None]
@@ -32,18 +35,24 @@ Say = Callable[[str], None]
 def keep(study: Path, kept: Path) -> int:
     """Add the finished runs of a results folder to those kept, as far as they are in no entry; return how many were new."""
     have = {run_hash for _, _, run_hash in _finished(kept)}
-    new = [(record.parent, place) for record, place, run_hash in _finished(study) if run_hash not in have]
-    for folder, place in new:
-        compact(folder, kept / RUNS / place, policy=False)
-    return len(new)
+    return _copied((record.parent, kept / RUNS / place) for record, place, run_hash in _finished(study) if run_hash not in have)
 
 
 def restore(kept: Path, study: Path) -> int:
     """Put the runs that are kept into a results folder, without policies; return how many were not there."""
-    new = [(record.parent, study / place) for record, place, _ in _finished(kept) if not (study / place / record.name).exists()]
-    for folder, place in new:
-        compact(folder, place, policy=False)
-    return len(new)
+    return _copied((record.parent, study / place) for record, place, _ in _finished(kept) if not (study / place / record.name).exists())
+
+
+def _copied(folders: Iterable[tuple[Path, Path]]) -> int:
+    """Write runs in compact form and return how many; one that has lost a file is named on stderr and left out."""
+    done = 0
+    for folder, place in list(folders):
+        try:
+            compact(folder, place, policy=False)
+            done += 1
+        except FileDamaged as error:
+            warn(f"set apart: {error}")
+    return done
 
 
 def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: str, say: Say) -> list[str]:
@@ -85,11 +94,15 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
 
 
 def _finished(root: Path) -> Iterator[tuple[Path, Path, str]]:
-    """Record of every run and sequence below a folder, the path that its folder has in a results folder, and its hash."""
-    for kind in (RunFolder, SequenceFolder):
-        for path in sorted(root.rglob(kind.file)):
-            record = read_record(path, kind.required)
-            run_hash, of = record["hashes"]["run"], record["sequence"] if kind is SequenceFolder else record["task"].rpartition("-v")[0]
+    """Record of every run and sequence below a folder, the path that its folder has in a results folder, and its hash.
+
+    The path is made of names and a hash (`record.NAME`), so it leads nowhere else.
+    """
+    found = walk(root) if root.exists() else Walk()
+    tell(found)
+    for paths, read in ((found.runs, read_run), (found.sequences, read_sequence)):
+        for path, record in readable(paths, read):
+            run_hash, of = record["hashes"]["run"], record["sequence"] if "sequence" in record else record["task"].rpartition("-v")[0]
             yield path, Path(of, record["method"]["name"], f"seed{record['seed']}-{run_hash[:12]}"), run_hash
 
 
@@ -112,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import numpy as np
 
 from razorbench.errors import UsageError
 from razorbench.law import Points
+from razorbench.record import read_run, read_snapshots
 from razorbench.starts import base_success
-from razorbench.store import CURVE, PACKED_CURVE, read_curve, read_record
 from razorbench.types import BoolArray, FloatArray, IntArray
+from razorbench.walk import readable, tell, walk
 
 STATES = {"new": "new task", "new_instructed": "counterfactual instruction", "random": "random states", "original": "old tasks"}
 PREDICTORS = {
@@ -116,19 +117,19 @@ class Run:
 def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
     """Read every run below a folder, in order of path. styles: of demonstrations, by task's name.
 
-    Raises UsageError if there is no run, FileDamaged for a damaged file.
+    What cannot be read, or is not what a run writes, is named on stderr and left out. Raises UsageError if there is no run, or none that can be read.
     """
-    paths = sorted(results.rglob("record.json"))
-    if not paths:
+    found = walk(results)
+    tell(found)
+    if not found.runs:
         raise UsageError(f"{results}: no record.json below this folder; give the folder that `results=` named, or make runs first")
     with _no_collections():
-        return [_read(path, styles) for path in paths]
+        return [run for _, run in readable(found.runs, partial(_read, styles=styles))]
 
 
 def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
-    record = read_record(path)
-    curve = read_curve(path.parent) if any((path.parent / name).exists() for name in (CURVE, PACKED_CURVE)) else ()
-    return Run(record, curve, styles.get(str(record["task"]).rpartition("-v")[0], ()), path.parent)
+    record = read_run(path)
+    return Run(record, read_snapshots(path.parent), styles.get(record["task"].rpartition("-v")[0], ()), path.parent)
 
 
 @contextmanager

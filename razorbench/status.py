@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from razorbench.claim import holder
+from razorbench import bounded
+from razorbench.bounded import Refused
+from razorbench.claim import Holder, watch
 from razorbench.errors import FileDamaged, UsageError
-from razorbench.store import FAILED, RunFolder, SequenceFolder, digest, write_atomically
+from razorbench.output import warn
+from razorbench.record import NAME, read_run, read_sequence
+from razorbench.store import FAILED, MOST_RECORD, RunFolder, digest, near, write_atomically
+from razorbench.walk import SWEEPS, tell, walk
 
 if TYPE_CHECKING:
     from razorbench.sweeps import Asked
@@ -22,8 +28,10 @@ if TYPE_CHECKING:
 STATES = ("done", "running", "failed", "missing")
 _SHOWN = 20
 """Runs of a state that are shown one by one."""
-SWEEPS = ".sweeps"
-"""Folder of results where sweeps leave word of the runs that they ask for."""
+_MOST_SWEEP = 32_000_000
+"""Bytes of the word that a sweep leaves."""
+_FOLDER = re.compile(rf"{NAME}/{NAME}/seed[0-9]+-[0-9a-f]+")
+"""A run's folder in its results folder; never a way out of it."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +63,36 @@ def _write_json(runs: dict[str, str], path: Path) -> None:
 
 
 def standings(results: Path) -> list[Standing]:
-    """Return where each run stands, in order of folder.
+    """Return where each run stands, in order of folder; what cannot be looked into, and what a sweep left that cannot be read, is named on stderr.
 
-    Raises UsageError if there is no such folder or no run in it, FileDamaged if what a sweep left cannot be read.
+    Raises UsageError if there is no such folder or no run in it.
     """
-    if not results.is_dir():
-        raise UsageError(f"{results}: no such folder; give the one that runs were told by results=DIR")
-    asked: dict[Path, str] = {path: str(path.relative_to(results)) for path in results.glob("*/*/seed*-*") if path.is_dir()}
-    for file in sorted((results / SWEEPS).glob("*.json")):
+    found = walk(results)
+    tell(found)
+    asked = {path.parent: str(path.parent.relative_to(results)) for path in (*found.runs, *found.sequences)}
+    asked |= {path: str(path.relative_to(results)) for path in found.begun}
+    for file in found.asked:
         try:
-            asked |= {results / folder: str(overrides) for folder, overrides in json.loads(file.read_text(encoding="utf-8")).items()}
-        except (OSError, ValueError, AttributeError) as error:
-            raise FileDamaged(f"{file} cannot be read ({error}): delete it, and start its sweep again to have it made anew") from error
+            asked |= _left_word(file)
+        except Refused as error:
+            warn(f"{near(file)} cannot be read ({error}): delete it, and start its sweep again to have it made anew")
     if not asked:
         start = f"python -m razorbench task=pick_place method=ppo {shlex.quote(f'results={results}')}"
         raise UsageError(f"{results}: no run in it and none asked for; start one with `{start}`")
-    return [_standing(folder, overrides) for folder, overrides in sorted(asked.items())]
+    records = {path.parent: path for path in (*found.runs, *found.sequences)}
+    watched = watch([folder for folder in asked if folder not in records])
+    return [_standing(folder, overrides, records.get(folder), watched.get(folder)) for folder, overrides in sorted(asked.items())]
+
+
+def _left_word(file: Path) -> dict[Path, str]:
+    """The runs that a sweep asked for, by folder, each with what it called it."""
+    found = bounded.parsed(bounded.text(bounded.read(file, _MOST_SWEEP)))
+    if not isinstance(found, dict):
+        raise Refused("content", found, "a mapping")
+    for folder, overrides in found.items():
+        if not _FOLDER.fullmatch(folder) or not isinstance(overrides, str):
+            raise Refused("run", f"{folder}: {overrides}", "a run's folder and its overrides")
+    return {file.parents[1] / folder: overrides for folder, overrides in found.items()}
 
 
 def left_s(found: Sequence[Standing]) -> float | None:
@@ -96,26 +118,24 @@ def left_s(found: Sequence[Standing]) -> float | None:
     return sum(expected(one) for one in found if one.state in ("running", "missing")) / max(len(running), 1)
 
 
-def _standing(folder: Path, overrides: str) -> Standing:
-    for file in (RunFolder.file, SequenceFolder.file):
-        if (folder / file).exists():
-            seconds = _wall_s(folder / file)
-            return Standing(folder, overrides, "done", "" if seconds is not None else f"{file} cannot be read", seconds)
-    held = holder(folder)
-    if held is not None and held.alive:
-        told: dict[str, Any] = held.progress
-        where = f"update {told['update']} of {told['total']}" if "update" in told else "measuring the base policy"
-        return Standing(folder, overrides, "running", f"{where}, by {held}", told.get("left_s"))
-    if (folder / FAILED).exists():
-        return Standing(folder, overrides, "failed", (folder / FAILED).read_text(encoding="utf-8").strip(), None)
-    return Standing(folder, overrides, "missing", "begun, and will go on where it was" if folder.exists() else "", None)
-
-
-def _wall_s(path: Path) -> float | None:
+def _standing(folder: Path, overrides: str, record: Path | None, held: Holder | None) -> Standing:
+    if record is not None:
+        try:
+            read = read_run if record.name == RunFolder.file else read_sequence
+            return Standing(folder, overrides, "done", "", float(read(record)["wall_s"]))
+        except FileDamaged as error:
+            return Standing(folder, overrides, "failed", str(error), None)
+    if held is not None and held.alive and (held.is_here or held.heard):
+        numbers = {key: value for key, value in held.progress.items() if isinstance(value, int | float)}
+        where = f"update {numbers['update']} of {numbers['total']}" if {"update", "total"} <= numbers.keys() else "measuring the base policy"
+        return Standing(folder, overrides, "running", f"{where}, by {held}", numbers.get("left_s"))
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["wall_s"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return Standing(folder, overrides, "failed", bounded.text(bounded.read(folder / FAILED, MOST_RECORD)).strip(), None)
+    except bounded.Missing:
+        gone = "" if held is None else f"; {held}" if held.is_here else f"; {held}, and silent since"
+        return Standing(folder, overrides, "missing", f"begun, and will go on where it was{gone}" if folder.exists() else "", None)
+    except Refused as error:
+        return Standing(folder, overrides, "failed", f"{near(folder / FAILED)} cannot be read: {error}", None)
 
 
 def status(arguments: Sequence[str], parser: Callable[..., argparse.ArgumentParser]) -> int:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import copy
-import gzip
 import hashlib
 import json
-import lzma
 import os
 import shutil
 import tempfile
 import traceback
 import uuid
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from razorbench import bounded
 from razorbench.claim import Claim, clear
 from razorbench.disk import exists, near, trouble
 from razorbench.errors import FileDamaged, RazorbenchError, Unreadable, UsageError
@@ -29,6 +27,8 @@ RECORD, CURVE, EPISODES, POLICY, LOG, FAILED = "record.json", "curve.jsonl", "ep
 PACKED_CURVE, PACKED_EPISODES = "curve.jsonl.xz", "episodes.columns.xz"
 """As `compact` keeps them; of episodes, a line holds a column, which packs three times as well as rows."""
 _AGAIN = "delete its folder and run again"
+MOST_RECORD = 8_000_000
+"""Bytes of a record; most have 16 thousand."""
 SCHEMA = 1
 PROTOCOL = 7
 """Raised by any change of measure, split or harness that could move a result."""
@@ -84,16 +84,32 @@ def write_atomically(final: Path, write: Callable[[Path], object], temporary: Pa
             temporary.unlink()
 
 
-def content(path: Path, remedy: str = "restore it, or rebuild the base with `razorbench pretrain`") -> bytes:
-    """Return a file's bytes, unpacked if its name ends in .gz or .xz; raises FileDamaged if it cannot be read."""
+_RESTORE = "restore it, or rebuild the base with `razorbench pretrain`"
+
+
+def raw(path: Path, remedy: str = _RESTORE) -> bytes:
+    """Return a file's bytes; raises FileDamaged if it cannot be read."""
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else lzma.decompress(data) if path.suffix == ".xz" else data
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        if (said := trouble(error, path)) is not None:
-            raise Unreadable(said) from error
-        why = "the file was changed or cut short" if path.exists() else "there is no such file"
-        raise FileDamaged(f"{path} cannot be read ({error}): {why}; {remedy}") from error
+        return bounded.read(path)
+    except bounded.Missing as error:
+        raise FileDamaged(f"{path} cannot be read: there is no such file; {remedy}") from error
+    except bounded.Refused as error:
+        raise _unreadable(error, path) or FileDamaged(f"{path} cannot be read ({error}); {remedy}") from error
+
+
+def _unreadable(error: bounded.Refused, path: Path) -> Unreadable | None:
+    """The error for a file that the file system refuses, None if it was read and is not what it may be."""
+    said = None if error.__cause__ is None else trouble(error.__cause__, path)
+    return None if said is None else Unreadable(said)
+
+
+def content(path: Path, remedy: str = _RESTORE) -> bytes:
+    """Return a file's bytes, unpacked if its name ends in .gz or .xz; raises FileDamaged if it cannot be read."""
+    data, packed = raw(path, remedy), path.suffix.removeprefix(".")
+    try:
+        return bounded.unpacked(data, packed) if packed in bounded.PACKED else data
+    except bounded.Refused as error:
+        raise FileDamaged(f"{path} cannot be read ({error}): the file was changed or cut short; {remedy}") from error
 
 
 def turned(table: str) -> str:
@@ -254,31 +270,26 @@ class SequenceFolder(RunFolder):
 def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any]:
     """Read a record; raises FileDamaged if it is not a whole record of this schema."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        if (said := trouble(error, path)) is not None:
-            raise Unreadable(said) from error
-        raise FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
+        record = bounded.parsed(bounded.text(bounded.read(path, MOST_RECORD)))
+    except bounded.Missing as error:
+        raise FileDamaged(f"record {path} does not exist: give a finished run's folder, as printed at its end") from error
+    except bounded.Refused as error:
+        raise _unreadable(error, path) or FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
-        raise FileDamaged(f"record {path} has schema {found!r}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
+        raise FileDamaged(f"record {path} has schema {bounded.shown(found)}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
     missing = [key for key in required if key not in record]
     if missing:
-        raise FileDamaged(f"record {path} lacks {', '.join(missing)}: it is damaged; delete its folder and run again")
+        raise FileDamaged(f"record {path} lacks {', '.join(missing)}: it is damaged; {_AGAIN}")
     return record
-
-
-def read_records(results: Path) -> list[dict[str, Any]]:
-    """Read every run's record below a folder, in order of path."""
-    return [read_record(path) for path in sorted(results.rglob("record.json"))]
 
 
 def read_curve(folder: Path) -> list[dict[str, Any]]:
     """Read a run's snapshots, as the run left them or packed; raises FileDamaged if the file is missing or damaged."""
     path = folder / PACKED_CURVE if (folder / PACKED_CURVE).exists() else folder / CURVE
     try:
-        return [json.loads(line) for line in content(path, _AGAIN).decode().splitlines()]
-    except ValueError as error:
+        return bounded.parsed_lines(bounded.text(content(path, _AGAIN)))
+    except bounded.Refused as error:
         raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from razorbench.claim import holder
+from razorbench.claim import free, holder
 from razorbench.errors import FileDamaged, RazorbenchError
 from razorbench.sequence import SequenceSpec
 from razorbench.spec import RunSpec
@@ -104,5 +104,8 @@ def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], sa
             say(f"waiting for other workers: {len(waiting)} of the runs are theirs; the first is done by {holder(waiting[0].folder.path)}")
         while any(one.elsewhere and not one.done for one in waiting):
             time.sleep(_LOOK_S)
+        for one in waiting:
+            if not one.done and not one.elsewhere:
+                free(one.folder.path)
         theirs += [one for one in waiting if one.done]
     return theirs

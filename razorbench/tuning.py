@@ -13,9 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from razorbench import bounded
 from razorbench.errors import UsageError
 from razorbench.guess import among
-from razorbench.store import content, read_records
+from razorbench.output import in_a_sentence
+from razorbench.store import content
+from razorbench.walk import read_records
 
 Settings = dict[str, Any]
 Grid = Mapping[str, Sequence[Any]]
@@ -190,7 +193,7 @@ def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def load(path: Path) -> list[dict[str, Any]]:
     """Read what `save` wrote; raises FileDamaged if it cannot be read."""
-    return [json.loads(line) for line in content(path).decode().splitlines()]
+    return bounded.parsed_lines(bounded.text(content(path)))
 
 
 def main() -> None:
@@ -210,4 +213,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import policy as policies
+from razorbench.base import Base
 from razorbench.engine import Engine
 from razorbench.errors import UsageError
 from razorbench.policy import distribution
-from razorbench.spec import RunSpec
-from razorbench.store import read_record
+from razorbench.record import read_run
+from razorbench.results import value
+from razorbench.store import POLICY, RECORD, write_atomically
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray
 
@@ -91,19 +94,22 @@ def _gl_context(width: int, height: int) -> Any:
     return importlib.import_module(f"mujoco.{library}").GLContext(width, height)
 
 
-def film(folder: Path, spec_of: Callable[[Mapping[str, Any]], RunSpec], kind: str, episodes: int) -> list[Path]:
-    """Film base beside tuned policy on the new task and on the most-forgotten skill; returns the files written."""
-    record = read_record(folder / "record.json")
-    spec = spec_of(record)
-    tuned = policies.load(folder / "policy.safetensors", spec.base.policy)
-    lost = {name: rates["base"]["greedy"]["rate"] - rates["final"]["greedy"]["rate"] for name, rates in record["original"].items()}
-    worst = max(lost, key=lambda name: lost[name])
-    skills = {skill.name: skill for skill in spec.base.skills}
+def film(folder: Path, named: Callable[[Mapping[str, Any]], tuple[Task, Base]], kind: str, episodes: int) -> list[Path]:
+    """Film base beside tuned policy on the new task and on the most-forgotten skill; returns the files written. named: task and base that a record names."""
+    record = read_run(folder / RECORD)
+    task, base = named(record)
+    tuned = policies.load(folder / POLICY, base.policy)
+    skills = {skill.name: skill for skill in base.skills}
+    lost = {name: value(record, f"original.{name}.base.greedy.rate") - value(record, f"original.{name}.final.greedy.rate") for name in skills}
+    worst = max(skills, key=lambda name: np.nan_to_num(lost[name], nan=-2.0))
+    (videos := folder / "videos").mkdir(exist_ok=True)
+    if videos.is_symlink():
+        raise UsageError(f"{videos} is a link: films are kept in the run's own folder; remove the link")
     paths = []
-    for task in (spec.task, skills[worst]):
-        path = folder / "videos" / f"{task.name}.{kind}"
-        path.parent.mkdir(exist_ok=True)
-        write(path, _side_by_side(task, {"base": spec.base.policy, f"after {record['method']['name']}": tuned}, episodes))
+    for each in (task, skills[worst]):
+        path = videos / f"{each.name}.{kind}"
+        frames = _side_by_side(each, {"base": base.policy, f"after {record['method']['name']}": tuned}, episodes)
+        write_atomically(path, partial(write, frames=frames))
         paths.append(path)
     return paths
 

@@ -77,7 +77,7 @@ def test_states_that_tell_forgetting_do_so_where_they_were_found_and_elsewhere(t
     for task in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta"):
         for method, family, harm in FAMILIES:
             for seed in range(2):
-                name = f"{task}{method}{seed}"
+                name = f"{task}{method}{seed}".encode().hex()
                 write_run(tmp_path, task, method, seed, speed=0.3, harm=harm, family=family, predictors=recorded, hashes={"run": name, "task_spec": task})
     runs = read_runs(tmp_path, {})
     design = ("alpha", "beta", "gamma")
@@ -103,7 +103,7 @@ def test_one_curve_for_several_bases(tmp_path):
         for task in ("alpha", "beta", "gamma"):
             for method in arms:
                 family = next(family for name, family, _ in FAMILIES if name == method)
-                hashes = {"run": f"{base}{task}{method}", "task_spec": task}
+                hashes = {"run": f"{base}{task}{method}".encode().hex(), "task_spec": task}
                 write_run(tmp_path / base, task, method, 0, speed=0.3, harm=0.3, family=family, base=f"{base}-s0", hashes=hashes, predictors=list(PREDICTORS))
     runs = {base: read_runs(tmp_path / base, dict.fromkeys(("alpha", "beta", "gamma"), ("direct",))) for base in ("small", "large")}
     for each in itertools.chain(*runs.values()):

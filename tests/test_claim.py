@@ -48,7 +48,7 @@ def test_one_at_a_time(tmp_path):
         assert found.alive
         assert found.worker.pid == os.getpid()
         with (
-            pytest.raises(Claimed, match=rf"is being done by process {os.getpid()} on .*, last sign of life \d s ago: wait for it, or stop it"),
+            pytest.raises(Claimed, match=rf"is being done by process {os.getpid()} on .*: wait for it, or stop it"),
             Claim(tmp_path),
         ):
             pass
@@ -73,27 +73,56 @@ def test_another_process_with_the_number_of_the_dead_one_is_no_holder(tmp_path):
         pass
 
 
-def test_a_stranger_is_believed_as_long_as_it_gives_signs_of_life(tmp_path):
-    write(tmp_path, 1, stranger(), silent=3.0)
-    with pytest.raises(Claimed, match="on elsewhere, last sign of life 3 s ago"), Claim(tmp_path):
+@pytest.mark.parametrize("hours", [-10_000, 0, 10_000])
+def test_a_stranger_is_believed_as_long_as_it_gives_signs_of_life_whatever_any_clock_says(tmp_path, quick, hours):
+    write(tmp_path, 1, stranger(), silent=3600 * hours)
+    with pytest.raises(Claimed, match="on elsewhere, first seen 0 s ago"), Claim(tmp_path):
         pass
-    os.utime(tmp_path / "claim-1" / "token", (time.time() - 2 * claim.SILENT_S,) * 2)
+    for beat in range(6):
+        time.sleep(claim.SILENT_S / 3)
+        os.utime(tmp_path / "claim-1" / "token", (time.time() - 3600 * hours - beat,) * 2)
+        assert holder(tmp_path).alive and holder(tmp_path).heard
+    with pytest.raises(Claimed, match="on elsewhere, last sign of life 0 s ago"), Claim(tmp_path):
+        pass
+    time.sleep(1.1 * claim.SILENT_S)
     with Claim(tmp_path) as mine:
         assert mine.taken_from.worker.host == "elsewhere"
 
 
-@pytest.mark.parametrize("text", [None, b"", b"{", b"[]", b'{"worker": {}}', b'{"worker": 3, "progress": {}}', b"\x00\x01", b"\xff"])
+@pytest.mark.parametrize(
+    "text", [None, b"", b"{", b"[]", b'{"worker": {}}', b'{"worker": 3, "progress": {}}', b"\x00\x01", b"\xff", b"[" * 90_000, b'"' * 90_000, b" " * 200_000]
+)
 @pytest.mark.parametrize("name", ["claim-3", "claim-3/token"], ids=["of an earlier version", "of this version"])
-def test_a_claim_that_says_nothing_counts_by_its_age(tmp_path, text, name):
+def test_a_claim_that_says_nothing_counts_as_long_as_it_is_watched(tmp_path, quick, text, name):
     path = tmp_path / name
     if path.parent != tmp_path:
         path.parent.mkdir()
     path.mkdir() if text is None else path.write_bytes(text)
     with pytest.raises(Claimed, match="an unknown worker"), Claim(tmp_path):
         pass
-    os.utime(path, (0, 0))
+    time.sleep(1.1 * claim.SILENT_S)
     with Claim(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["claim-4"]
+
+
+@pytest.mark.parametrize("name", ["claim-1", "claim-1/token"])
+def test_a_claim_that_is_a_pipe_stops_nobody(tmp_path, quick, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(Claimed, match="an unknown worker"), Claim(tmp_path):
+        pass
+
+
+def test_workers_elsewhere_are_listened_to_side_by_side(tmp_path, quick):
+    living, dead, mine = (tmp_path / name for name in ("living", "dead", "mine"))
+    for folder in (living, dead, mine):
+        folder.mkdir()
+    write(dead, 1, stranger())
+    write(living, 1, stranger())
+    with Claim(mine), ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(lambda: (time.sleep(0.01), os.utime(living / "claim-1" / "token", (7, 7))))
+        found = claim.watch([living, dead, mine, tmp_path])
+    assert {folder.name: held.is_here or held.heard for folder, held in found.items()} == {"living": True, "dead": False, "mine": True}
 
 
 def test_whoever_is_topped_writes_no_more(tmp_path):

@@ -92,6 +92,14 @@ def test_a_bomb_is_not_unpacked():
         "[Infinity]",
         "[-Infinity]",
         "[1e999]",
+        "[1e308]",
+        "[-1e31]",
+        '["\\u001b[31m"]',
+        '["\\u202e"]',
+        '["\\ud800"]',
+        '"' * 300_000,
+        '"\\' * 300_000,
+        '["' + '\\"' * 300_000,
         '{"a": 1, "a": 2}',
         "[" * 100_000,
         "9" * 5000,
@@ -108,9 +116,10 @@ def test_what_is_no_decent_json_is_a_fault(content):
     assert len(str(faults[0])) < 400
 
 
+words = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs")))
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda node: st.lists(node) | st.dictionaries(st.text(), node),
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(-1e30, 1e30) | words,
+    lambda node: st.lists(node) | st.dictionaries(words, node),
     max_leaves=20,
 )
 

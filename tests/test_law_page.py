@@ -26,7 +26,7 @@ def sets(tmp_path_factory):
     for task, speed in TASKS.items():
         for method, (family, harm) in METHODS.items():
             for seed in (0, 3, 6):
-                hashes = {"run": f"{task}{method}{seed}", "task_spec": task}
+                hashes = {"run": f"{task}{method}{seed}".encode().hex(), "task_spec": task}
                 write_run(folder, task, method, seed, speed=speed, harm=harm, family=family, predictors=PREDICTORS, hashes=hashes)
     runs = read_runs(folder, dict.fromkeys(TASKS, ("direct",)))
     return {"design": [run for run in runs if run.task in ("alpha", "beta", "gamma")], "test": [run for run in runs if run.task in ("delta", "epsilon")]}

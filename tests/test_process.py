@@ -15,7 +15,7 @@ import torch
 from conftest import TINY, TINY_METHOD, project, razorbench
 
 from razorbench import process
-from razorbench.store import read_records
+from razorbench.walk import read_records
 
 METHODS = '''
 import os, random, sys

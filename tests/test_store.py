@@ -127,7 +127,7 @@ def test_a_compact_run_is_read_as_the_run(tmp_path):
         assert read_curve(made) == read_curve(whole)
         assert Episodes.read(made / "episodes.columns.xz").rows == rows
     (whole / "curve.jsonl").unlink()
-    with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read .*there is no such file; do the run again"):
+    with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read: there is no such file; do the run again"):
         compact(whole, tmp_path / "three", policy=False)
 
 

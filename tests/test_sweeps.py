@@ -14,7 +14,7 @@ import pytest
 from conftest import METHODS, TINY, razorbench
 
 from razorbench import claim, config, launching, store
-from razorbench.store import read_records
+from razorbench.walk import read_records
 
 FROZEN = ["-m", "task=pick_place,stack", "method=frozen", *TINY]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from razorbench.asked import read
 from razorbench.claims import Claim
 from razorbench.law.questions import Questions
+from razorbench.output import in_a_sentence
 from razorbench.policy import SIZES
 from razorbench.pooling import Pool, pool
 from razorbench.readme import section
@@ -232,4 +233,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from razorbench.record import read_sequence
 from razorbench.reporting.tables import Table, Value
-from razorbench.store import SequenceFolder, read_record
 from razorbench.suite import Alone, Undefined
 from razorbench.verdicts import student
+from razorbench.walk import readable, walk
 
 _TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
 
@@ -20,8 +21,7 @@ def sequences(results: Path, wanted: Collection[str]) -> Table:
     wanted: hashes of those to count, which must differ by no other setting.
     """
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for path in sorted(results.rglob(SequenceFolder.file)):
-        record = read_record(path, SequenceFolder.required)
+    for _, record in readable(walk(results).sequences, read_sequence):
         if record["hashes"]["run"] in wanted:
             groups.setdefault((record["sequence"], record["method"]["name"], ", ".join(dict.fromkeys(record["method"]["demos"]))), []).append(record)
     rows: list[Sequence[Value]] = [

@@ -6,34 +6,29 @@ Every function returns what it read or adds to a list of faults, each with file,
 from __future__ import annotations
 
 import hashlib
-import json
-import lzma
-import math
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from razorbench import bounded
+from razorbench.bounded import Refused, shown
+
 MOST_FILES = 2_000
 MOST_DEPTH = 6
 """Folders within folders."""
-MOST_NESTED = 24
-"""Lists and mappings of JSON within one another."""
 MOST_FILE = 64_000_000
 """Bytes of any file."""
 MOST_HEADER = 100_000
 """Bytes of a safetensors header."""
-_MOST_MEMORY = 16_000_000
-"""Bytes, for unpacking: ours need two million."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_SHOWN = 120
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class Faults(list[Fault]):
 
     def add(self, file: str, field: str, found: object, expected: object) -> None:
         """Add one; what a stranger wrote is shown short and in quotes."""
-        self.append(Fault(_short(file), _short(field), _short(found), expected if isinstance(expected, str) and expected.isprintable() else _short(expected)))
+        self.append(Fault(shown(file), shown(field), shown(found), expected if isinstance(expected, str) and expected.isprintable() else shown(expected)))
 
 
 def listing(root: Path, faults: Faults) -> dict[str, int]:
@@ -71,7 +66,7 @@ def listing(root: Path, faults: Faults) -> dict[str, int]:
                     faults.add("the package", "number of files", f"more than {MOST_FILES}", f"at most {MOST_FILES}")
                     return found
                 if not _NAME.fullmatch(entry.name):
-                    faults.add(_short(path), "name", entry.name, "letters, digits, _, . and -, not . first, at most 100")
+                    faults.add(shown(path), "name", entry.name, "letters, digits, _, . and -, not . first, at most 100")
                 elif stat.S_ISREG(mode):
                     found[path] = entry.stat(follow_symlinks=False).st_size
                 elif not stat.S_ISDIR(mode):
@@ -85,27 +80,7 @@ def listing(root: Path, faults: Faults) -> dict[str, int]:
 
 def read(root: Path, name: str, most: int, faults: Faults) -> bytes | None:
     """Return a regular file's bytes, of which there may be `most`."""
-    try:
-        # Not to be led away by a link that was put there after the listing.
-        with open(os.open(root / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                faults.add(name, "kind", "no regular file", "a regular file")
-                return None
-            if about.st_size > most:
-                faults.add(name, "size", f"{about.st_size} bytes", f"at most {most} bytes")
-                return None
-            data = file.read(most + 1)
-    except FileNotFoundError:
-        faults.add(name, "presence", "missing", "a file")
-        return None
-    except OSError as error:
-        faults.add(name, "kind", str(error.strerror), "a readable regular file")
-        return None
-    if len(data) > most:
-        faults.add(name, "size", f"more than {most} bytes", f"at most {most} bytes")
-        return None
-    return data
+    return _or_fault(name, faults, lambda: bounded.read(root / name, most, links=False))
 
 
 def sha256(data: bytes) -> str:
@@ -115,57 +90,24 @@ def sha256(data: bytes) -> str:
 
 def text(name: str, data: bytes, faults: Faults) -> str | None:
     """Return UTF-8 text."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        faults.add(name, "encoding", f"no UTF-8 at byte {error.start}", "UTF-8")
-        return None
+    return _or_fault(name, faults, lambda: bounded.text(data))
 
 
 def unpacked(name: str, data: bytes, most: int, faults: Faults) -> bytes | None:
     """Return the content of one xz stream, of which there may be `most` bytes."""
-    unpack = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
-    try:
-        content = unpack.decompress(data, most + 1)
-    except (lzma.LZMAError, EOFError) as error:
-        faults.add(name, "compression", str(error), f"xz that {_MOST_MEMORY} bytes of memory can unpack")
-        return None
-    if len(content) > most:
-        faults.add(name, "unpacked size", f"more than {most} bytes", f"at most {most} bytes")
-        return None
-    if not unpack.eof or unpack.unused_data:
-        faults.add(name, "compression", "cut short, or followed by more", "one whole xz stream")
-        return None
-    return content
+    return _or_fault(name, faults, lambda: bounded.unpacked(data, "xz", most))
 
 
 def parsed(name: str, content: str, faults: Faults) -> Any:
-    """Return JSON without NaN, infinities, numbers beyond 64 bits, doubled keys or deep nesting; None if it is none."""
+    """Return JSON as `bounded.parsed` does; None if it is none."""
+    return _or_fault(name, faults, lambda: bounded.parsed(content))
 
-    def refuse(word: str) -> float:
-        raise ValueError(f"{word} is no number of JSON")
 
-    def finite(word: str) -> float:
-        value = float(word)
-        return value if math.isfinite(value) else refuse(word)
-
-    def whole(word: str) -> int:
-        value = int(word)
-        return value if abs(value) < 2**63 else int(refuse(f"{word[:20]}..."))
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(items)
-        if len(made) != len(items):
-            raise ValueError("a key stands twice in one mapping")
-        return made
-
-    if _nested(content) > MOST_NESTED:
-        faults.add(name, "nesting", f"more than {MOST_NESTED} levels", f"at most {MOST_NESTED}")
-        return None
+def _or_fault(name: str, faults: Faults, do: Callable[[], T]) -> T | None:
     try:
-        return json.loads(content, parse_constant=refuse, parse_float=finite, parse_int=whole, object_pairs_hook=pairs)
-    except (ValueError, RecursionError) as error:
-        faults.add(name, "JSON", str(error), "JSON")
+        return do()
+    except Refused as error:
+        faults.add(name, error.field, error.found, error.expected)
         return None
 
 
@@ -188,7 +130,7 @@ def tensors(name: str, data: bytes, like: Mapping[str, torch.Tensor], faults: Fa
     header.pop("__metadata__", None)
     for key in sorted(header.keys() | like.keys()):
         if key not in header or key not in like:
-            faults.add(name, _short(key), "missing" if key not in header else "there", "there" if key in like else "no such tensor")
+            faults.add(name, shown(key), "missing" if key not in header else "there", "there" if key in like else "no such tensor")
     if len(faults) > before:
         return None
     body, end, found = data[8 + length :], 0, dict[str, torch.Tensor]()
@@ -214,21 +156,6 @@ def _begin(about: Any) -> int:
     """Where a tensor's bytes begin, for order alone; anything for what is no such thing."""
     offsets = about.get("data_offsets") if isinstance(about, dict) else None
     return offsets[0] if isinstance(offsets, list) and offsets and isinstance(offsets[0], int) else -1
-
-
-def _nested(content: str) -> int:
-    """How deep lists and mappings stand within one another."""
-    deepest = depth = 0
-    for mark in re.findall(r"[\[\]{}]", _STRING.sub("", content)):
-        depth += 1 if mark in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _short(found: object) -> str:
-    """A stranger's text without control characters, cut short."""
-    shown = found if isinstance(found, str) and found.isprintable() else ascii(found)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
 
 
 def lines(name: str, content: str, most: int, faults: Faults) -> Sequence[str] | None:

@@ -1,0 +1,176 @@
+"""Reading what may be anything: no file that is no regular one, nothing larger or deeper than it may be, in time linear in what is read.
+
+Whatever is wrong raises Refused. Nothing is unpickled, and no file is opened twice: what is hashed is what was read.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import math
+import os
+import re
+import stat
+import zlib
+from pathlib import Path
+from typing import Any
+
+MOST_FILE = 256_000_000
+"""Bytes of a file of a results folder, packed or not; the episodes of ten thousand snapshots need 150 million."""
+MOST_TEXT = 32_000_000
+"""Characters of JSON, which as values take at most a gigabyte; the curve of ten thousand snapshots needs 30 million."""
+MOST_NESTED = 24
+"""Lists and mappings of JSON within one another."""
+MOST_NUMBER = 1e30
+"""Size of a number: sums and products of measures stay finite."""
+_MOST_MEMORY = 16_000_000
+"""Bytes, for unpacking xz: ours need two million."""
+PACKED = ("xz", "gz")
+"""Endings of packed files."""
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""Strings, the last of which may have no end: each byte is looked at once, as nothing is ever tried again from a later one."""
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that a terminal or a page would obey and not show, or that no file can hold."""
+_SHOWN = 120
+
+
+class Refused(ValueError):
+    """What was read is not what it may be. field: what of it; found: what was found there; expected: what may be."""
+
+    def __init__(self, field: str, found: object, expected: str) -> None:
+        super().__init__(f"its {field} is {shown(found)}, expected {expected}")
+        self.field, self.found, self.expected = field, found, expected
+
+
+class Missing(Refused):
+    """There is no such file."""
+
+
+def read(path: Path, most: int = MOST_FILE, *, links: bool = True) -> bytes:
+    """Return a regular file's bytes, of which there may be `most`. links: whether the file may be a link to another."""
+    try:
+        about = os.stat(path, follow_symlinks=links)
+        _check(about, most)
+        # Neither to be held up by a pipe nor led away by a link that was put there in between.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | (0 if links else getattr(os, "O_NOFOLLOW", 0))
+        with open(os.open(path, flags), "rb") as file:
+            _check(os.fstat(file.fileno()), most)
+            data = file.read(most + 1) or b""
+    except FileNotFoundError as error:
+        raise Missing("presence", "missing", "a file") from error
+    except OSError as error:
+        raise Refused("kind", error.strerror, "a readable regular file") from error
+    if len(data) > most:
+        raise Refused("size", f"more than {most} bytes", f"at most {most} bytes")
+    return data
+
+
+def _check(about: os.stat_result, most: int) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise Refused("kind", "a link" if stat.S_ISLNK(about.st_mode) else "no regular file", "a regular file")
+    if about.st_size > most:
+        raise Refused("size", f"{about.st_size} bytes", f"at most {most} bytes")
+
+
+def unpacked(data: bytes, kind: str, most: int = MOST_FILE) -> bytes:
+    """Return the content of one whole stream, of which there may be `most` bytes. kind: one of PACKED."""
+    unpack: Any = zlib.decompressobj(wbits=31) if kind == "gz" else lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
+    try:
+        content: bytes = unpack.decompress(data, most + 1)
+    except (lzma.LZMAError, zlib.error, EOFError) as error:
+        raise Refused("compression", str(error), f"{kind} that {_MOST_MEMORY} bytes of memory can unpack") from error
+    if len(content) > most:
+        raise Refused("unpacked size", f"more than {most} bytes", f"at most {most} bytes")
+    if not unpack.eof or unpack.unused_data:
+        raise Refused("compression", "cut short, or followed by more", f"one whole {kind} stream")
+    return content
+
+
+def text(data: bytes) -> str:
+    """Return UTF-8 text."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused("encoding", f"no UTF-8 at byte {error.start}", "UTF-8") from error
+
+
+def parsed(content: str) -> Any:
+    """Return JSON without NaN, infinities, numbers beyond 64 bits or 1e30, doubled keys, deep nesting, or characters that nothing shows."""
+    return _parsed(content, "JSON") if len(content) <= MOST_TEXT else _too_long(content)
+
+
+def parsed_lines(content: str) -> list[Any]:
+    """Return the JSON of every line."""
+    if len(content) > MOST_TEXT:
+        _too_long(content)
+    return [_parsed(line, f"line {number}") for number, line in enumerate(content.splitlines(), 1)]
+
+
+def _too_long(content: str) -> Any:
+    raise Refused("size", f"{len(content)} characters", f"at most {MOST_TEXT}")
+
+
+def _parsed(content: str, where: str) -> Any:
+    if _nested(content.encode("utf-8", "surrogatepass")):
+        raise Refused("nesting", f"more than {MOST_NESTED} levels", f"at most {MOST_NESTED}")
+    try:
+        found = _DECODER.decode(content)
+    except (ValueError, RecursionError) as error:
+        raise Refused(where, str(error), "JSON") from error
+    if "\\" in content or not content.isprintable():
+        _check_words(found)
+    return found
+
+
+def shown(found: object) -> str:
+    """Return what a stranger wrote without control characters, cut short."""
+    word = found if isinstance(found, str) and found.isprintable() else ascii(found)
+    return word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
+
+
+def _nested(data: bytes) -> bool:
+    """Whether lists and mappings stand deeper than they may within one another."""
+    outside = _STRING.sub(b"", data) if b"\\" in data else b"".join(data.split(b'"')[::2])
+    marks = outside.translate(_BRACKETS, _OTHERS)
+    for _ in range(MOST_NESTED):
+        # Takes away what is innermost.
+        marks = marks.replace(b"[]", b"")
+    return marks.startswith(b"[")
+
+
+def _check_words(found: Any) -> None:
+    waiting = [found]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [*node, *node.values()]
+        elif isinstance(node, list):
+            waiting += node
+        elif isinstance(node, str) and _UNSHOWN.search(node):
+            raise Refused("text", node, "characters that can be shown")
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word[:20]} is no number that may stand here")
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    return value if math.isfinite(value) and abs(value) <= MOST_NUMBER else _refuse(word)
+
+
+def _whole(word: str) -> int:
+    value = int(word)
+    return value if abs(value) < 2**63 else int(_refuse(word))
+
+
+def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(items)
+    if len(made) != len(items):
+        raise ValueError("a key stands twice in one mapping")
+    return made
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole, object_pairs_hook=_pairs)
