@@ -17,8 +17,9 @@ T = TypeVar("T")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 """Of tasks, bases, methods, budgets and sequences: never a path."""
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{12,64}$")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 Word = Annotated[str, Field(max_length=200)]
+Settings = dict[str, Any]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Leaf = float | Annotated[list[float], Field(max_length=2)] | None
@@ -75,10 +76,22 @@ class Snapshot(Costs, Measured):
 
 
 class Budget(Costs):
-    """A budget's name, and what was used of it."""
+    """A budget's name, what was used of it and what it allows."""
 
     name: Name
     old_task_data: bool = False
+    caps: Settings | None = None
+
+
+class Config(_Read):
+    """What a run was composed of. Nothing in it is ever built: see `recorded`."""
+
+    task: Settings | None = None
+    method: Settings | None = None
+    base: Settings | None = None
+    eval: Settings | None = None
+    log_std: Word | None = None
+    demos: Word | None = None
 
 
 class Upstream(Costs):
@@ -94,6 +107,7 @@ class Method(_Read):
     name: Name
     family: Word
     version: Count
+    code: Word | None = None
     demos: Word | list[Word]
 
 
@@ -113,7 +127,7 @@ class _Head(_Read):
     method: Method
     budget: Any
     hashes: Hashes
-    config: dict[str, Any] | None
+    config: Config | None
     versions: dict[str, Word]
     wall_s: Annotated[float, Field(ge=0)]
 
@@ -144,7 +158,7 @@ class SequenceRecord(_Head):
     transfer: dict[str, Estimate]
 
 
-_CURVE = TypeAdapter(list[Snapshot])
+_CURVE = TypeAdapter(Annotated[list[Snapshot], Field(min_length=1)])
 _DAMAGED = "it is damaged or no run wrote it; delete its folder and run again"
 
 

@@ -103,11 +103,11 @@ def _unreadable(error: bounded.Refused, path: Path) -> Unreadable | None:
     return None if said is None else Unreadable(said)
 
 
-def content(path: Path, remedy: str = _RESTORE) -> bytes:
-    """Return a file's bytes, unpacked if its name ends in .gz or .xz; raises FileDamaged if it cannot be read."""
+def content(path: Path, remedy: str = _RESTORE, most: int = bounded.MOST_FILE) -> bytes:
+    """Return a file's bytes, at most so many, unpacked if its name ends in .gz or .xz; raises FileDamaged if it cannot be read."""
     data, packed = raw(path, remedy), path.suffix.removeprefix(".")
     try:
-        return bounded.unpacked(data, packed) if packed in bounded.PACKED else data
+        return bounded.unpacked(data, packed, most) if packed in bounded.PACKED else data
     except bounded.Refused as error:
         raise FileDamaged(f"{path} cannot be read ({error}): the file was changed or cut short; {remedy}") from error
 
@@ -288,7 +288,7 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
     """Read a run's snapshots, as the run left them or packed; raises FileDamaged if the file is missing or damaged."""
     path = folder / PACKED_CURVE if (folder / PACKED_CURVE).exists() else folder / CURVE
     try:
-        return bounded.parsed_lines(bounded.text(content(path, _AGAIN)))
+        return bounded.parsed_lines(bounded.text(content(path, _AGAIN, bounded.MOST_TEXT)))
     except bounded.Refused as error:
         raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
 

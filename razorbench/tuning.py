@@ -83,7 +83,7 @@ def _set(config: Mapping[str, Any], setting: str) -> Any:
     """Return what a record's config has a setting at."""
     found: Any = config
     for key in _OF_THE_RUN.get(setting, ("method", setting)):
-        found = found.get(key)
+        found = found.get(key) if isinstance(found, Mapping) else None
     return found
 
 
@@ -127,10 +127,10 @@ def runs(study: Study, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str
 
 def _run(study: Study, method: str, task: str, settings: Settings, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     for record in records:
-        config = record["config"]
+        config = record["config"] or {}
         if (
             (record["task"].rpartition("-v")[0], record["method"]["name"], record["seed"], record["budget"]["name"]) == (task, method, study.seed, study.budget)
-            and config["eval"]["split"] == "select"
+            and (config.get("eval") or {}).get("split") == "select"
             and all(_set(config, key) == value for key, value in settings.items())
         ):
             return record

@@ -14,7 +14,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
-from razorbench.bounded import shown
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.output import warn
 from razorbench.record import read_run
@@ -130,9 +129,13 @@ def readable(paths: list[Path], read: Callable[[Path], T]) -> Iterator[tuple[Pat
         warn(f"set apart: {len(bad) - _SHOWN} more records that cannot be used, which `razorbench status` names")
 
 
+def _printable(path: Path) -> str:
+    return str(path) if str(path).isprintable() else ascii(str(path))
+
+
 def tell(found: Walk) -> None:
     """Name on stderr what could not be looked into."""
     for path, why in found.unread[:_SHOWN]:
-        warn(f"not looked into: {shown(str(near(path)))} ({why})")
+        warn(f"not looked into: {_printable(near(path))} ({why})")
     if len(found.unread) > _SHOWN:
         warn(f"not looked into: {len(found.unread) - _SHOWN} more places")

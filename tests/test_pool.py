@@ -80,7 +80,10 @@ def test_nothing_usable_is_refused(tmp_path):
         ({"versions": {"mujoco": "4.0.0", "torch": "2.12.9"}}, r"torch \(2.12, 2.13\)"),
         ({"task": "stack-v2"}, r"version of the task stack \(stack-v1, stack-v2\)"),
         ({"hashes": {"run": "0" * 12, "task_spec": "else"}}, rf"specification of the task stack under protocol {PROTOCOL} \(else, stack\)"),
-        ({"base": "mlp-s0", "hashes": {"run": "0" * 12, "task_spec": "stack", "base_policy": "else"}}, rf"set of weights of mlp-s0 under protocol {PROTOCOL} \(None, else\)"),
+        (
+            {"base": "mlp-s0", "hashes": {"run": "0" * 12, "task_spec": "stack", "base_policy": "else"}},
+            rf"set of weights of mlp-s0 under protocol {PROTOCOL} \(None, else\)",
+        ),
         ({"method": {"name": "sft", "family": "offline supervised", "version": 2, "demos": "direct"}}, r"version of the method sft \(1, 2\)"),
     ],
 )
@@ -138,7 +141,7 @@ def test_one_run_found_twice_counts_once(tmp_path):
 
 def test_two_runs_in_the_place_of_one_are_refused_by_name(tmp_path):
     made(tmp_path / "a", 1)
-    change(made(tmp_path / "b", 1), lambda record: record["hashes"].update(run="other"))
+    change(made(tmp_path / "b", 1), lambda record: record["hashes"].update(run="0123"))
     with pytest.raises(UsageError, match=r"sft/direct has two runs of stack, seed 1: .*a/stack/sft/seed1-direct and .*b/stack/sft/seed1-direct"):
         pool(read_runs(tmp_path, {}), "mlp", "standard")
 
