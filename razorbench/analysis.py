@@ -21,7 +21,7 @@ from razorbench.errors import UsageError
 from razorbench.guess import among
 from razorbench.lacking import Design, sweeps
 from razorbench.pooling import Pool, pool
-from razorbench.results import Run, read_runs
+from razorbench.results import Run, chosen, only, read_runs
 from razorbench.rules import Evidence, whys
 from razorbench.show import console
 from razorbench.store import filling
@@ -63,6 +63,7 @@ def report(arguments: Sequence[str], parser: Parser) -> int:
         families = {name: str(method.family) for name, method in registered.sound("method").items()}
         styles = styles_of(registered)
         runs = read_runs(options.results, styles)
+        options.base, options.budget = chosen(runs, options.base, options.budget)
         found = _told(pool(runs, options.base, options.budget, options.mixed))
         others = {
             base: pool(several, base, options.budget, options.mixed).runs for base, several in by_base(runs, options.budget).items() if base != options.base
@@ -92,7 +93,9 @@ def compare(arguments: Sequence[str], parser: Parser) -> int:
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
         styles = styles_of(registered)
-        runs = _told(pool(read_runs(options.results, styles), options.base, options.budget, options.mixed)).runs
+        every = read_runs(options.results, styles)
+        options.base, options.budget = chosen(every, options.base, options.budget)
+        runs = _told(pool(every, options.base, options.budget, options.mixed)).runs
         design = _design(registered, registered.item("study", RULES), styles)
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
@@ -136,8 +139,8 @@ def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _selecting(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--base", default="mlp", help="base policy of the runs (mlp)")
-    parser.add_argument("--budget", default="standard", help="budget of the runs (standard)")
+    parser.add_argument("--base", help="base policy of the runs, where they are of several (mlp)")
+    parser.add_argument("--budget", help="budget of the runs, where they are of several (standard)")
     return _pooling(parser)
 
 
@@ -151,7 +154,9 @@ def claims(arguments: Sequence[str], parser: Parser) -> int:
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
         styles = styles_of(registered)
-        runs = by_base(read_runs(options.results, styles), options.budget)
+        every = read_runs(options.results, styles)
+        options.budget = options.budget or only("budget", {run.record["budget"]["name"] for run in every}, "standard")
+        runs = by_base(every, options.budget)
         pooled = {base: _told(pool(several, base, options.budget, options.mixed)).runs for base, several in runs.items()}
         decided = decide(registered, styles, pooled, options.results, options.budget, options.config_dir)
         rules = registered.item("study", RULES)
@@ -205,7 +210,7 @@ def _design(registered: Registry, rules: Claims, styles: Styles) -> Design:
 
 def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
-    parser.add_argument("--budget", default="standard", help="budget of the runs (standard)")
+    parser.add_argument("--budget", help="budget of the runs, where they are of several (standard)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return _pooling(parser)
 

@@ -82,7 +82,8 @@ def matrix(record: Mapping[str, Any], path: Path) -> None:
 
 
 def _matrix(record: Mapping[str, Any]) -> Figure:
-    names, tasks = list(record["success"]), len(record["tasks"])
+    tasks = len(record["tasks"])
+    names = [*(task.rpartition("-v")[0] for task in record["tasks"]), *record["original_skills"]]
     rates = np.array([[rate["rate"] for rate in record["success"][name]] for name in names])
     figure = Figure((2.6 + 0.62 * (tasks + 1), 1.6 + 0.36 * len(names)), layout="constrained")
     axes = figure.subplots()

@@ -132,6 +132,24 @@ def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
     return Run(record, read_snapshots(path.parent), styles.get(record["task"].rpartition("-v")[0], ()), path.parent)
 
 
+def chosen(runs: Sequence[Run], base: str | None, budget: str | None) -> tuple[str, str]:
+    """Return the base and the budget of which runs are looked at: those told, else the only ones there, else the usual ones if there.
+
+    Raises UsageError if there are several to choose from.
+    """
+    budget = budget or only("budget", {run.record["budget"]["name"] for run in runs if base in (None, run.base)}, "standard")
+    return base or only("base", {run.base for run in runs if run.record["budget"]["name"] == budget}, "mlp"), budget
+
+
+def only(what: str, there: set[str], usual: str) -> str:
+    """Return what there is, if it is one thing; the usual one, if it is there or nothing is. Raises UsageError if there are several."""
+    if usual in there or not there:
+        return usual
+    if len(there) > 1:
+        raise UsageError(f"the runs are of more than one {what}: choose one of {', '.join(sorted(there))} with --{what}")
+    return there.pop()
+
+
 @contextmanager
 def _no_collections() -> Iterator[None]:
     """Put off the garbage collector, which would look at every number read so far again and again: half of the time of reading a thousand runs."""

@@ -44,7 +44,7 @@ from razorbench.types import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class SequenceSpec:
-    """Tasks in order, each as the run that it would be alone; the runs differ in their task (and style) only."""
+    """Tasks in order, each as the run that it would be alone; the runs differ in their task (and style) only. A task may come more than once."""
 
     name: str
     runs: tuple[RunSpec, ...]
@@ -58,6 +58,15 @@ class SequenceSpec:
             raise UsageError(
                 f"method={self.first.method_name} builds on a run of another method from the base: in a sequence there is none; choose another method"
             )
+
+        for task in self.tasks:
+            if task.fingerprint() != self.distinct[task.name].fingerprint():
+                raise UsageError(f"sequence={self.name} has {task.name} with several settings: a task that comes more than once has the same ones each time")
+
+    @property
+    def distinct(self) -> dict[str, Task]:
+        """The tasks by name, each once."""
+        return {task.name: task for task in self.tasks}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -148,7 +157,9 @@ class _Sequence:
             snapshots = sum(each > update for each in schedule) + (len(self.spec.runs) - stage) * len(schedule)
             self.watch(Progress(done, whole, self.journal.left_s(done, whole, snapshots), handle.used, success, metrics))
 
-        rng = seeding.generator("run", run.task.id, run.method_name, run.seed)
+        # A task that comes again is learned with other random numbers than before.
+        before = sum(task.name == run.task.name for task in self.spec.tasks[: stage - 1])
+        rng = seeding.generator("run", run.task.id, run.method_name, run.seed, *([before] if before else []))
         checkpoints = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)
         handle = run.handle(self.threads, on_update, checkpoints=checkpoints, rng=rng)
         if not self.journal.resume(checkpoints):
@@ -171,7 +182,7 @@ class _Sequence:
     def _measure_all(self, policy: ActorCriticPolicy, stage: int) -> None:
         """Greedy TEST episodes of every task of the sequence and of every original skill."""
         starts = np.arange(self.spec.first.eval.episodes)
-        cells = [Cell(task, Split.TEST, starts) for task in (*self.spec.tasks, *self.base.skills)]
+        cells = [Cell(task, Split.TEST, starts) for task in (*self.spec.distinct.values(), *self.base.skills)]
         with self.journal.measuring():
             self.journal.episodes += Episodes.of(f"stage{stage}", cells, play_policy(policy, cells, threads=self.threads))
 
@@ -198,7 +209,7 @@ class _Sequence:
                 "base_policy": self.base.sha256,
                 "probe": self.base.probe_sha256,
             },
-            "success": {name: [rate(self._solved(stage, name)) for stage in stages] for name in [*(task.name for task in spec.tasks), *skills]},
+            "success": {name: [rate(self._solved(stage, name)) for stage in stages] for name in [*spec.distinct, *skills]},
             "original_skills": skills,
             "forgetting_of_skills": [estimate(forgot) for forgot, _ in kept],
             "retention": [estimate(retained) for _, retained in kept],
@@ -211,8 +222,8 @@ def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
     """Forward transfer of a finished sequence: mean over the tasks after the first, against the same runs from the base in the results folder."""
     if len(spec.runs) < 2:
         return estimate(None, "a sequence of one task has none")
-    alone = {run.task.name: run.folder(results) for run in spec.runs[1:]}
-    missing = [name for name, folder in alone.items() if folder.record() is None]
+    alone = [(run.task.name, run.folder(results)) for run in spec.runs[1:]]
+    missing = list(dict.fromkeys(name for name, folder in alone if folder.record() is None))
     if missing:
         first = spec.first
         wanted = f"task={','.join(missing)} method={first.method_name} seed={first.seed} base={first.base.id.rpartition('-s')[0]} budget={first.budget.name}"
@@ -221,7 +232,7 @@ def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
     here = spec.folder(results).path
     curve, episodes = read_curve(here), Episodes.of_run(here)
     areas = []
-    for stage, (name, folder) in enumerate(alone.items(), 2):
+    for stage, (name, folder) in enumerate(alone, 2):
         inside = _areas([point for point in curve if point["stage"] == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
         areas.append((inside, _areas(read_curve(folder.path), Episodes.of_run(folder.path), name, "base", "")))
     rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)

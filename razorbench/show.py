@@ -87,7 +87,9 @@ def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], conso
     for stage in range(len(record["tasks"]) + 1):
         table.add_column("base" if stage == 0 else f"{stage}", justify="right", no_wrap=True)
     table.add_column("95%", justify="right", no_wrap=True)
-    for position, (name, rates) in enumerate(record["success"].items(), 1):
+    names = [*(task.rpartition("-v")[0] for task in record["tasks"]), *record["original_skills"]]
+    for position, name in enumerate(names, 1):
+        rates = record["success"][name]
         number = f"{position:2d} " if position <= len(record["tasks"]) else ""
         cells = [f"{rate['rate']:.2f}" for rate in rates]
         table.add_row(number + name, *cells, interval(rates[-1]["ci95"]), end_section=position == len(record["tasks"]))

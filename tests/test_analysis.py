@@ -10,7 +10,7 @@ from synthetic import write_run
 from razorbench import cli
 from razorbench.errors import UsageError
 from razorbench.pooling import kinds
-from razorbench.results import PREDICTORS, read_runs, snapshots, value
+from razorbench.results import PREDICTORS, Run, chosen, read_runs, snapshots, value
 
 TASKS = ("pick_place", "stack", "pick_can")
 
@@ -160,3 +160,35 @@ def test_every_predictor_is_on_the_page_of_measures():
     for path in PREDICTORS.values():
         for key in path.split(".")[1:]:
             assert re.search(rf"`[^`]*\b{key}\b[^`]*`", page), f"{path}: {key}"
+
+
+@pytest.mark.parametrize(
+    ("there", "told", "found"),
+    [
+        ("mlp quick", (None, None), ("mlp", "quick")),
+        ("tokens quick, tokens quick", (None, None), ("tokens", "quick")),
+        ("mlp quick, mlp standard, tokens standard", (None, None), ("mlp", "standard")),
+        ("mlp quick, tokens long", (None, "long"), ("tokens", "long")),
+        ("mlp quick, tokens long", ("tokens", None), ("tokens", "long")),
+        ("mlp quick, mlp long", (None, None), "more than one budget: choose one of long, quick with --budget"),
+        ("large quick, tokens quick", (None, None), "more than one base: choose one of large, tokens with --base"),
+        ("mlp quick", ("tokens", "long"), ("tokens", "long")),
+    ],
+)
+def test_what_there_is_one_of_need_not_be_told(there, told, found):
+    runs = [Run({"base": f"{base}-s0", "budget": {"name": budget}}, ()) for base, budget in map(str.split, there.split(", "))]
+    if isinstance(found, str):
+        with pytest.raises(UsageError, match=found):
+            chosen(runs, *told)
+    else:
+        assert chosen(runs, *told) == found
+
+
+def test_a_folder_of_one_base_and_budget_needs_no_flags(tmp_path, capsys):
+    for seed in range(2):
+        for method in ("ppo", "sft"):
+            budget = {"name": "quick", "env_steps": 0, "demo_episodes": 5}
+            write_run(tmp_path, "stack", method, seed, speed=0.2, harm=0.1, base="tokens-s0", budget=budget, hashes={"run": f"{method}{seed}".encode().hex()})
+    code, out, err = command(capsys, "compare", tmp_path, "ppo", "sft")
+    assert (code, err) == (1, "")
+    assert "budget=quick base=tokens method=" in out

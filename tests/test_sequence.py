@@ -1,12 +1,15 @@
 """A whole sequence on tiny budgets: its matrix is that of its episodes, its first stage is the run that it would be alone."""
 
+import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import TINY, TINY_METHOD, compose
+from rich.console import Console
 
-from razorbench import config, transfer
+from razorbench import config, show, transfer
 from razorbench.episodes import Episodes
 from razorbench.errors import UsageError
 from razorbench.reference import keep, restore
@@ -104,3 +107,29 @@ def test_every_sequence_is_of_registered_tasks_and_core6_orders_are_orders_of_th
 def test_a_method_that_builds_on_another_run_is_refused():
     with pytest.raises(UsageError, match="method=sft_rl builds on a run of another method"):
         short("sft_rl")
+
+
+def test_a_task_may_come_again(tmp_path):
+    """As CW20 is CW10 twice: rows by position, each time other random numbers, and each episode played once."""
+    spec, plain = short("ppo", "eval.snapshots=1")
+    twice = SequenceSpec("again", (*spec.runs, spec.runs[0]))
+    outcome = run_sequence(twice, tmp_path, plain)
+    record, episodes = outcome.record, Episodes.read(outcome.path / "episodes.csv.gz")
+    assert record["tasks"] == ["pick_place-v1", "pick_can-v1", "pick_place-v1"]
+    assert list(record["success"]) == ["pick_place", "pick_can", *record["original_skills"]]
+    assert all(len(rates) == 4 and {rate["episodes"] for rate in rates} == {4} for rates in record["success"].values())
+    assert len({row[:5] for row in episodes.rows}) == len(episodes.rows)
+    matrix = np.array([[record["success"][task.name][stage]["rate"] for task in twice.tasks] for stage in range(4)])
+    for name, measure in transfer.MEASURES.items():
+        assert record["transfer"][name]["value"] == pytest.approx(float(measure(matrix)))
+    console = Console(width=100, record=True, file=io.StringIO())
+    show.sequence_report(record, {"value": None, "undefined": "no run"}, console)
+    assert [line.split()[:2] for line in console.export_text().splitlines() if line.strip()[:1] in "123" and "pick" in line] == [
+        ["1", "pick_place"],
+        ["2", "pick_can"],
+        ["3", "pick_place"],
+    ]
+    assert "do `python -m razorbench -m task=pick_can,pick_place method=ppo" in forward_transfer_auc(twice, tmp_path)["undefined"]
+    other = replace(spec.runs[0], task=replace(spec.runs[0].task, slot=1))
+    with pytest.raises(UsageError, match="sequence=again has pick_place with several settings"):
+        SequenceSpec("again", (*spec.runs, other))

@@ -18,7 +18,7 @@ from razorbench.config import Registry, registry
 from razorbench.errors import UsageError
 from razorbench.guess import among
 from razorbench.method import Budget
-from razorbench.results import read_runs
+from razorbench.results import chosen, read_runs
 from razorbench.store import filling, make_writable
 from razorbench.submission import board
 from razorbench.submission.known import Known
@@ -56,8 +56,8 @@ def pack(arguments: Sequence[str], parser: Parser) -> int:
     made.add_argument("--method", required=True, help="the arm: a method, or METHOD/2 for each task's second style of demonstrations")
     made.add_argument("--out", type=Path, required=True, help="folder for the package, new or empty")
     made.add_argument("--suite", default="core")
-    made.add_argument("--base", default="mlp")
-    made.add_argument("--budget", default="standard")
+    made.add_argument("--base", help="base policy of the runs, where they are of several (mlp)")
+    made.add_argument("--budget", help="budget of the runs, where they are of several (standard)")
     made.add_argument("--name", help="the entry's name on the board, by default the method's")
     made.add_argument("--author", action="append", required=True, help="once for each author")
     made.add_argument("--description", required=True, help="what the method does, in a few sentences")
@@ -75,8 +75,9 @@ def pack(arguments: Sequence[str], parser: Parser) -> int:
         if options.suite not in installed.suites:
             raise UsageError(f"--suite {options.suite}: no such suite{among(options.suite, installed.suites)}")
         runs = read_runs(options.results, {name: tuple(task.experts) for name, task in installed.tasks.items()})
-        more = sweep(options.results, options.budget, options.config_dir)
-        told = make(runs, options.method, options.suite, options.base, options.budget, about, installed, options.out, more)
+        from_base, budget = chosen([run for run in runs if run.arm == options.method], options.base, options.budget)
+        more = sweep(options.results, budget, options.config_dir)
+        told = make(runs, options.method, options.suite, from_base, budget, about, installed, options.out, more)
     score = told.scores["score"]
     print(f"{options.out}: {told.name} on {told.suite}, score {'undefined' if score is None else f'{score.value:.3f}'}; valid")
     return 0
