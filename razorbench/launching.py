@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -62,9 +63,16 @@ def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
         sys.argv = before
 
 
+def allow_processes() -> None:
+    """Let a method start processes, as a DataLoader with workers does, in a worker of joblib's too, which of itself can start only those of its own kind."""
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        multiprocessing.set_start_method(None, force=True)
+
+
 def _guarded(job: Job, searchpath: str | None) -> Callable[[DictConfig], Any]:
     @functools.wraps(job)
     def guarded(config: DictConfig) -> Any:
+        allow_processes()
         run, results = spec(config), results_of(config)
         alone = HydraConfig.get().runtime.choices.get("hydra/launcher") in (None, "basic")
         with lenient():

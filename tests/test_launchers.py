@@ -11,8 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import TINY, TINY_METHOD
+from joblib import Parallel, delayed
 from test_sweeps import kinds
+from torch.utils.data import DataLoader, TensorDataset
+
+from razorbench import launching
 
 SWEEP = ["-m", "task=pick_place,stack", "method=sft", *TINY, *TINY_METHOD["sft"]]
 # Long enough to be killed in the middle.
@@ -101,6 +106,19 @@ def test_joblib():
     assert code == 0, said
     assert "2 of 2 runs are done." in said
     assert kinds("there") == kinds("here")
+
+
+def _stacked(rows):
+    return torch.stack([row[0] for row in rows]).tolist()
+
+
+@pytest.mark.slow
+def test_a_method_may_load_its_data_with_workers_under_joblib():
+    def loads():
+        launching.allow_processes()
+        return list(DataLoader(TensorDataset(torch.arange(4)), batch_size=2, num_workers=1, collate_fn=_stacked))
+
+    assert Parallel(n_jobs=2)(delayed(loads)() for _ in range(2)) == [[[0, 1], [2, 3]]] * 2
 
 
 @pytest.mark.slow
