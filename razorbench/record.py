@@ -10,12 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from razorbench.bounded import shown
 from razorbench.errors import FileDamaged
-from razorbench.store import CURVE, PACKED_CURVE, SequenceFolder, read_curve, read_record
+from razorbench.store import CURVE, NAME, PACKED_CURVE, SequenceFolder, read_curve, read_record
 
 T = TypeVar("T")
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
-"""Of tasks, bases, methods, budgets and sequences: never a path."""
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 Word = Annotated[str, Field(max_length=200)]

@@ -18,8 +18,8 @@ from razorbench.bounded import Refused
 from razorbench.claim import Holder, watch
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.output import warn
-from razorbench.record import NAME, read_run, read_sequence
-from razorbench.store import FAILED, MOST_RECORD, RunFolder, digest, near, write_atomically
+from razorbench.record import read_run, read_sequence
+from razorbench.store import FAILED, MOST_RECORD, NAME, RunFolder, digest, near, write_atomically
 from razorbench.walk import SWEEPS, tell, walk
 
 if TYPE_CHECKING:

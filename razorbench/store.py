@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import traceback
@@ -21,6 +22,8 @@ from razorbench.disk import exists, near, trouble
 from razorbench.errors import FileDamaged, RazorbenchError, Unreadable, UsageError
 from razorbench.output import warn
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+"""Of tasks, bases, methods, budgets and sequences: never a path."""
 STATE = "state"
 """Folder of what a killed run goes on from."""
 RECORD, CURVE, EPISODES, POLICY, LOG, FAILED = "record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors", "log.txt", "failed.txt"
@@ -124,6 +127,9 @@ class RunFolder:
     required: Sequence[str] = REQUIRED
 
     def __init__(self, results: Path, task: str, method: str, seed: int, run_hash: str) -> None:
+        for name in (task, method):
+            if not re.fullmatch(NAME, name):
+                raise UsageError(f"{bounded.shown(name)} would be a folder's name: use letters, digits, _, . and -, the first a letter or a digit")
         self.results = results
         self.path = results / task / method / f"seed{seed}-{run_hash[:12]}"
         self.hash = run_hash

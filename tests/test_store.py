@@ -70,6 +70,13 @@ def test_an_unwritable_place_is_named(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("name", ["..", "../away", "a/b", "/etc", ".hidden", "", "new\nline", "a" * 101])
+def test_a_name_never_leads_away(tmp_path, name):
+    for names in ((name, "method"), ("task", name)):
+        with pytest.raises(UsageError, match="would be a folder's name"):
+            RunFolder(tmp_path, *names, 0, "ab" * 32)
+
+
 def test_a_failure_is_kept_until_there_is_a_record(folder):
     folder.write_failure(UsageError("so it is"))
     assert folder.failure() == "so it is"
