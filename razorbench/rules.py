@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from razorbench import bounded
 from razorbench.compare import MEASURES, Comparison, Measure, numbers, paired
 from razorbench.lacking import Design, Wanted
 from razorbench.law import Law, laws
 from razorbench.metrics import Estimate
+from razorbench.output import warn
 from razorbench.results import HEADLINE, Run, snapshots
 from razorbench.stops import undefined
 from razorbench.verdicts import LESS, MORE, SAME, TOO_FEW, UNDECIDED, Verdict, too_few
@@ -238,12 +241,10 @@ class Cells:
 
     def decide(self, evidence: Evidence) -> list[Finding]:
         """Return one finding for each cell, of the size that ends furthest off: its excess KL, nats, mean over bandits."""
-        path = evidence.studies / "projection" / "distance.csv"
-        if not path.exists():
+        rows = _rows(evidence.studies / "projection" / "distance.csv")
+        if not rows:
             verdict = Verdict((TOO_FEW,), "no study")
             return [Finding("KL above the minimal one", "", (SAME,), None, "no study", verdict, self.beside, study="projection")]
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
         last = min(float(row["failure"]) for row in rows)
         return [self._cell(cell) for cell in _grouped(row for row in rows if float(row["failure"]) == last)]
 
@@ -254,6 +255,30 @@ class Cells:
         n = f"{sum(int(row['reached']) for row in rows)} bandits"
         what = f"{worst['family']}, {worst['update']}: KL above the minimal one"
         return Finding(what, "", (SAME,), effect, n, Verdict((SAME if off <= self.within else MORE,)), self.beside)
+
+
+_NUMBERS = ("failure", "excess_kl", "excess_kl_low", "excess_kl_high", "off_max")
+_MOST_STUDY = 1_000_000
+"""Bytes of a study's table."""
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a study's table; none if it is not there, or, with a line on stderr, if it is not what the study writes."""
+    try:
+        rows = list(csv.DictReader(bounded.text(bounded.read(path, _MOST_STUDY)).splitlines()))
+        counts = [int(row["reached"]) for row in rows]
+        if (
+            not all(math.isfinite(float(row[name])) for row in rows for name in _NUMBERS)
+            or min(counts, default=0) < 0
+            or not all(row["family"] and row["update"] for row in rows)
+        ):
+            raise ValueError("a number that is not finite, or a row without a name")
+        return rows
+    except bounded.Missing:
+        return []
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        warn(f"set apart: {path} is not what study=projection writes ({error}): do the study again")
+        return []
 
 
 def _grouped(rows: Iterable[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:

@@ -248,8 +248,7 @@ class RunFolder:
 
     def failure(self) -> str | None:
         """Return why the run failed last time, if it did."""
-        path = self.path / FAILED
-        return path.read_text(encoding="utf-8").strip() if exists(path) else None
+        return self._said(FAILED).strip() or None
 
     def log_size(self) -> int:
         """Return how many bytes the run has logged so far."""
@@ -258,9 +257,17 @@ class RunFolder:
 
     def last_word(self) -> str:
         """Return the last line of the run's log, or that there is none."""
-        path = self.path / LOG
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if exists(path) else []
+        lines = self._said(LOG).splitlines()
         return lines[-1] if lines else "there is none"
+
+    def _said(self, name: str) -> str:
+        """Return what a text file of the folder says, or why it cannot be read; nothing if it is not there."""
+        try:
+            return bounded.read(self.path / name).decode(errors="replace")
+        except bounded.Missing:
+            return ""
+        except bounded.Refused as error:
+            return f"{name} cannot be read: {error}"
 
 
 class SequenceFolder(RunFolder):
