@@ -160,9 +160,14 @@ def held_by_a_stranger(folder, monkeypatch):
         patched.setattr(claim, "_here", lambda: other)
         patched.setattr(claim, "BEAT_S", 1e9)
         (asleep := Claim(folder)).__enter__()
-    (file,) = folder.glob("claim-*/*")
-    os.utime(file, (0, 0))
+    watched_for_long(folder)
     return asleep
+
+
+def watched_for_long(folder):
+    """As if this process had watched a folder's claim for days, and seen nothing new."""
+    holder(folder)
+    claim._SEEN |= {path: (sign, since - 1e6, changes) for path, (sign, since, changes) in claim._SEEN.items() if path.parent == folder}
 
 
 @pytest.mark.parametrize("sleepers", [1, 2, 3])
@@ -209,9 +214,7 @@ def test_a_worker_that_sleeps_while_it_claims_holds_nothing(tmp_path, monkeypatc
             taken.append(None)
             if when == "after its text":
                 (tmp_path / "claim-1" / self._token).write_text("{}")
-            os.utime(tmp_path / "claim-1", (0, 0))
-            for path in (tmp_path / "claim-1").iterdir():
-                os.utime(path, (0, 0))
+            watched_for_long(tmp_path)
             taken[0] = Claim(tmp_path)
             taken[0].__enter__()
         return text(self)
