@@ -16,6 +16,7 @@ from razorbench import policy as policies
 from razorbench import probe, provenance, seeding, transfer
 from razorbench.adapting import adapted
 from razorbench.checkpoint import Checkpoints
+from razorbench.disk import near
 from razorbench.episodes import Episodes, rate
 from razorbench.errors import UsageError
 from razorbench.evaluate import Cell, play_policy
@@ -36,7 +37,7 @@ from razorbench.run import (
     telling,
 )
 from razorbench.spec import RunSpec
-from razorbench.store import STATE, SequenceFolder, digest, near, read_curve
+from razorbench.store import STATE, SequenceFolder, digest, read_curve
 from razorbench.summary import estimate
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from razorbench import bounded
 from razorbench.bounded import Refused
 from razorbench.claim import Holder, watch
+from razorbench.disk import near
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.output import warn
 from razorbench.record import read_run, read_sequence
-from razorbench.store import FAILED, MOST_RECORD, NAME, RunFolder, digest, near, write_atomically
+from razorbench.store import FAILED, MOST_RECORD, NAME, RunFolder, digest, write_atomically
 from razorbench.walk import SWEEPS, tell, walk
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
+from razorbench.disk import near
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.output import warn
 from razorbench.record import read_run
-from razorbench.store import RunFolder, SequenceFolder, near
+from razorbench.store import RunFolder, SequenceFolder
 
 SWEEPS = ".sweeps"
 """Folder of results where sweeps leave word of the runs that they ask for."""
