@@ -160,13 +160,19 @@ def held_by_a_stranger(folder, monkeypatch):
         patched.setattr(claim, "_here", lambda: other)
         patched.setattr(claim, "BEAT_S", 1e9)
         (asleep := Claim(folder)).__enter__()
+    watched_for_long(folder)
     return asleep
+
+
+def watched_for_long(folder):
+    """As if this process had watched a folder's claim for days, and seen nothing new."""
+    holder(folder)
+    claim._SEEN |= {path: (sign, since - 1e6, changes) for path, (sign, since, changes) in claim._SEEN.items() if path.parent == folder}
 
 
 @pytest.mark.parametrize("sleepers", [1, 2, 3])
 def test_whoever_wakes_finds_another_at_its_number_and_stops(tmp_path, monkeypatch, sleepers):
     """A sleeps, B takes over and ends, C begins and comes to A's number: A neither holds the run nor writes over C's claim."""
-    monkeypatch.setattr(claim, "SILENT_S", -1.0)  # a worker elsewhere is dead at once
     asleep = [held_by_a_stranger(tmp_path, monkeypatch) for _ in range(sleepers)]
     with Claim(tmp_path):
         pass
@@ -208,11 +214,11 @@ def test_a_worker_that_sleeps_while_it_claims_holds_nothing(tmp_path, monkeypatc
             taken.append(None)
             if when == "after its text":
                 (tmp_path / "claim-1" / self._token).write_text("{}")
+            watched_for_long(tmp_path)
             taken[0] = Claim(tmp_path)
             taken[0].__enter__()
         return text(self)
 
-    monkeypatch.setattr(claim, "SILENT_S", -1.0)
     monkeypatch.setattr(Claim, "_text", slow)
     with pytest.raises(Claimed, match=f"process {os.getpid()}"), Claim(tmp_path):
         pass

@@ -225,7 +225,7 @@ WRONG = {
     "list with a stray word": (["list", "everything"], "everything: nothing has that name; see `razorbench list`"),
     "doctor with a stray word": (["doctor", "everything"], "unrecognized arguments"),
     "version of a command": (["--version", "list"], "--version: not understood"),
-    "video without a run": (["video", "nowhere"], "cannot be read"),
+    "video without a run": (["video", "nowhere"], "does not exist: give a finished run's folder"),
     "video with an odd format": (["video", "nowhere", "--format", "avi"], "invalid choice"),
     "pretrain with a typo": (["pretrain", "base.epoch=3"], "base.epoch: no such setting of base=mlp (did you mean epochs?)"),
 }
