@@ -25,6 +25,7 @@ from razorbench.submission.known import Known
 from razorbench.submission.pack import pack
 from razorbench.submission.package import Package
 from razorbench.submission.validate import validate
+from razorbench.suggest import sweep
 
 RUNS, ENTRIES, LEVELS = "runs", "entries", "levels"
 Say = Callable[[str], None]
@@ -67,7 +68,7 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
         method = next(run.method for run in runs if run.arm == arm)
         description = str(sys.modules[type(known.methods[method]).__module__].__doc__).splitlines()[0]
         about = {"name": arm, "authors": ["RazorBench"], "description": description, "licence": "MIT", "code": None, "paper": None}
-        pack(runs, arm, suite, base, budget, about, known, entry)
+        pack(runs, arm, suite, base, budget, about, known, entry, sweep(study, budget, None))
         told, packed, faults = validate(package := Package(entry), known)
         assert told is not None
         seed = secrets.randbelow(2**31)
