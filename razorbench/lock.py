@@ -47,7 +47,7 @@ DECIDING = (
 )
 """Modules that the protocol's version stands for: splits, measures and harness."""
 SERVING = (
-    *("base_cache", "bounded", "checkpoint", "claim", "cores", "disk", "errors", "given"),
+    *("base_cache", "bounded", "catalog", "checkpoint", "claim", "cores", "disk", "errors", "given", "guess"),
     *("journal", "output", "provenance", "runlog", "source", "store", "types"),
 )
 """Modules that a run needs and that decide no result."""
