@@ -104,9 +104,12 @@ class Registry:
 
     def item(self, group: str, name: str) -> Any:
         """Build one registered thing with its defaults."""
+        return expected(group, name, build(self.node(group, name), group))
+
+    def node(self, group: str, name: str) -> Any:
+        """Return what one registered thing's yaml says, with its defaults, as plain data."""
         # Alone, without the rest of a run's configuration, which takes three times as long.
-        node = plain_config(self._compose(None, [f"+{group}={name}"])).get(group)
-        return expected(group, name, build(node, group))
+        return plain_config(self._compose(None, [f"+{group}={name}"])).get(group)
 
     def sound(self, group: str) -> dict[str, Any]:
         """Build everything in a group, by name; what is broken, in a user's folder say, is named on stderr and passed over."""

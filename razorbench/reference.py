@@ -25,6 +25,7 @@ from razorbench.store import POLICY
 from razorbench.submission import replay
 from razorbench.submission.known import Known
 from razorbench.submission.pack import pack
+from razorbench.submission.package import Package
 from razorbench.submission.validate import validate
 from razorbench.suggest import sweep
 from razorbench.walk import Walk, readable, tell, walk
@@ -77,14 +78,14 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
         description = str(sys.modules[type(known.methods[method]).__module__].__doc__).splitlines()[0]
         about = {"name": arm, "authors": ["RazorBench"], "description": description, "licence": "MIT", "code": None, "paper": None}
         pack(runs, arm, suite, base, budget, about, known, entry, sweep(study, budget, None))
-        told, packed, faults = validate(entry, known)
+        told, packed, faults = validate(package := Package(entry), known)
         assert told is not None
         seed = secrets.randbelow(2**31)
-        found = replay.replay(entry, told, packed, known, fresh_seed=seed, episodes=known.settings.episodes, faults=faults, say=say)
+        found = replay.replay(package, told, packed, known, fresh_seed=seed, episodes=known.settings.episodes, faults=faults, say=say)
         if faults:
             raise UsageError(f"{entry} is not what its policies do; the first fault: {faults[0]}")
         (kept / LEVELS).mkdir(exist_ok=True)
-        level = replay.entry(entry, found, seed, "RazorBench", True, None)
+        level = replay.entry(package, found, seed, "RazorBench", True, None)
         (kept / LEVELS / f"{slug(arm)}.json").write_text(json.dumps(level, indent=2) + "\n", encoding="utf-8")
         for policy in entry.rglob(POLICY):
             policy.unlink()

@@ -13,11 +13,12 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["razorbench.submission"]):
-    from razorbench.submission import check_run, hostile, validate
+    from razorbench.submission import check_run, hostile, rows, validate, weights
+    from razorbench.submission import package as submitted
     from razorbench.submission.schema import FILE, SUMS
 
 import torch
-from packages import CURVE, EPISODES, POLICY, RECORD, packed, small_known, small_runs
+from packages import CURVE, EPISODES, POLICY, RECORD, RUN, packed, small_known, small_runs
 
 from razorbench.compact import xz
 from razorbench.store import content
@@ -47,7 +48,7 @@ class Package:
         self.known = small_known()
         self.root = folder / "package"
         packed(small_runs(folder / "results"), self.known, self.root)
-        self.told, (self.run,), faults = validate.validate(self.root, self.known)
+        self.told, (self.run,), faults = validate.validate(submitted.Package(self.root), self.known)
         assert not faults
         self.expected = check_run.Expected.of("stack", 0, self.told, self.known)
         self.updates = [point["update"] for point in self.run.curve[1:]]
@@ -68,32 +69,38 @@ class Package:
             json.dumps([str(fault) for fault in faults])
 
     def submission(self, data):
-        self.with_file(FILE, data, lambda faults: validate._submission(self.root, faults))
+        self.with_file(FILE, data, lambda faults: validate._submission(submitted.Package(self.root), faults))
 
     def sums(self, data):
-        self.with_file(SUMS, data, lambda faults: validate._sums(self.root, [FILE, RECORD], [], faults))
+        self.with_file(SUMS, data, lambda faults: validate._sums(submitted.Package(self.root), [FILE, RECORD], [], faults))
 
     def record(self, data):
         def read(faults):
-            if (found := check_run._json(self.root, RECORD, faults)) is not None:
-                check_run._head(found, self.expected, RECORD, faults)
+            if (found := check_run._read(submitted.Package(self.root), RUN, faults)) is not None:
+                check_run._head(found[0], self.expected, RECORD, faults)
                 if not faults:
-                    check_run._points(self.run.curve, found, self.expected, CURVE, faults)
+                    check_run._points(self.run.curve, found[0], self.expected, CURVE, faults)
 
         self.with_file(RECORD, data, read)
 
     def curve(self, data):
         def read(faults):
-            if (found := check_run._curve(self.root, CURVE, faults)) is not None:
-                check_run._points(found, self.run.record, self.expected, CURVE, faults)
+            if (found := check_run._read(submitted.Package(self.root), RUN, faults)) is not None:
+                check_run._points(found[1], self.run.record, self.expected, CURVE, faults)
 
         self.with_file(CURVE, data, read)
 
     def episodes(self, data):
-        self.with_file(EPISODES, data, lambda faults: check_run._episodes(self.root, EPISODES, self.updates, self.expected, faults))
+        wanted = rows.expected_rows(self.updates, self.expected.task, self.expected.base, self.known)
+
+        def read(faults):
+            if (text := submitted.Package(self.root).text(EPISODES, faults)) is not None:
+                rows.parse(EPISODES, text, wanted, faults)
+
+        self.with_file(EPISODES, data, read)
 
     def policy(self, data):
-        self.with_file(POLICY, data, lambda faults: check_run.read_policy(self.root, POLICY, self.expected.base.policy, faults))
+        self.with_file(POLICY, data, lambda faults: weights.read_policy(submitted.Package(self.root), POLICY, self.expected.base.policy, faults))
 
 
 def main():

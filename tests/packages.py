@@ -22,8 +22,9 @@ def small_known():
     """What is registered, with suites of one run and of two, and little to measure."""
     with config.registry() as registry:
         found = command.known(registry)
+        nodes = {(group, name): registry.node(group, name) for group, name in (("task", "stack"), ("base", "mlp"))}
     suites = {**found.suites, "one": (["stack"], [0]), "two": (["stack"], [0, 1])}
-    return replace(found, suites=suites, settings=EvalSettings(**SETTINGS))
+    return replace(found, suites=suites, settings=EvalSettings(**SETTINGS), node=lambda group, name: nodes[group, name])
 
 
 def small_runs(folder):

@@ -18,9 +18,11 @@ from razorbench.compare import Number
 from razorbench.errors import UsageError
 from razorbench.results import read_runs
 from razorbench.submission import board, replay
-from razorbench.submission.board import Entry, boards, ranked, read_levels
-from razorbench.submission.replay import digest
+from razorbench.submission.board import Entry, boards, ranked
+from razorbench.submission.levels import read_levels
+from razorbench.submission.package import Package
 from razorbench.submission.schema import Level, Submission
+from razorbench.submission.since import changes
 from razorbench.submission.site import site
 from razorbench.submission.validate import validate
 
@@ -32,9 +34,9 @@ def told(name, **changes):
     return Submission.model_validate({"schema": 1, **ABOUT, "name": name, "suite": "core", "method": "sft", "track": TRACK, "scores": scores, **changes})
 
 
-def entry(name, scores=None, **changes):
+def entry(name, scores=None, level=board.RETRAINED, **changes):
     fresh = None if scores is None else {(task, 0): Number.exact(score) for task, score in zip("abcdef", scores, strict=True)}
-    level = board.VALIDATED if scores is None else board.REPLAYED
+    level = board.VALIDATED if scores is None else level
     return Entry(name, (name * 64)[:64], told(name, **changes), level, (), fresh, why="not replayed yet" if scores is None else "")
 
 
@@ -48,6 +50,14 @@ def test_ranks_by_fresh_scores_with_ties_as_ties():
     assert [(each.told.name, each.rank) for each in found] == [("best", 1), ("like", 1), ("less", 3), ("last", 4), ("off", None)]
 
 
+def test_who_was_only_replayed_has_a_place_and_no_rank():
+    """What it was given, and what it cost, is its own word: so it stands below everyone who was retrained, however good it is."""
+    best = entry("best", [0.9] * 6, board.REPLAYED)
+    found = ranked([best, entry("less", [0.5, 0.51, 0.52, 0.5, 0.51, 0.52]), entry("last", [0.1] * 6, board.REPLAYED)])
+    assert [(each.told.name, each.rank, each.place) for each in found] == [("less", 1, 2), ("best", None, 1), ("last", None, 3)]
+    assert [each.declared != () for each in found] == [False, True, True]
+
+
 def test_tracks_are_never_ranked_together():
     one, other = entry("one", [0.5] * 6), entry("other", [0.9] * 6, track={**TRACK, "old_task_data": True})
     found = boards([one, other, entry("third", [0.1] * 6, suite="full")])
@@ -57,10 +67,10 @@ def test_tracks_are_never_ranked_together():
 
 def test_packages_levels_and_the_site(whole, known, tmp_path, results):
     packed(results, known, twin := tmp_path / "twin", name="<b>Twin</b>")
-    submission, runs, faults = validate(whole, known)
-    found = replay.replay(whole, submission, runs, known, fresh_seed=1, episodes=10, faults=faults, say=print)
+    submission, runs, faults = validate(Package(whole), known)
+    found = replay.replay(Package(whole), submission, runs, known, fresh_seed=1, episodes=10, faults=faults, say=print)
     (levels := tmp_path / "levels").mkdir()
-    (levels / "one.json").write_text(json.dumps(replay.entry(whole, found, 1, "me", True, None)))
+    (levels / "one.json").write_text(json.dumps(replay.entry(Package(whole), found, 1, "me", True, None)))
     packed(results, known, lying := tmp_path / "lying", name="Lying")
     edit(lying, RECORD, setting("score", 1.0))
     seal(lying)
@@ -72,11 +82,16 @@ def test_packages_levels_and_the_site(whole, known, tmp_path, results):
     html = page.read_text()
     assert "&lt;b&gt;Twin&lt;/b&gt;" in html and "<b>Twin</b>" not in html
     shown = json.loads((out / "leaderboard.json").read_text())["boards"]
-    assert [(each["name"], each["rank"], each["level"]) for each in shown[0]["entries"]] == [
+    assert [(each["name"], each["place"], each["level"]) for each in shown[0]["entries"]] == [
         (ABOUT["name"], 1, "replayed"),
         ("<b>Twin</b>", None, "validated"),
         ("Lying", None, "self-reported"),
     ]
+    assert not any(each["rank"] for each in shown[0]["entries"]) and shown[0]["entries"][0]["declared"] == list(board.DECLARED)
+    assert shown[0]["entries"][0]["level_file"]["when"] == time.strftime("%Y-%m-%d", time.gmtime())
+    # Someone else's work under another name is found.
+    (found := board.entries([twin, whole], known, read_levels(levels)))
+    assert [each.why for each in found] == ["1 of its 1 policies are nearly those of sft", "not retrained: its track, costs and curve are declared"]
     for each in entries:
         assert (out / "entries" / each.page / "index.html").exists()
 
@@ -112,7 +127,7 @@ def test_pictures_show_every_valid_entry_and_none_that_is_not(tmp_path):
 
 
 def test_retention_at_matched_success_is_shown_of_what_was_retrained_alone(tmp_path):
-    one = with_runs(entry("one", [0.5] * 6), tmp_path, 0.1)
+    one = with_runs(entry("one", [0.5] * 6, board.REPLAYED), tmp_path, 0.1)
     assert one.at(0.5) is None
     again = replace(one, level=board.RETRAINED)
     assert 0 < again.at(0.5).value <= 1
@@ -123,14 +138,22 @@ def test_retention_at_matched_success_is_shown_of_what_was_retrained_alone(tmp_p
 def test_what_is_different_between_two_boards():
     one, two, new = entry("one", [0.9] * 6), entry("two"), entry("new", [0.95] * 6)
     before, after = board.as_json(boards([one, two])), board.as_json(boards([one, new]))
-    assert board.changes(before, after) == ["new on core: new, replayed, rank 1", "one on core: replayed, rank 1; now replayed, rank 2", "two on core: gone"]
-    assert board.changes(after, after) == []
+    assert changes(before, after) == [
+        "new on core: new, retrained, rank 1, place 1",
+        "one on core: retrained, rank 1, place 1; now retrained, rank 2, place 2",
+        "two on core: gone",
+    ]
+    assert changes(after, after) == []
+    # All that a reader sees counts: scores, checksums and level files, not standing alone.
+    shifted = replace(one, digest="f" * 64, fresh={(task, 0): Number.exact(0.8) for task in "abcdef"}, told=told("one", licence="BSD"))
+    (line,) = changes(before, board.as_json(boards([shifted, two])))
+    assert line == "one on core: checksums oneoneoneone; now ffffffffffff; score on fresh starts 0.900; now 0.800; licence is another"
 
 
 def test_a_level_vouches_for_a_package_without_its_policies(whole, known, tmp_path):
-    submission, runs, faults = validate(whole, known)
-    found = replay.replay(whole, submission, runs, known, fresh_seed=1, episodes=1, faults=faults, say=print)
-    levels = {digest(whole): Level.model_validate(replay.entry(whole, found, 1, "me", True, 1))}
+    submission, runs, faults = validate(Package(whole), known)
+    found = replay.replay(Package(whole), submission, runs, known, fresh_seed=1, episodes=1, faults=faults, say=print)
+    levels = {Package(whole).digest: Level.model_validate(replay.entry(Package(whole), found, 1, "me", True, 1))}
     light = shutil.copytree(whole, tmp_path / "light")
     (light / POLICY).unlink()
     assert board.entry(light, known, {}).why.startswith(f"not valid, 1 fault; the first: {POLICY}")
@@ -169,7 +192,7 @@ def test_the_site_in_a_real_browser(browser, tmp_path):
     tab.on("console", lambda message: wrong.append(message.text))
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     tab.goto(page.as_uri())
-    names = "[...document.querySelectorAll('tbody tr')].map(row => row.cells[1].textContent.trim())"
+    names = "[...document.querySelectorAll('tbody tr')].map(row => row.cells[2].textContent.trim())"
     assert tab.evaluate(names) == ["PPO", "SFT", "Not yet"]
     tab.locator("thead th button", has_text="score, fresh starts").click()
     tab.locator("thead th button", has_text="score, fresh starts").click()

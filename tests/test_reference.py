@@ -9,6 +9,7 @@ from razorbench.reference import enter, keep, restore
 from razorbench.results import read_runs
 from razorbench.run import run
 from razorbench.submission import board
+from razorbench.submission.levels import read_levels
 
 
 def test_a_study_goes_on_from_what_was_kept(tmp_path):
@@ -39,7 +40,7 @@ def test_a_method_with_all_its_runs_becomes_an_entry(tmp_path):
     assert sorted(path.name for path in (kept / "runs" / "stack").iterdir()) == ["frozen", "sft"]
     assert not list((kept / "runs" / "stack" / "frozen").iterdir())
     assert keep(study, kept) == 0
-    shown = board.entry(kept / "entries" / "frozen", known, board.read_levels(kept / "levels"))
+    shown = board.entry(kept / "entries" / "frozen", known, read_levels(kept / "levels"))
     assert (shown.level, shown.why, len(shown.runs)) == ("replayed", "", 2)
     assert shown.told.description.startswith("Frozen: no update at all.")
     assert not list(kept.rglob("policy.safetensors"))

@@ -13,6 +13,7 @@ from test_submission import known, results, seal, whole  # noqa: F401
 
 from razorbench.compact import xz
 from razorbench.store import turned
+from razorbench.submission.package import Package
 from razorbench.submission.validate import validate
 
 pytestmark = pytest.mark.slow
@@ -123,7 +124,7 @@ def claimed(submission, runs):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_mutation_gets_through(seed, whole, known, tmp_path):  # noqa: F811
-    submission, runs, faults = validate(whole, known)
+    submission, runs, faults = validate(Package(whole), known)
     assert not faults
     before, generator, rejected = claimed(submission, runs), random.Random(seed), 0
     (home := tmp_path / "home").mkdir()
@@ -137,7 +138,7 @@ def test_no_mutation_gets_through(seed, whole, known, tmp_path):  # noqa: F811
             except OSError:
                 pass
         began = time.perf_counter()
-        submission, runs, faults = validate(package, known)
+        submission, runs, faults = validate(Package(package), known)
         assert time.perf_counter() - began < 30, (turn, said)
         rejected += bool(faults)
         assert faults or claimed(submission, runs) == before, (turn, said)

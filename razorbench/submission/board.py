@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from razorbench.compare import MEASURES, Number, Numbers, numbers, paired, units
 from razorbench.errors import UsageError
 from razorbench.metrics import Estimate
@@ -16,23 +14,28 @@ from razorbench.reporting.tables import slug
 from razorbench.results import Run
 from razorbench.starts import NEARLY_SOLVED
 from razorbench.stops import LEVELS
+from razorbench.store import PROTOCOL
 from razorbench.submission import hostile, schema
-from razorbench.submission.hostile import Faults
 from razorbench.submission.known import Known
-from razorbench.submission.replay import digest, fresh_score
+from razorbench.submission.levels import contradiction
+from razorbench.submission.likeness import prints, reads_like, twins
+from razorbench.submission.package import Package
+from razorbench.submission.replay import fresh_score
 from razorbench.submission.schema import FILE, Level, Submission, Track
 from razorbench.submission.validate import off_protocol, validate, vouched
 from razorbench.suite import suite
 
 SELF_REPORTED, VALIDATED, REPLAYED, RETRAINED = "self-reported", "validated", "replayed", "retrained"
-_MOST_LEVEL = 4_000_000
+DECLARED = ("track", "costs", "SELECT rows", "snapshots", "at_best")
+"""What a package alone says, and only a retraining shows."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A package on the board. told: what it says of itself; fresh: its score on fresh starts by task and seed, where it is defined, if all of it was replayed.
+    """A package on the board.
 
-    rank: within its board; why: it has none.
+    told: what it says of itself; vouches: the level's file; fresh: its score on fresh starts by task and seed, where it is defined, if all of it was
+    replayed. place: by fresh scores, among all that were replayed. rank: the same among those retrained alone; why: it has none.
     """
 
     folder: str
@@ -41,8 +44,10 @@ class Entry:
     level: str
     runs: Sequence[Run]
     fresh: Numbers | None = None
+    place: int | None = None
     rank: int | None = None
     why: str = ""
+    vouches: Level | None = None
 
     @property
     def fresh_score(self) -> Estimate | None:
@@ -53,6 +58,22 @@ class Entry:
     def page(self) -> str:
         """Name of its page's folder."""
         return f"{slug(self.folder)}-{self.digest[:12]}"
+
+    @property
+    def protocol(self) -> int:
+        """Of its runs."""
+        return int(self.runs[0].record["protocol"]) if self.runs else PROTOCOL
+
+    @property
+    def declared(self) -> Sequence[str]:
+        """What of it nobody has checked, as it does not follow from what is in a package."""
+        return () if self.level == RETRAINED else DECLARED
+
+    def end(self, name: str) -> Estimate | None:
+        """Return a measure of `schema.MEASURES` of the final policies: as they were replayed, where they were, so that no tolerance adds to it; or as told."""
+        replayed = None if self.vouches is None else self.vouches.replayed
+        found = (self.told.scores if replayed is None or name not in replayed else replayed).get(name)
+        return None if found is None else Estimate(found.value, *found.ci95)
 
     def suite(self, name: str) -> Estimate | None:
         """Return a measure of `compare.MEASURES` over the entry's tasks; None if it is undefined, or if the entry is not valid."""
@@ -68,141 +89,147 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """Entries of one suite and one track, best first; those without a rank stand at the end."""
+    """Entries of one suite, one track and one protocol, best first; those without a rank stand after those that have one, by their place."""
 
     suite: str
     track: Track
     entries: Sequence[Entry]
-
-
-def read_levels(folder: Path) -> dict[str, Level]:
-    """Return the board's levels by package digest; of several for one package the last by date. Raises UsageError for a file that is none."""
-    found: dict[str, Level] = {}
-    for path in sorted(folder.glob("*.json")):
-        data = hostile.read(folder, path.name, _MOST_LEVEL, faults := Faults())
-        try:
-            level = Level.model_validate_json(data or b"")
-        except ValidationError as error:
-            first = faults[0] if faults else error.errors(include_url=False)[0]["msg"]
-            raise UsageError(f"level {path} is none that `razorbench replay --out` writes ({first}): remove it, or replay the package again") from error
-        if level.package not in found or found[level.package].when <= level.when:
-            found[level.package] = level
-    return found
+    protocol: int = PROTOCOL
 
 
 def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
-    """Return a package's entry; one whose digest has a level was validated then. Raises UsageError if it does not even say what it is."""
-    name = digest(root)
+    """Return a package's entry; one whose digest has a level was validated then.
+
+    Raises UsageError if it does not even say what it is, or if its level contradicts it or itself.
+    """
+    package = Package(root)
+    name = package.digest
     level = levels.get(name)
-    told, runs, faults = validate(root, known) if level is None else vouched(root, known)
+    told, runs, faults = validate(package, known) if level is None else vouched(package, known)
     if told is None:
         raise UsageError(f"{root} is no package: {next(fault for fault in faults if fault.file == FILE)}")
     if faults:
         return Entry(root.name, name, told, SELF_REPORTED, (), why=f"not valid, {len(faults)} fault{'s' if len(faults) > 1 else ''}; the first: {faults[0]}")
     if level is None:
         return Entry(root.name, name, told, VALIDATED, runs, why="not replayed yet")
-    if (fault := off_protocol(told, runs, known)) is not None:
-        return Entry(root.name, name, told, level.level, (), why=f"of another protocol: {fault}")
+    if (wrong := contradiction(level, runs)) is not None:
+        raise UsageError(f"the level of {root} contradicts itself or the package: {wrong}; replay the package again, and keep what that writes")
+    found = Entry(root.name, name, told, level.level, runs, vouches=level)
+    if found.protocol == PROTOCOL and (fault := off_protocol(told, runs, known)) is not None:
+        return replace(found, runs=(), why=f"of another protocol: {fault}")
     if level.level == VALIDATED:
-        return Entry(root.name, name, told, VALIDATED, runs, why="only a share of its runs was replayed")
+        return replace(found, why="only a share of its runs was replayed")
     starts = {(run.task, int(run.record["seed"])): run.base_success for run in runs}
-    played = {key: each for each in level.fresh.runs if (key := (each.task, each.seed)) in starts}
-    scores = {key: fresh_score(each.task, each.success, starts[key]) for key, each in played.items()}
+    scores = {(each.task, each.seed): fresh_score(each.task, each.success, starts[each.task, each.seed]) for each in level.fresh.runs}
     fresh = {key: Number.exact(score) for key, score in scores.items() if score is not None}
     # Whoever starts from a base that nearly solves a task has no score there, and neither has anyone else.
     if not fresh or set(fresh) != {key for key, success in starts.items() if success <= NEARLY_SOLVED}:
-        return Entry(root.name, name, told, level.level, runs, why="its score on fresh starts is undefined for some task and seed")
-    return Entry(root.name, name, told, level.level, runs, fresh)
+        return replace(found, why="its score on fresh starts is undefined for some task and seed")
+    return replace(found, fresh=fresh, why="" if level.level == RETRAINED else "not retrained: its track, costs and curve are declared")
 
 
 def entries(packages: Sequence[Path], known: Known, levels: Mapping[str, Level]) -> list[Entry]:
-    """Return every package's entry; of those with the same checksums the first that is what they say, or else the first, has a claim to them."""
-    found = [entry(package, known, levels) for package in packages]
-    owners: dict[str, Entry] = {}
-    for each in sorted(found, key=lambda each: each.level == SELF_REPORTED):
-        owners.setdefault(each.digest, each)
-    return [
-        each
-        if owners[each.digest] is each
-        else replace(each, level=SELF_REPORTED, runs=(), fresh=None, why=f"it has the checksums of {owners[each.digest].folder}")
-        for each in found
-    ]
+    """Return every package's entry, see `entries_of`."""
+    return entries_of([entry(package, known, levels) for package in packages])
+
+
+def entries_of(found: Sequence[Entry]) -> list[Entry]:
+    """Return entries again; of those that are alike, in checksums, policies or names, the one that was there first has a claim to them."""
+    known_by = {id(each): prints(each.runs) for each in found}
+    # Good before bad, vouched for before new, then by the day.
+    before = sorted(found, key=lambda each: (each.level == SELF_REPORTED, each.vouches is None, each.vouches.when if each.vouches else "", each.folder))
+    shown: dict[int, Entry] = {}
+    for k, each in enumerate(before):
+        alike = next((why for other in before[:k] if (why := _like(each, other, known_by[id(each)], known_by[id(other)])) is not None), None)
+        shown[id(each)] = each if alike is None else replace(each, level=SELF_REPORTED, runs=(), fresh=None, why=alike)
+    return [shown[id(each)] for each in found]
+
+
+def _like(ours: Entry, theirs: Entry, our_prints: Any, their_prints: Any) -> str | None:
+    """Say in what an entry is like one that has the claim, None if in nothing."""
+    if ours.digest == theirs.digest:
+        return f"it has the checksums of {theirs.folder}"
+    if (number := twins(our_prints, their_prints)) > 0:
+        return f"{number} of its {len(ours.runs)} policies are nearly those of {theirs.folder}"
+    # Under a new protocol an entry's own authors enter it again.
+    again = ours.protocol != theirs.protocol and ours.told.authors == theirs.told.authors
+    if not again and (reads := reads_like(ours.told, theirs.told)) is not None:
+        return f"{reads}: give it a name of its own"
+    return None
 
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
-    """Return a board for each suite and track, ranked."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
+    """Return a board for each suite, track and protocol, ranked, the latest protocol first."""
+    groups: dict[tuple[int, str, str], list[Entry]] = {}
     for each in entries:
-        groups.setdefault((each.told.suite, each.told.track.model_dump_json()), []).append(each)
-    return [Board(suite, group[0].told.track, ranked(group)) for (suite, _), group in sorted(groups.items())]
+        groups.setdefault((-each.protocol, each.told.suite, each.told.track.model_dump_json()), []).append(each)
+    return [Board(suite, group[0].told.track, ranked(group), -protocol) for (protocol, suite, _), group in sorted(groups.items())]
 
 
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
-    """Return entries of one board in order of rank.
-
-    Who is not told apart from the best of a rank shares it: the 95% Student interval of their difference, paired by task and seed, holds 0.
-    """
+    """Return entries of one board in order of rank, those without one after them, in order of place."""
 
     def mean(each: Entry) -> float:
         return each.fresh_score.value if each.fresh_score is not None else float("-inf")
 
-    placed: list[Entry] = []
-    for position, each in enumerate(sorted((each for each in entries if each.fresh is not None), key=lambda each: (-mean(each), each.told.name)), 1):
-        rank = position
-        if placed and placed[-1].rank is not None:
-            first = next(other for other in placed if other.rank == placed[-1].rank)
-            assert first.fresh is not None and each.fresh is not None
-            difference = paired(first.fresh, each.fresh).difference
+    scored = sorted((each for each in entries if each.fresh is not None), key=lambda each: (-mean(each), each.told.name))
+    placed = {each.folder + each.digest: number for each, number in _numbered(scored)}
+    ranks = {each.folder + each.digest: number for each, number in _numbered([each for each in scored if each.level == RETRAINED])}
+    numbered = [replace(each, place=placed[key], rank=ranks.get(key)) for each in scored for key in [each.folder + each.digest]]
+    rest = sorted((each for each in entries if each.fresh is None), key=lambda each: each.told.name)
+    return sorted(numbered, key=lambda each: each.rank is None) + rest
+
+
+def _numbered(ordered: Sequence[Entry]) -> list[tuple[Entry, int]]:
+    """Number entries in their order.
+
+    Who is not told apart from the best of a number shares it: the 95% Student interval of their difference, paired by task and seed, holds 0.
+    """
+    numbered: list[tuple[Entry, int]] = []
+    best: Entry | None = None
+    for position, each in enumerate(ordered, 1):
+        number = position
+        if best is not None and best.fresh is not None and each.fresh is not None:
+            difference = paired(best.fresh, each.fresh).difference
             if difference is None or difference.low <= 0.0 <= difference.high:
-                rank = placed[-1].rank
-        placed.append(replace(each, rank=rank))
-    return placed + sorted((each for each in entries if each.fresh is None), key=lambda each: each.told.name)
+                number = numbered[-1][1]
+        if number == position:
+            best = each
+        numbered.append((each, number))
+    return numbered
 
 
 def as_json(found: Sequence[Board]) -> dict[str, Any]:
     """Return `leaderboard.json`."""
 
     def one(each: Entry) -> dict[str, Any]:
+        vouches = each.vouches
         return {
             "rank": each.rank,
+            "place": each.place,
             "unranked": each.why or None,
             "level": each.level,
+            "declared": list(each.declared),
             "package": each.digest,
             "folder": each.folder,
+            "level_file": None
+            if vouches is None
+            else {**vouches.model_dump(mode="json", include={"who", "when", "fresh_seed", "exact"}), "sha256": sha(vouches)},
             "fresh_score": _plain(each.fresh_score),
+            "replayed": None if vouches is None or vouches.replayed is None else vouches.model_dump(mode="json")["replayed"],
             "at_best": {name: _plain(each.suite(f"{name}@best")) for name in schema.MEASURES},
             "retention_at": {f"{level:g}": _plain(each.at(level)) for level in LEVELS},
             **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
         }
 
-    return {
-        "schema": 1,
-        "boards": [{"suite": board.suite, "track": board.track.model_dump(), "entries": [one(each) for each in board.entries]} for board in found],
-    }
+    shown = [{"suite": each.suite, "protocol": each.protocol, "track": each.track.model_dump(), "entries": [one(e) for e in each.entries]} for each in found]
+    return {"schema": 2, "boards": shown}
+
+
+def sha(level: Level) -> str:
+    """What tells a level from every other."""
+    return hostile.sha256(level.model_dump_json().encode())
 
 
 def _plain(found: Estimate | None) -> dict[str, Any] | None:
     return None if found is None else {"value": found.value, "ci95": [found.low, found.high]}
-
-
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two boards, of `as_json`, a sentence for each entry, which its folder names."""
-
-    def flat(shown: Mapping[str, Any]) -> dict[str, tuple[str, str, Any]]:
-        return {each["folder"]: (f"{each['name']} on {one['suite']}", each["level"], each["rank"]) for one in shown["boards"] for each in one["entries"]}
-
-    was, now, found = flat(before), flat(after), []
-    for folder in [*now, *(gone for gone in was if gone not in now)]:
-        if folder not in was:
-            name, level, rank = now[folder]
-            found.append(f"{name}: new, {level}, {_rank(rank)}")
-        elif folder not in now:
-            found.append(f"{was[folder][0]}: gone")
-        elif was[folder] != now[folder]:
-            (name, *old), (_, *new) = was[folder], now[folder]
-            found.append(f"{name}: {old[0]}, {_rank(old[1])}; now {new[0]}, {_rank(new[1])}")
-    return found
-
-
-def _rank(rank: int | None) -> str:
-    return "without a rank" if rank is None else f"rank {rank}"

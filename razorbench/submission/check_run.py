@@ -7,30 +7,25 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from stable_baselines3.common.policies import ActorCriticPolicy
-
-from razorbench import policy as policies
 from razorbench.base import Base
-from razorbench.drift import DriftRuler
-from razorbench.episodes import COLUMNS, Episodes, Row
+from razorbench.episodes import Episodes
 from razorbench.errors import UsageError
 from razorbench.method import Used
-from razorbench.probe import Ruler
 from razorbench.results import Run, lookup
 from razorbench.run import snapshot_schedule
 from razorbench.spec import EvalSettings
-from razorbench.store import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, RECORD, REQUIRED, SCHEMA, read_curve, read_record, turned
-from razorbench.submission import hostile
+from razorbench.store import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, RECORD, SCHEMA
+from razorbench.submission import hostile, kinds, rows
 from razorbench.submission.hostile import Faults
 from razorbench.submission.identity import FROM_FILE, run_hash, run_spec
-from razorbench.submission.known import Known, differences
+from razorbench.submission.known import Known, compare, differences
+from razorbench.submission.package import Package
 from razorbench.submission.schema import Submission, run_folder
-from razorbench.summary import MODES, Subject
-from razorbench.task import Split, Task
+from razorbench.submission.weights import measured_anew
+from razorbench.summary import Subject
+from razorbench.task import Task
 
-VISITED = "new_tuned_states"
 COSTS = tuple(item.name for item in fields(Used))
-_MOST_TEXT = 8_000_000
 _MOST_POINTS = 200
 
 
@@ -60,30 +55,53 @@ class Expected:
         return Subject(self.task.id, [skill.name for skill in self.base.skills], self.submission.method, self.seed, self.settings.split)
 
 
-def check_run(root: Path, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
+def check_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Check a run of a task with a seed; return it if its record and curve can be read at all."""
     folder, expected, before = run_folder(name, seed), Expected.of(name, seed, submission, known), len(faults)
-    record = _json(root, f"{folder}/record.json", faults)
-    curve = _curve(root, f"{folder}/{PACKED_CURVE}", faults)
-    if record is None or curve is None:
+    read = _read(package, folder, faults)
+    if read is None:
         return None
-    _head(record, expected, f"{folder}/record.json", faults)
+    record, curve = read
+    _head(record, expected, f"{folder}/{RECORD}", faults)
     _points(curve, record, expected, f"{folder}/{PACKED_CURVE}", faults)
     if len(faults) > before:
         return None
-    episodes = _episodes(root, f"{folder}/{PACKED_EPISODES}", [point["update"] for point in curve[1:]], expected, faults)
+    episodes = _episodes(package, folder, curve, expected, faults)
+    if episodes is not None:
+        rows.check_base(f"{folder}/{PACKED_EPISODES}", episodes, record, expected.task, expected.base, known, faults)
+        if curve[1:]:
+            rows.check_last(f"{folder}/{PACKED_EPISODES}", episodes, curve[-1]["update"], record, faults)
     summary = None if episodes is None else _summary(episodes, record, curve, expected, folder, faults)
-    measured = _measured(root, f"{folder}/policy.safetensors", record, expected, folder, faults)
+    measured = measured_anew(package, record, curve, expected.task, expected.base, folder, faults)
     if summary is None or measured is None:
         return None
     # What was computed is what counts from here on, whatever was told.
     return Run({**record, **summary, **measured}, curve, tuple(expected.task.experts), Path(folder))
 
 
-def told_run(root: Path, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
-    """Return a run as a package tells it, of one that was found good before and is still the same."""
-    folder = run_folder(name, seed)
-    return Run(read_record(root / folder / RECORD), read_curve(root / folder), tuple(known.tasks[name].experts), Path(folder))
+def kept_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
+    """Check that a run without its policy, of a package that was found good before, agrees with itself; return it if it can be read at all."""
+    folder, expected = run_folder(name, seed), Expected.of(name, seed, submission, known)
+    run = told_run(package, name, seed, submission, known, faults)
+    if run is not None and (episodes := _episodes(package, folder, run.curve, expected, faults)) is not None:
+        _summary(episodes, run.record, run.curve, expected, folder, faults)
+    return run
+
+
+def told_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
+    """Return a run as a package tells it, of one that was found good before and is still the same: of the right kinds, and not computed anew."""
+    folder, task = run_folder(name, seed), known.tasks[name]
+    read = _read(package, folder, faults)
+    if read is None:
+        return None
+    record, curve = read
+    wanted = {"seed": seed, "method.name": submission.method, "budget.name": submission.track.budget}
+    _hold(record, wanted, f"{folder}/{RECORD}", faults)
+    if record["task"].rpartition("-v")[0] != name:
+        faults.add(f"{folder}/{RECORD}", "task", record["task"], f"a version of {name}")
+    for cost in COSTS:
+        _cost(lookup(record, f"budget.{cost}"), None, f"budget.{cost}", f"{folder}/{RECORD}", faults)
+    return Run(record, curve, tuple(task.experts), Path(folder))
 
 
 def check_protocol(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
@@ -107,78 +125,76 @@ def check_protocol(record: Mapping[str, Any], expected: Expected, file: str, fau
     )
 
 
-def _json(root: Path, name: str, faults: Faults) -> dict[str, Any] | None:
-    data = hostile.read(root, name, _MOST_TEXT, faults)
-    text = None if data is None else hostile.text(name, data, faults)
-    found = None if text is None else hostile.parsed(name, text, faults)
-    if text is not None and found is not None and not isinstance(found, dict):
-        faults.add(name, "content", found, "a mapping")
+def _read(package: Package, folder: str, faults: Faults) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """The record and the curve, if every value in them is of its kind."""
+    before = len(faults)
+    texts = {name: package.text(f"{folder}/{name}", faults) for name in (RECORD, PACKED_CURVE)}
+    record = None if (text := texts[RECORD]) is None else hostile.parsed(f"{folder}/{RECORD}", text, faults)
+    file = f"{folder}/{PACKED_CURVE}"
+    lines = None if (text := texts[PACKED_CURVE]) is None else hostile.lines(file, text, _MOST_POINTS, faults)
+    if len(faults) > before or None in texts.values() or lines is None:
         return None
-    return found
-
-
-def _unpacked(root: Path, name: str, faults: Faults) -> str | None:
-    data = hostile.read(root, name, _MOST_TEXT, faults)
-    content = None if data is None else hostile.unpacked(name, data, _MOST_TEXT, faults)
-    return None if content is None else hostile.text(name, content, faults)
-
-
-def _curve(root: Path, name: str, faults: Faults) -> list[dict[str, Any]] | None:
-    text = _unpacked(root, name, faults)
-    lines = None if text is None else hostile.lines(name, text, _MOST_POINTS, faults)
-    if lines is None:
+    if not isinstance(record, dict):
+        faults.add(f"{folder}/{RECORD}", "content", record, "a mapping")
         return None
-    points = [hostile.parsed(f"{name}, line {number}", line, faults) for number, line in enumerate(lines, 1)]
+    points = [hostile.parsed(f"{file}, line {number}", line, faults) for number, line in enumerate(lines, 1)]
     if not points or not all(isinstance(point, dict) for point in points):
-        faults.add(name, "content", f"{len(points)} lines, not each a mapping", "a mapping in each line")
+        faults.add(file, "content", f"{len(points)} lines, not each a mapping", "a mapping in each line")
         return None
-    return points
+    kinds.check(kinds.Record, record, f"{folder}/{RECORD}", faults)
+    for number, point in enumerate(points, 1):
+        kinds.check(kinds.Point, point, f"{file}, line {number}", faults)
+    return None if len(faults) > before else (record, points)
 
 
 def _head(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
     """What the record says of how the run was made."""
     task, base, submission, before = expected.task, expected.base, expected.submission, len(faults)
-    missing = [key for key in (*REQUIRED, "notes", "drift", "threads", "resumed_elsewhere", "measuring_s") if key not in record]
-    for key in missing:
-        faults.add(file, key, "missing", "there")
-    if missing:
-        return
     check_protocol(record, expected, file, faults)
     caps = expected.known.budgets[submission.track.budget]
     method = expected.known.methods.get(submission.method)
-    wanted: dict[str, Any] = {
-        "seed": expected.seed,
-        "budget.name": caps.name,
-        "method.name": submission.method,
-        "config.seed": expected.seed,
-        "config.log_std": "trained",
-    }
+    wanted: dict[str, Any] = {"seed": expected.seed, "budget.name": caps.name, "method.name": submission.method}
     if method is not None:
         wanted |= {"method.version": method.version, "method.family": method.family, "budget.old_task_data": method.old_task_data}
     _hold(record, wanted, file, faults)
-    for path, kind in (("method.demos", str), ("method.family", str), ("method.version", int), ("budget.old_task_data", bool), ("wall_s", float)):
-        if type(lookup(record, path)) not in ((int, float) if kind is float else (kind,)):
-            faults.add(file, path, lookup(record, path), f"a {kind.__name__}")
-    if (
-        isinstance(lookup(record, "method.demos"), str)
-        and record["method"]["demos"] not in task.experts
-        and not record["method"]["demos"].startswith(FROM_FILE)
-    ):
-        faults.add(file, "method.demos", record["method"]["demos"], f"one of {', '.join(task.experts)}, or sha256: and a file's digest")
+    demos = record["method"]["demos"]
+    if demos not in task.experts and not demos.startswith(FROM_FILE):
+        faults.add(file, "method.demos", demos, f"one of {', '.join(task.experts)}, or sha256: and a file's digest")
     for cost in COSTS:
         _cost(lookup(record, f"budget.{cost}"), getattr(caps, cost), f"budget.{cost}", file, faults)
-        if record["upstream"] is not None:
-            _cost(lookup(record, f"upstream.{cost}"), None, f"upstream.{cost}", file, faults)
-    if not isinstance(record["versions"], dict) or not all(isinstance(value, str) for value in record["versions"].values()):
-        faults.add(file, "versions", record["versions"], "versions by package")
+    _config(record, expected, file, faults)
     if method is not None and len(faults) == before:
         try:
-            computed = run_hash(run_spec(record, task, base, caps, expected.settings, method))
+            spec = run_spec(record, task, base, caps, expected.settings, method)
+            computed = run_hash(spec)
         except UsageError as error:
             faults.add(file, "config.method", record["config"].get("method"), f"hyper-parameters of {submission.method}: {error}")
         else:
             if lookup(record, "hashes.run") != computed:
                 faults.add(file, "hashes.run", lookup(record, "hashes.run"), computed)
+            if record["method"].get("code") != spec.code:
+                faults.add(file, "method.code", record["method"].get("code"), spec.code)
+
+
+def _config(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
+    """Hold all of the configuration against what is registered; the method's own settings alone are the submitter's."""
+    known, config, demos = expected.known, record["config"], record["method"]["demos"]
+    style = config.get("demos")
+    wanted = {
+        "task": known.node("task", expected.task.id.rpartition("-v")[0]),
+        # Where its files lay is no part of a run.
+        "base": {key: value for key, value in known.node("base", expected.submission.track.base).items() if key != "directory"},
+        "budget": asdict(known.budgets[expected.submission.track.budget]),
+        "seed": expected.seed,
+        "log_std": "trained",
+        "eval": asdict(expected.settings),
+        # Left out, the demonstrations are those of the task's first style.
+        "demos": None if style is None and demos == next(iter(expected.task.experts)) else demos,
+    }
+    for where, found, other in differences({key: value for key, value in config.items() if key != "method"}, wanted, "config", lambda a, b: a == b):
+        faults.add(file, where, found, other)
+    if not isinstance(config.get("method"), Mapping):
+        faults.add(file, "config.method", config.get("method", "missing"), "the method's settings")
 
 
 def _hold(record: Mapping[str, Any], wanted: Mapping[str, Any], file: str, faults: Faults) -> None:
@@ -213,59 +229,11 @@ def _points(curve: Sequence[Mapping[str, Any]], record: Mapping[str, Any], expec
                 faults.add(file, cost, curve[-1][cost], f"no more than the record's {found}")
 
 
-def _episodes(root: Path, name: str, updates: Sequence[int], expected: Expected, faults: Faults) -> Episodes | None:
-    """The table of episodes: exactly the rows that the run had to play, each once."""
-    text = _unpacked(root, name, faults)
-    wanted = _cells(updates, expected)
-    columns = None if text is None else hostile.lines(name, text, len(COLUMNS), faults)
-    if columns is None:
-        return None
-    try:
-        header, *lines = turned("\n".join(columns)).splitlines() or [""]
-    except ValueError:
-        faults.add(name, "lengths of its columns", [column.count(",") for column in columns], "all the same")
-        return None
-    if header != ",".join(COLUMNS):
-        faults.add(name, "columns", header, ",".join(COLUMNS))
-        return None
-    if len(lines) > len(wanted):
-        faults.add(name, "number of episodes", len(lines), len(wanted))
-        return None
-    rows: list[Row] = []
-    seen: set[tuple[str, str, str, str, int]] = set()
-    for number, line in enumerate((line.split(",") for line in lines), 1):
-        if not all(word.isascii() and word.isdecimal() and len(word) < 7 for word in line[4:]) or line[5] not in ("0", "1"):
-            faults.add(name, f"episode {number}", ",".join(line), "policy, task, split, mode, start, success (0 or 1), length")
-            return None
-        key, solved, length = (line[0], line[1], line[2], line[3], int(line[4])), line[5] == "1", int(line[6])
-        horizon = wanted.get(key)
-        if horizon is None or key in seen:
-            faults.add(name, f"episode {number}", ",".join(line), "an episode that the run plays" if horizon is None else "each episode once")
-            return None
-        if not 1 <= length <= horizon or (not solved and length != horizon):
-            faults.add(name, f"episode {number}, length", length, f"1 to {horizon}" if solved else f"{horizon}, as it failed")
-            return None
-        seen.add(key)
-        rows.append((*key, solved, length))
-    if len(rows) != len(wanted):
-        missing = next(key for key in wanted if key not in seen)
-        faults.add(name, "number of episodes", len(rows), f"{len(wanted)}; the first that is missing is {','.join(map(str, missing))}")
-        return None
-    return Episodes(tuple(rows))
-
-
-def _cells(updates: Sequence[int], expected: Expected) -> dict[tuple[str, str, str, str, int], int]:
-    """Every episode that a run plays, with its horizon."""
-    settings, task, skills = expected.settings, expected.task, expected.base.skills
-    snapshots = [(f"update{update}", settings.skill_episodes, MODES[:1]) for update in updates]
-    played = [("base", settings.episodes, MODES), *snapshots, ("final", settings.episodes, MODES)]
-    found: dict[tuple[str, str, str, str, int], int] = {}
-    for label, of_skill, modes in played:
-        for mode in modes:
-            for each, number in ((task, settings.episodes), *((skill, of_skill) for skill in skills)):
-                found |= {(label, each.name, settings.split, mode, start): each.horizon for start in range(number)}
-        found |= {(label, task.name, Split.SELECT.value, "greedy", start): task.horizon for start in range(settings.episodes)}
-    return found
+def _episodes(package: Package, folder: str, curve: Sequence[Mapping[str, Any]], expected: Expected, faults: Faults) -> Episodes | None:
+    name = f"{folder}/{PACKED_EPISODES}"
+    text = package.text(name, faults)
+    wanted = rows.expected_rows([point["update"] for point in curve[1:]], expected.task, expected.base, expected.known)
+    return None if text is None else rows.parse(name, text, wanted, faults)
 
 
 def _summary(
@@ -275,52 +243,9 @@ def _summary(
     subject = expected.subject
     final = subject.final(episodes)
     for path, value in final.items():
-        _compare(record.get(path), value, path, f"{folder}/record.json", faults)
+        compare(record.get(path), value, path, f"{folder}/record.json", faults)
     for number, point in enumerate(curve, 1):
         label = "base" if point["update"] == 0 else f"update{point['update']}"
         for path, value in subject.snapshot(episodes, label, expected.settings.skill_episodes).items():
-            _compare(point.get(path), value, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
+            compare(point.get(path), value, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
     return final
-
-
-def _measured(root: Path, name: str, record: Mapping[str, Any], expected: Expected, folder: str, faults: Faults) -> dict[str, Any] | None:
-    """Compare divergences and drift with those of the policy in the package, and return these, if it is one of the base's shape."""
-    base = expected.base.policy
-    tuned = read_policy(root, name, base, faults)
-    if tuned is None:
-        return None
-    probes, task, skills = expected.base.probes, expected.task, expected.base.skills
-    with policies.one_thread():
-        measured = {"divergence": Ruler(base, probes, task, skills).measure(tuned), "drift": DriftRuler(base, probes, task, skills).measure(tuned)}
-    for name, values in measured["divergence"].items():
-        # On states that the policy itself visits: these need its physics, and are checked by replay.
-        told = lookup(record, f"divergence.{name}.{VISITED}")
-        if not isinstance(told, float) or told < 0:
-            faults.add(f"{folder}/record.json", f"divergence.{name}.{VISITED}", told, "a number, 0 or more")
-            return None
-        values[VISITED] = told
-    for path, value in measured.items():
-        _compare(record.get(path), value, path, f"{folder}/record.json", faults, loosely=True)
-    return measured
-
-
-def read_policy(root: Path, name: str, base: ActorCriticPolicy, faults: Faults) -> ActorCriticPolicy | None:
-    """Return the policy in a file, if it is one of the base's shape with a log-std that methods keep to."""
-    data = hostile.read(root, name, hostile.MOST_FILE, faults)
-    found = None if data is None else hostile.tensors(name, data, base.state_dict(), faults)
-    if found is None:
-        return None
-    low, high = policies.LOG_STD_RANGE
-    if "log_std" in found and not bool(((found["log_std"] >= low) & (found["log_std"] <= high)).all()):
-        faults.add(name, "log_std", found["log_std"].tolist(), f"values in {[low, high]}")
-        return None
-    tuned = policies.clone(base).eval()
-    tuned.load_state_dict(found)
-    return tuned
-
-
-def _compare(found: Any, wanted: Any, path: str, file: str, faults: Faults, loosely: bool = False) -> None:
-    """Add what differs; loosely: sums in another order, on another processor, still agree."""
-    relative, absolute = (1e-3, 1e-4) if loosely else (1e-9, 1e-9)
-    for where, one, other in differences(found, wanted, path, lambda a, b: abs(a - b) <= absolute + relative * abs(b)):
-        faults.add(file, where, one, other)

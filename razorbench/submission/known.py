@@ -9,12 +9,16 @@ from typing import Any
 from razorbench.base import Base
 from razorbench.method import Budget, Method
 from razorbench.spec import EvalSettings
+from razorbench.submission.hostile import Faults
 from razorbench.task import Task
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is registered. suites: tasks and seeds by name; load: a base's policy by its name and a run's seed; settings: how much is measured."""
+    """What is registered. suites: tasks and seeds by name; load: a base's policy by its name and a run's seed; settings: how much is measured.
+
+    node: what a yaml of a group says, by group and name, as records have it. played: the bases' own episodes, see `rows`.
+    """
 
     suites: Mapping[str, tuple[Sequence[str], Sequence[int]]]
     tasks: Mapping[str, Task]
@@ -22,7 +26,9 @@ class Known:
     methods: Mapping[str, Method]
     bases: Sequence[str]
     load: Callable[[str, int], Base]
+    node: Callable[[str, str], Any]
     settings: EvalSettings = field(default_factory=EvalSettings)
+    played: dict[tuple[Any, ...], dict[Any, Any]] = field(default_factory=dict)
     _loaded: dict[tuple[str, int], Base] = field(default_factory=dict)
 
     def base(self, name: str, seed: int) -> Base:
@@ -48,6 +54,13 @@ def differences(found: Any, wanted: Any, path: str, near: Callable[[float, float
 
 ADDED = ("there", "nothing")
 """What `differences` says of a key that is found and not wanted."""
+
+
+def compare(found: Any, wanted: Any, path: str, file: str, faults: Faults, loosely: bool = False) -> None:
+    """Add what differs; loosely: sums in another order, on another processor, still agree."""
+    relative, absolute = (1e-3, 1e-4) if loosely else (1e-9, 1e-9)
+    for where, one, other in differences(found, wanted, path, lambda a, b: abs(a - b) <= absolute + relative * abs(b)):
+        faults.add(file, where, one, other)
 
 
 def _said(found: Any, missing: object) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from razorbench.pooling import by_setting, distinct, kinds
 from razorbench.results import SECOND, Run
 from razorbench.submission import hostile
 from razorbench.submission.known import Known
+from razorbench.submission.package import Package
 from razorbench.submission.schema import FILE, SCHEMA, SUMS, Submission, run_folder
 from razorbench.submission.validate import scores, track, validate
 
@@ -56,7 +57,7 @@ def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, abou
     files = sorted(path for path in out.rglob("*") if path.is_file())
     lines = [f"{hostile.sha256(path.read_bytes())}  {path.relative_to(out).as_posix()}\n" for path in files]
     (out / SUMS).write_text("".join(lines), encoding="utf-8")
-    _, _, faults = validate(out, known)
+    _, _, faults = validate(Package(out), known)
     if faults:
         raise UsageError(f"these runs make no valid package; the first fault: {faults[0]}")
     return told

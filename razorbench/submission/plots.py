@@ -45,11 +45,19 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
     ]
     title = f"Learning against keeping, {suite}"
     note = (
-        "Means over tasks of the means over seeds. Full signs: at best SELECT success, by the entry's curve; hollow ones: at the end. Their 95% "
-        "Student intervals over tasks stand in the CSV. The grey line is the frontier of the ends, all tracks together."
+        "Means over tasks of the means over seeds. Full signs: at best SELECT success, by the entry's curve, so declared unless it was retrained; hollow "
+        "ones: at the end. Their 95% Student intervals over tasks stand in the CSV. The grey line is the frontier of the ends, all tracks together."
     )
     note += "" if few else " Only entries on it are named."
-    columns = ("entry", "package", "method", "success at best", "retention at best", "success at end", "retention at end")
+    columns = (
+        "entry",
+        "package",
+        "method",
+        "success at best, declared unless retrained",
+        "retention at best, declared unless retrained",
+        "success at end",
+        "retention at end",
+    )
     return picture(figure, slug("learning", suite), title, note, Table(slug("learning", suite), title, columns, rows))
 
 
@@ -92,8 +100,8 @@ def _best(entry: Entry) -> tuple[Estimate, Estimate] | None:
 
 def _pair(entry: Entry) -> tuple[Estimate, Estimate] | None:
     """Success and retention of an entry that was found valid, if it has both."""
-    x, y = (entry.told.scores.get(name) for name in ("success", "retention"))
-    return (Estimate(x.value, *x.ci95), Estimate(y.value, *y.ci95)) if entry.runs and x is not None and y is not None else None
+    x, y = (entry.end(name) for name in ("success", "retention"))
+    return (x, y) if entry.runs and x is not None and y is not None else None
 
 
 def _named(entries: Sequence[Entry]) -> list[tuple[str, Entry]]:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from razorbench.compare import MEASURES
+from razorbench.counting import uncounted
 from razorbench.metrics import Estimate
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.material import Gallery, Section
 from razorbench.reporting.page import page, write
 from razorbench.reporting.tables import Links, Table, Value
 from razorbench.stops import LEVELS, STOPS, Stop, stop
+from razorbench.store import PROTOCOL
 from razorbench.submission import schema
 from razorbench.submission.board import RETRAINED, Board, Entry, as_json
 from razorbench.submission.plots import law, pareto
@@ -21,13 +23,17 @@ from razorbench.suite import Undefined
 _MEASURED = ("score", "success", "retention", "forward KL")
 """How the board names `schema.MEASURES`; forward KL is on the new task, nats per decision."""
 _GIVEN = {"old_task_data": "old-task data", "demonstrations": "demonstrations", "environment_steps": "environment steps", "expert_queries": "an expert"}
+DECLARED = "declared unless retrained"
+"""Stands in the title of every number that nobody could compute anew."""
 _LEVELS = (
     "Levels: self-reported proves nothing; validated, that the numbers follow from the rows and weights in the package; replayed, that its final policies "
     "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in; retrained, that someone else got the "
-    "same from its configurations, so that track, budget and curve are no more only declared. Ranks are by fresh starts alone. Who is not told apart from "
-    "the best of a rank shares it (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base "
-    "solves over half of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below "
-    "retrained; at end: its final policies. Retention at the same success is shown of what was retrained."
+    "same from its configurations, so that track, budget and curve are no more only declared. Rank and place are by fresh starts alone: rank among those "
+    "that were retrained, place among all that were replayed, whose track and costs are their own word. Who is not told apart from the best of a rank or "
+    "place shares it (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base solves over half "
+    "of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below retrained; at end: "
+    "its final policies, as replayed where they were. Retention at the same success is shown of what was retrained. A board holds one protocol: entries of "
+    "an earlier one keep their places among themselves."
 )
 
 
@@ -35,7 +41,8 @@ def site(boards: Sequence[Board], out: Path) -> Path:
     """Write the site and return its page."""
     with styled():
         drawn = [
-            _pictures(suite, [each for board in boards if board.suite == suite for each in board.entries]) for suite in dict.fromkeys(b.suite for b in boards)
+            _pictures(suite, protocol, [each for board in boards if (board.suite, board.protocol) == (suite, protocol) for each in board.entries])
+            for suite, protocol in dict.fromkeys((board.suite, board.protocol) for board in boards)
         ]
     sections = [Section("How to read it", [_LEVELS], []), *(_section(board) for board in boards), *drawn]
     entries = [each for board in boards for each in board.entries]
@@ -52,31 +59,43 @@ def site(boards: Sequence[Board], out: Path) -> Path:
 def _section(board: Board) -> Section:
     given = [words for key, words in _GIVEN.items() if getattr(board.track, key)]
     title = f"{board.suite}: base {board.track.base}, budget {board.track.budget}, with {', '.join(given) if given else 'nothing but the base'}"
+    title += "" if board.protocol == PROTOCOL else f", protocol {board.protocol}"
     columns = (
         "rank",
+        "place",
         "entry",
         "authors",
         "method",
         "level",
         "score, fresh starts",
-        *(f"{name} at {where}" for name in _MEASURED for where in STOPS),
-        *(f"env steps to {where}" for where in STOPS),
-        "SELECT episodes to find best",
+        *(f"{name} {_at(where)}" for name in _MEASURED for where in STOPS),
+        *(f"env steps to {where}, {DECLARED}" for where in STOPS),
+        f"SELECT episodes to find best, {DECLARED}",
         *(f"retention at success {level:g}" for level in LEVELS),
         "unranked because",
     )
-    name = "_".join(("board", board.suite, board.track.base, board.track.budget, *(key for key in _GIVEN if getattr(board.track, key))))
-    return Section(title, [], [Table(name, "Entries", columns, [_row(each) for each in board.entries])])
+    protocol = () if board.protocol == PROTOCOL else (f"protocol{board.protocol}",)
+    name = "_".join(("board", *protocol, board.suite, board.track.base, board.track.budget, *(key for key in _GIVEN if getattr(board.track, key))))
+    note = f"Track: {DECLARED}."
+    if board.protocol != PROTOCOL:
+        note += f" These entries were made under protocol {board.protocol}; the present one is {PROTOCOL}. They are compared with one another alone."
+    return Section(title, [note], [Table(name, "Entries", columns, [_row(each) for each in board.entries])])
 
 
-def _pictures(suite: str, entries: Sequence[Entry]) -> Section:
-    text = "Entries that are not valid, or of another protocol, are not drawn."
-    return Section(f"{suite}: all entries", [text], [Gallery([pareto(suite, entries), law(suite, entries)])])
+def _at(where: str) -> str:
+    return f"at {where}" + (f", {DECLARED}" if where == "best" else "")
+
+
+def _pictures(suite: str, protocol: int, entries: Sequence[Entry]) -> Section:
+    text = "Entries that are not valid are not drawn."
+    title, name = (suite, suite) if protocol == PROTOCOL else (f"{suite}, protocol {protocol}", f"{suite} protocol {protocol}")
+    return Section(f"{title}: all entries", [text], [Gallery([pareto(name, entries), law(name, entries)])])
 
 
 def _row(each: Entry) -> Sequence[Value]:
     return [
         "" if each.rank is None else each.rank,
+        "" if each.place is None else each.place,
         Links([(each.told.name, f"entries/{each.page}/index.html")]),
         ", ".join(each.told.authors),
         each.told.method,
@@ -92,8 +111,7 @@ def _row(each: Entry) -> Sequence[Value]:
 def _number(each: Entry, name: str, where: str) -> Value:
     if where == "best" or (name == "score" and each.runs):
         return each.suite(f"{name}@{where}") or Undefined("not measured in valid runs")
-    told = each.told.scores.get(name)
-    return Undefined("for some task") if told is None else Estimate(told.value, *told.ci95)
+    return each.end(name) or Undefined("for some task")
 
 
 def _mean(each: Entry, name: str) -> Value:
@@ -123,9 +141,12 @@ def _entry(each: Entry) -> list[Section]:
         ("suite", told.suite),
         ("base, budget", f"{told.track.base}, {told.track.budget}"),
         *((f"used {words}", "yes" if getattr(told.track, key) else "no") for key, words in _GIVEN.items()),
-        ("level", each.level),
-        ("track, budget, curve", "retrained" if each.level == RETRAINED else "declared"),
+        ("level", each.level if each.vouches is None else f"{each.level} by {each.vouches.who or 'someone'}, {each.vouches.when}"),
+        ("protocol", each.protocol),
+        ("track, costs, SELECT rows, snapshots", "retrained" if each.level == RETRAINED else "declared"),
+        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record["budget"]))) or "none"),
         ("rank", str(each.rank) if each.rank is not None else f"none: {each.why}"),
+        ("place", "none" if each.place is None else each.place),
         ("licence", told.licence),
         ("code", told.code or "none"),
         ("paper", told.paper or "none"),
@@ -143,6 +164,6 @@ def _entry(each: Entry) -> list[Section]:
                 *(value for pair in zip(best, end, strict=True) for value in pair),
             ]
         )
-    columns = ("task", "seed", "score, fresh starts", *(f"{name} at {where}" for name in _MEASURED for where in STOPS))
+    columns = ("task", "seed", "score, fresh starts", *(f"{name} {_at(where)}" for name in _MEASURED for where in STOPS))
     tables = [Table("about", "What it is", ("what", "told"), about)]
     return [Section(told.name, [told.description], [*tables, *([Table("runs", "Its runs", columns, rows)] if rows else [])])]

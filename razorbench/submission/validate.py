@@ -14,29 +14,38 @@ from razorbench.metrics import Estimate
 from razorbench.results import Run
 from razorbench.store import POLICY, RECORD
 from razorbench.submission import hostile, schema
-from razorbench.submission.check_run import Expected, check_protocol, check_run, told_run
+from razorbench.submission.check_run import Expected, check_protocol, check_run, kept_run, told_run
 from razorbench.submission.hostile import Fault, Faults
 from razorbench.submission.known import Known, differences
+from razorbench.submission.package import Package
 from razorbench.submission.schema import FILE, RUN_FILES, SUMS, Submission, Track, run_folder
 from razorbench.suite import suite
 
-MOST_BYTES = 2_000_000
-"""Of submission.json and of SHA256SUMS."""
-Reader = Callable[[Path, str, int, Submission, Known, Faults], Run | None]
+Reader = Callable[[Package, str, int, Submission, Known, Faults], Run | None]
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_./-]+)")
 
 
-def validate(root: Path, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+def validate(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
     """Return a package's submission and runs, as far as they can be read, and all that is wrong with it."""
-    return _read(root, known, check_run)
+    return _read(package, known, check_run)
 
 
-def vouched(root: Path, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+def vouched(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
     """Return the same of a package whose digest a level of the board's vouches for: that it is still what was validated, by its checksums.
 
     Its policies may be left out, which are most of its bytes. What it says is as it was said, against the protocol of its time: see `off_protocol`.
     """
-    return _read(root, known, told_run, left_out=POLICY)
+    return _read(package, known, told_run, left_out=POLICY)
+
+
+def kept(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+    """Return the same, with all that still follows computed anew from what was kept: rates, forgetting, retention and scores, from the rows."""
+    return _read(package, known, kept_run, left_out=POLICY)
+
+
+def without_policies(package: Package) -> bool:
+    """Whether no policy lies in a package."""
+    return not any(Path(name).name == POLICY for name in hostile.listing(package.root, Faults()))
 
 
 def off_protocol(submission: Submission, runs: Sequence[Run], known: Known) -> Fault | None:
@@ -48,10 +57,10 @@ def off_protocol(submission: Submission, runs: Sequence[Run], known: Known) -> F
     return faults[0] if faults else None
 
 
-def _read(root: Path, known: Known, read: Reader, left_out: str | None = None) -> tuple[Submission | None, list[Run], Faults]:
+def _read(package: Package, known: Known, read: Reader, left_out: str | None = None) -> tuple[Submission | None, list[Run], Faults]:
     faults = Faults()
-    sizes = hostile.listing(root, faults)
-    submission = _submission(root, faults)
+    sizes = hostile.listing(package.root, faults)
+    submission = _submission(package, faults)
     if submission is None:
         return None, [], faults
     before = len(faults)
@@ -68,11 +77,12 @@ def _read(root: Path, known: Known, read: Reader, left_out: str | None = None) -
     wanted = [f"{run_folder(task, seed)}/{file}" for task in tasks for seed in seeds for file in RUN_FILES]
     for name in sorted(set(sizes) - {FILE, SUMS, *wanted}):
         faults.add(name, "presence", "there", "nothing: it belongs to no run of the suite and its published seeds")
-    _sums(root, [FILE, *wanted], [name for name in wanted if Path(name).name == left_out and name not in sizes], faults)
+    _sums(package, [FILE, *wanted], [name for name in wanted if Path(name).name == left_out and name not in sizes], faults)
     if left_out is not None and faults:
         return submission, [], faults
-    runs = [run for task in tasks for seed in seeds if (run := read(root, task, seed, submission, known, faults)) is not None]
+    runs = [run for task in tasks for seed in seeds if (run := read(package, task, seed, submission, known, faults)) is not None]
     if len(runs) == len(tasks) * len(seeds):
+        _one_setting(runs, faults)
         _totals(submission, runs, tasks, faults)
     return submission, runs, faults
 
@@ -110,9 +120,8 @@ def _declared(runs: Sequence[Run], name: str) -> Numbers:
     return {(run.task, int(run.record["seed"])): Number.exact(run.record["score"]) for run in runs if run.record["score"] is not None}
 
 
-def _submission(root: Path, faults: Faults) -> Submission | None:
-    data = hostile.read(root, FILE, MOST_BYTES, faults)
-    text = None if data is None else hostile.text(FILE, data, faults)
+def _submission(package: Package, faults: Faults) -> Submission | None:
+    text = package.text(FILE, faults)
     if text is None or hostile.parsed(FILE, text, faults) is None:
         return None
     try:
@@ -123,9 +132,8 @@ def _submission(root: Path, faults: Faults) -> Submission | None:
         return None
 
 
-def _sums(root: Path, wanted: Sequence[str], absent: Sequence[str], faults: Faults) -> None:
-    data = hostile.read(root, SUMS, MOST_BYTES, faults)
-    text = None if data is None else hostile.text(SUMS, data, faults)
+def _sums(package: Package, wanted: Sequence[str], absent: Sequence[str], faults: Faults) -> None:
+    text = package.text(SUMS, faults)
     if text is None:
         return
     told: dict[str, str] = {}
@@ -138,7 +146,7 @@ def _sums(root: Path, wanted: Sequence[str], absent: Sequence[str], faults: Faul
     for name in wanted:
         if name not in told:
             faults.add(SUMS, name, "missing", "its SHA-256")
-        elif name not in absent and (content := hostile.read(root, name, hostile.MOST_FILE, Faults())) is not None and hostile.sha256(content) != told[name]:
+        elif name not in absent and (content := package.read(name, faults)) is not None and hostile.sha256(content) != told[name]:
             faults.add(name, "SHA-256", hostile.sha256(content), told[name])
 
 
@@ -155,6 +163,25 @@ def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], f
     told = submission.model_dump(include={"track", "scores"})
     for path, found, expected in differences(_plain(told), totals, "submission", lambda a, b: abs(a - b) <= 1e-9 * max(1.0, abs(b))):
         faults.add(FILE, path.removeprefix("submission."), found, expected)
+
+
+def _one_setting(runs: Sequence[Run], faults: Faults) -> None:
+    """A package is one experiment: of one method version with the same hyper-parameters, one protocol, one MuJoCo and one torch."""
+
+    def setting(run: Run) -> dict[str, Any]:
+        record = run.record
+        return {
+            "protocol": record["protocol"],
+            "method": {key: value for key, value in record["method"].items() if key != "demos"},
+            "upstream.method": (record["upstream"] or {}).get("method"),
+            "config": {key: value for key, value in record["config"].items() if key not in ("task", "seed", "demos")},
+            "versions": {name: ".".join(record["versions"].get(name, "missing").split(".")[:2]) for name in ("mujoco", "torch")},
+        }
+
+    first = setting(runs[0])
+    for run in runs[1:]:
+        for where, found, other in differences(setting(run), first, "", lambda a, b: a == b):
+            faults.add(f"{run.folder.as_posix()}/{RECORD}", where.lstrip("."), found, f"{other}, as in {runs[0].folder.as_posix()}: a package has one setting")
 
 
 def _plain(node: Any) -> Any:
