@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from razorbench import metrics
+from razorbench.episodes import Episodes
 from razorbench.seeding import generator
+from razorbench.summary import Subject
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,14 @@ def test_bootstrap_is_paired():
     assert (forgot.low, forgot.high) == (0.0, 0.0)
     assert kept is not None
     assert (kept.low, kept.high) == (1.0, 1.0)
+
+
+def test_a_snapshot_is_held_against_the_base():
+    """Of four starts the base solves three, the policy two of these: two thirds are kept, a quarter of the starts is lost."""
+    solved = {"base": (True, True, True, False), "update1": (True, True, False, False)}
+    rows = [(label, "push", "test", "greedy", start, each, 5) for label, found in solved.items() for start, each in enumerate(found)]
+    rows += [("update1", "stack", split, "greedy", start, True, 5) for split in ("test", "select") for start in range(4)]
+    found = Subject("stack-v1", ["push"], "sft", 0, "test").snapshot(Episodes(tuple(rows)), "update1", 4)
+    assert found["retention"]["value"] == pytest.approx(2 / 3)
+    assert found["forgetting"]["value"] == pytest.approx(0.25)
+    assert found["original"]["push"]["successes"] == 2

@@ -109,7 +109,7 @@ def test_the_number_of_threads_decides_nothing(outcome, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["seed=1", "eval.episodes=5", "budget.gradient_steps=100", "demos=detour", "method.learning_rate=2e-4", "task.reward=shaped"]
+    "change", ["seed=1", "eval.episodes=5", "budget.gradient_steps=100", "demos=detour", "method.learning_rate=2e-4", "task.reward=shaped", "log_std=frozen"]
 )
 def test_whatever_decides_the_result_decides_the_folder(change):
     spec, _ = compose("task=pick_place", "method=sft", *TINY)
