@@ -7,7 +7,7 @@ EXTRAS ?= dev
 TORCH ?= torch==2.13.0
 ARGS ?= task=pick_place method=ppo
 
-.PHONY: run test test-slow check golden lock readme tasks tuning ablations studies study asked results performance clean
+.PHONY: run test test-slow test-long check golden lock readme tasks tuning ablations studies study asked results performance clean
 
 run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it forgot
 	$(BIN)/razorbench $(ARGS)
@@ -16,8 +16,11 @@ test: $(VENV)/ready check  ## style, types, and the default suite
 	$(BIN)/python -m pytest -n auto -m "not slow and not cluster"
 
 test-slow: $(VENV)/ready  ## what takes minutes, and, with EXTRAS=dev,slurm,ray and Debian's slurm-wlm and munge, sweeps on a real Slurm and a real Ray
-	$(BIN)/python -m pytest -n auto -m "slow and not timed"
-	$(BIN)/python -m pytest -m "timed or cluster"
+	$(BIN)/python -m pytest -n auto -m "slow and not timed and not long"
+	$(BIN)/python -m pytest -m "(timed or cluster) and not long"
+
+test-long: $(VENV)/ready  ## what takes ten minutes and more: a fault at every operation on files, hundreds of kills, memory over hundreds of runs
+	$(BIN)/python -m pytest -m long
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -32,7 +32,15 @@ def fail(library, place, first, step):
 
 
 @pytest.mark.slow
-@pytest.mark.timed
+def test_some_operations_of_a_run_may_fail(library, tmp_path):
+    """Every sixteenth, so that each kind comes up."""
+    found = fail(library, tmp_path, 1, 16)
+    assert found["wrong"] == []
+    assert found["tried"] > 20
+
+
+@pytest.mark.slow
+@pytest.mark.long
 def test_every_operation_of_a_run_may_fail(library, tmp_path):
     """Each operation once, with EACCES, ENOSPC, ESTALE and EIO in turn, alone or with all after it; ten minutes of one core."""
     found = fail(library, tmp_path, 1, 1)

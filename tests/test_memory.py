@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.slow
-@pytest.mark.timed
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_a_worker_does_not_grow_after_its_first_runs(tmp_path):
     """Without giving memory back it grew by a megabyte or two a run; two minutes of one core."""
