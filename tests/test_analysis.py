@@ -104,7 +104,7 @@ def test_runs_set_apart_for_one_reason_are_told_in_one_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("ppo", "sgt"), "sgt: no such method among the runs; there are lwf, ppo, sft"),
+        (("ppo", "sgt"), "sgt: no such method among the runs (did you mean sft?); there are lwf, ppo, sft"),
         (("ppo", "sft", "--base", "tokens"), "no run with base=tokens budget=standard among 27; there are base=mlp budget=standard"),
         (("ppo", "sft", "--by", "luck"), "invalid choice: 'luck'"),
         (("ppo", "sft", "--by", "retention@0.8"), "invalid choice: 'retention@0.8'"),

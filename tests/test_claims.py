@@ -244,7 +244,7 @@ def test_few_runs_are_no_verdict_and_no_traceback(results, tmp_path, capsys, cho
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [(("nowhere",), "nowhere: no record.json below this folder"), (("--budget",), "claims: argument --budget: expected one argument")],
+    [(("nowhere",), "nowhere: no such folder; give the one that"), (("--budget",), "claims: argument --budget: expected one argument")],
 )
 def test_wrong_use(capsys, arguments, sentence):
     code, _, err = claims(capsys, *arguments)
@@ -254,4 +254,4 @@ def test_wrong_use(capsys, arguments, sentence):
 
 def test_a_budget_without_runs_is_refused(results, capsys):
     code, _, err = claims(capsys, results, "--budget", "quick")
-    assert (code, "no run with budget=quick among" in err, "there are standard" in err) == (2, True, True)
+    assert (code, "no run with budget=quick among" in err, "there is standard" in err) == (2, True, True), err

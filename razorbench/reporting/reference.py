@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from razorbench import protocol6
 from razorbench.asked import read
 from razorbench.claims import Claim
 from razorbench.law.questions import Questions
@@ -191,7 +192,7 @@ def main() -> None:
     with registry() as registered:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
         styles, core = styles_of(registered), registered.item("suite", SUITE)["tasks"]
-        asked = {name: {one.folder.hash for one in registered.asked([f"+experiment={name}"], True)} for name in (*STUDIES, "ladder", "sequences")}
+        asked = {name: {protocol6.run_hash(one.spec) for one in registered.asked([f"+experiment={name}"], True)} for name in (*STUDIES, "ladder", "sequences")}
         # A ladder that was made on its own has the core study's rungs as well.
         every = {run.record["hashes"]["run"]: run for folder in (results.parent / LADDER, results) for run in read_runs(folder, styles)}
         wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= every.keys()))
