@@ -7,11 +7,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic import QUESTIONS, write_run
 
 from razorbench.claims import Claim
 from razorbench.compare import MEASURES, contrast, numbers, paired
+from razorbench.episodes import rate
 from razorbench.pooling import pool
 from razorbench.reporting.drawing import styled
 from razorbench.reporting.excerpts import markdown
@@ -23,7 +25,7 @@ from razorbench.reporting.sequences import sequences
 from razorbench.reporting.tables import Table
 from razorbench.results import read_runs
 from razorbench.rules import Finding
-from razorbench.store import SCHEMA, SequenceFolder
+from razorbench.store import PROTOCOL, SCHEMA, SequenceFolder
 from razorbench.suite import Undefined
 from razorbench.verdicts import Verdict, told
 
@@ -118,18 +120,26 @@ def test_sequences_by_hand(tmp_path):
         record = dict.fromkeys(SequenceFolder.required) | {
             "schema": SCHEMA,
             "sequence": "two",
-            "method": {"name": "sft", "demos": ["direct", "high", "direct"]},
+            "protocol": PROTOCOL,
+            "seed": seed,
+            "base": "mlp-s0",
+            "tasks": ["stack-v1", "pick_can-v1", "push_far-v1"],
+            "versions": {"mujoco": "4.0.0", "torch": "2.13.0"},
+            "wall_s": 1.0,
+            "success": {"stack": [rate(np.ones(5, dtype=bool))]},
+            "original_skills": ["push"],
+            "method": {"name": "sft", "family": "offline supervised", "version": 1, "demos": ["direct", "high", "direct"]},
         }
-        record |= {"hashes": {"run": f"a{seed}"}, "transfer": transfer, "retention": [{"value": 1.0}, {"value": kept}]}
+        record |= {"hashes": {"run": f"a{seed}" * 6}, "transfer": transfer, "retention": [{"value": 1.0}, {"value": kept}]}
         (folder := tmp_path / "two" / "sft" / f"seed{seed}").mkdir(parents=True)
         (folder / "sequence.json").write_text(json.dumps(record))
-    ((name, method, demos, seeds, success, forgot, back, forward, kept),) = sequences(tmp_path, ("a0", "a1")).rows
+    ((name, method, demos, seeds, success, forgot, back, forward, kept),) = sequences(tmp_path, ("a0" * 6, "a1" * 6)).rows
     assert (name, method, demos, seeds) == ("two", "sft", "direct, high", 2)
     # Student's t for two values is 12.7062, the standard errors .1 and .1.
     assert (success.value, success.low, kept.value, kept.high) == pytest.approx((0.6, 0.6 - 1.27062, 0.7, 0.7 + 1.27062), abs=1e-4)
     assert (forgot.value, back.value) == pytest.approx((0.1, -0.1))
     assert forward == Undefined("a sequence of one task has none")
-    assert [row[3] for row in sequences(tmp_path, ("a1",)).rows] == [1]
+    assert [row[3] for row in sequences(tmp_path, ("a1" * 6,)).rows] == [1]
     assert not sequences(tmp_path, ()).rows
 
 

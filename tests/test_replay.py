@@ -165,7 +165,6 @@ def test_a_retraining_elsewhere_has_to_agree_in_costs_and_on_average(pair, known
         ("runs/stack/seed0/record.json", "budget.env_steps"),
         ("runs/stack/seed1/record.json", "budget.env_steps"),
         ("submission.json", "success"),
-        ("submission.json", "score"),
     ]
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import shrink
 
-from razorbench import checkpoint, disk, provenance, store
+from razorbench import bounded, checkpoint, disk, provenance, store
 from razorbench.checkpoint import read_state, write_state
 from razorbench.disk import seal, unseal
 from razorbench.episodes import Episodes
@@ -98,10 +98,11 @@ def test_a_file_that_the_file_system_refuses_is_not_called_damaged(tmp_path, mon
     path = tmp_path / "state"
     path.write_bytes(seal(b"x", "me"))
 
-    def refuse(self):
+    def refuse(self, *_, **more):
         raise OSError(errno.ESTALE, "Stale file handle", str(self))
 
     monkeypatch.setattr(disk.Path, "read_bytes", refuse)
+    monkeypatch.setattr(bounded.os, "open", refuse)
     for read in (lambda: unseal(path, "me"), lambda: store.content(path)):
         with pytest.raises(Unreadable, match=r"Stale file handle: .*state: mount it again and give the same command again"):
             read()
