@@ -265,7 +265,7 @@ class TaskHandle:
         steps = self.used.gradient_steps
         if not self._reported and (steps or self.counts.uncounted.get("weight_changes")):
             raise UpdatesWrong(
-                f"the method took {steps} counted gradient steps, trained and reported no update, so nothing was measured along the way: "
+                f"the method trained (gradient steps counted: {steps}) and reported no update, so nothing was measured along the way: "
                 "call task.update(policy, update, total) after each update"
             )
         if self._total is not None and self._reported < self._total and self.on_update is not None:

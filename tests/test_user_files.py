@@ -151,7 +151,7 @@ ODD = {
     "Restarts": "the method reported update 1 of 3 after update 2 of 3",
     "Skips": "the method reported update 3 of 3 after update 1 of 3",
     "Exceeds": "the method reported update 4 of 3 after update 3 of 3",
-    "Silent": "the method took 1 gradient steps and reported no update",
+    "Silent": "the method trained (gradient steps counted: 1) and reported no update",
     "Forgets": "returned NoneType: `adapt` must return the tuned policy",
     "Notes": "task.notes['seen'] is {1, 2}: a note must be what JSON can hold",
     "Breaks": "unexpected KeyError: 'nothing' (line ",
