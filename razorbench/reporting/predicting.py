@@ -94,8 +94,8 @@ def _scatter(material: Material, predictor: str, points: Points, found: Law, num
     figure.set_layout_engine("none")
     figure.subplots_adjust(0.11, 0.14, 0.97, 0.97)
     cloud(axes, points.x, points.y, [material.looks[points.arm[k]].colour for k in points.run], markersize=2.2, alpha=0.5)
-    at = np.geomspace(max(points.x.max() * 1e-4, 1e-300), points.x.max(), 160)
-    at = np.unique(np.concatenate([[0.0], at, np.linspace(0, points.x.max(), 160)]))
+    most = points.x.max() or 1.0  # where no policy moved
+    at = np.unique(np.concatenate([[0.0], np.geomspace(max(most * 1e-4, 1e-300), most, 160), np.linspace(0, most, 160)]))
     axes.fill_between(at, *band(points, at), color="#8a9099", alpha=0.35, linewidth=0)
     axes.plot(at, found.curve(at), color=INK, linewidth=1.6)
     if points.x.max() > TAIL * max(float(np.median(points.x)), 1e-300):
