@@ -103,7 +103,7 @@ class RunSpec:
     def code(self) -> str | None:
         """Digest of a user's own method; None for one that comes with the package under this name, whose version stands for its code."""
         cls = type(self.method)
-        return None if self.method_name in shipped("method") and not own(cls) else code(cls)
+        return None if self.method_name in shipped("method") and not own(cls) else digest(code(cls))
 
     def probes(self) -> Mapping[str, probe.Probe]:
         """Return the base's probe states; for a task that it was not shipped with, drawn now by the same rule."""
