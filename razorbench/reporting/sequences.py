@@ -15,7 +15,7 @@ from razorbench.walk import readable, walk
 _TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
 
 
-def sequences(results: Path, wanted: Collection[str]) -> Table:
+def sequences(results: Path, wanted: Collection[str | None]) -> Table:
     """Return a row for every sequence, method and choice of styles below a folder: means over seeds with 95% Student intervals.
 
     wanted: hashes of those to count, which must differ by no other setting.
