@@ -43,7 +43,7 @@ def check_task(task: Task, others: Sequence[Task] = ()) -> list[str]:
 
 
 def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], trajectories: Path, page: Path) -> list[str]:
-    """Return what a task that ships lacks beside what `check_task` asks for, a sentence each.
+    """Return what a task that ships lacks and `check_task` does not ask for, a sentence each.
 
     tasks: all that ship; skills: names of the original skills; trajectories: the golden ones; page: docs/tasks.md, looked at if there is a checkout.
     """

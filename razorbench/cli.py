@@ -196,7 +196,7 @@ def _study(arguments: list[str]) -> int:
 
 def _list(arguments: list[str]) -> int:
     parser = _Parser(prog="razorbench list", description="List what there is, a line each; say all about one; or print the settings of a run.")
-    parser.add_argument("what", nargs="*", metavar="NAME", help="a name of the list, to be told all about it; with --keys, KEY=VALUE as of a run")
+    parser.add_argument("what", nargs="*", metavar="NAME", help="a name from the list, to print everything about it; with --keys, KEY=VALUE as of a run")
     parser.add_argument("--keys", action="store_true", help="print every setting of a run, by default of task=pick_place method=ppo")
     parser.add_argument("--config-dir", help="your own conf folder")
     options = parser.parse_intermixed_args(arguments)

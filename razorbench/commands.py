@@ -1,4 +1,4 @@
-"""Commands beside runs and their reports: `razorbench check`, `pretrain`, `demos` and `bench`.
+"""Commands other than runs and their reports: `razorbench check`, `pretrain`, `demos` and `bench`.
 
 What takes seconds to import is imported once the words of the command are known to be right.
 """

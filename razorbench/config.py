@@ -251,7 +251,7 @@ class Registry:
         return no_such_key(wrong, {**dict.fromkeys(_TOP), **plain}, composed.hydra.runtime.choices)
 
     def _refuse_unused(self, composed: DictConfig, overrides: Sequence[str]) -> None:
-        """Refuse what `+KEY=VALUE` adds beside the known keys, unless it is chosen from a group or another value refers to it: it would be lost."""
+        """Refuse what `+KEY=VALUE` adds to the known keys, unless it is chosen from a group or another value refers to it: it would be lost."""
         for override in overrides:
             top = key(override).partition(".")[0]
             if override.startswith("+") and top in composed and top not in (*_TOP, "hydra", *composed.hydra.runtime.choices):

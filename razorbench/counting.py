@@ -190,7 +190,7 @@ def _norms(parameters: Sequence[torch.Tensor]) -> list[float]:
 
 @functools.cache
 def _hear_processes() -> None:
-    """Have starts of processes told from now on: Python has no way to take such a hook back."""
+    """Announce starts of processes from now on: Python cannot take such a hook back."""
 
     def hook(event: str, _: Any) -> None:
         if event in _PROCESSES:
@@ -200,7 +200,7 @@ def _hear_processes() -> None:
 
 
 def _told(start: Callable[[BaseProcess], None]) -> Callable[[BaseProcess], None]:
-    """Return `BaseProcess.start` such that it is told: not all of its ways are among Python's names."""
+    """Return a `BaseProcess.start` that announces itself: Python's audit events do not cover all of its ways."""
 
     @functools.wraps(start)
     def told(process: BaseProcess) -> None:

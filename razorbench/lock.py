@@ -46,11 +46,6 @@ DECIDING = (
     *("policy", "base", "probe", "divergence", "drift", "metrics", "summary", "transfer", "spec", "identity", "run", "sequence"),
 )
 """Modules that the protocol's version stands for: splits, measures and harness."""
-SERVING = (
-    *("base_cache", "bounded", "catalog", "checkpoint", "claim", "cores", "disk", "errors", "given", "guess"),
-    *("journal", "output", "provenance", "runlog", "source", "store", "types"),
-)
-"""Modules that a run needs and that decide no result."""
 
 
 def digests(methods: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, str]:
@@ -92,7 +87,6 @@ def _together(modules: Iterator[str] | set[str]) -> str:
     return hashlib.sha256(" ".join(_digest(name) for name in sorted(modules)).encode()).hexdigest()
 
 
-@functools.cache
 def _digest(module: str) -> str:
     return source.digest(inspect.getsource(import_module(module)))
 

@@ -1,4 +1,4 @@
-"""Where a cost arises, it is told here to whoever counts: what a method makes for itself is counted like what it is given."""
+"""Costs are announced here where they arise, so that what a method makes for itself is counted like what it is given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tell(what: str, amount: int) -> None:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have a listener told of the costs that arise in the block, in any thread."""
+    """Call a listener for every cost that arises in the block, in any thread."""
     _listeners.append(listener)
     try:
         yield

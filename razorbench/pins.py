@@ -57,7 +57,7 @@ def made(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def faults(pin: Pin, record: Mapping[str, Any]) -> list[str]:
-    """Return where a record is not the pin's, a sentence each. What a record has beside the pin changes no result."""
+    """Return where a record is not the pin's, a sentence each. What only the record has changes no result."""
     relative = 0.0 if pin.platform == here() else _DIGITS
     found = differences(record, pin.record, "record", lambda a, b: abs(a - b) <= relative * max(1.0, abs(b)))
     return [f"{path} is {now!r}, pinned is {then!r}" for path, now, then in found if (now, then) != ADDED]

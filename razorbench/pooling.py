@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,21 +51,15 @@ def pool(runs: Sequence[Run], base: str, budget: str, mixed: bool = False) -> Po
     return Pool(distinct(by_setting(kept)), apart, kinds(kept, mixed))
 
 
-_MEASURED = ("new_task", "original", "forgetting", "retention", "score", "divergence", "drift")
 _NEEDED = ("new_task.base.greedy.rate", "new_task.final.greedy.rate", "forgetting.value", "retention.value", "divergence.kl_forward.new")
 _NEEDED_ALONG = ("update", "new_task.test.rate", "new_task.select.rate", "forgetting.value", "retention.value")
 
 
 def _fault(run: Run, skills: Sequence[str]) -> str | None:
-    """Say why a run's numbers cannot be used, None if they can: one is not finite or not there, or it has other original skills than most runs."""
+    """Say why a run's numbers cannot be used, None if they can: one is missing, or it has other original skills than most runs."""
     parts = [("", run.record, _NEEDED, ".base.greedy.rate", ".final.greedy.rate")]
     parts += [(f" at update {point.get('update')}", point, _NEEDED_ALONG, ".rate", ".episodes") for point in run.curve]
     for where, part, needed, *per_skill in parts:
-        measured = {key: part.get(key) for key in _MEASURED}
-        try:
-            json.dumps(measured, allow_nan=False)
-        except ValueError:
-            return f"has no finite number for {_not_finite(measured)}{where}"
         found = part.get("original") or {}
         if set(found) != set(skills):
             differ = [f"lacks {', '.join(sorted(set(skills) - set(found)))}"] if set(skills) - set(found) else []
@@ -77,14 +70,6 @@ def _fault(run: Run, skills: Sequence[str]) -> str | None:
         if lacking:
             return f"has no number for {lacking[0]}{where}"
     return None
-
-
-def _not_finite(part: Any, path: str = "") -> str | None:
-    """The dotted path of the first number in a record's part that is not finite."""
-    if isinstance(part, float) and not math.isfinite(part):
-        return path
-    inside = part.items() if isinstance(part, Mapping) else enumerate(part) if isinstance(part, list) else ()
-    return next((found for key, each in inside if (found := _not_finite(each, f"{path}.{key}".lstrip(".")))), None)
 
 
 def _is_number(part: Mapping[str, Any], path: str) -> bool:

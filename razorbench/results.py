@@ -133,7 +133,7 @@ def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
 
 
 def chosen(runs: Sequence[Run], base: str | None, budget: str | None) -> tuple[str, str]:
-    """Return the base and the budget of which runs are looked at: those told, else the only ones there, else the usual ones if there.
+    """Return the base and the budget whose runs are used: those given, else the only ones there, else the usual ones if there.
 
     Raises UsageError if there are several to choose from.
     """

@@ -287,7 +287,7 @@ def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def described(spec: RunSpec) -> dict[str, Any]:
-    """What a record says of a method, beside its settings. code: digest of a user's own."""
+    """What a record says of a method, apart from its settings. code: digest of a user's own."""
     return {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "code": spec.code}
 
 

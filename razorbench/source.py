@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 from typing import Any
@@ -11,6 +12,7 @@ _LEFT_OUT = frozenset({"ctx", "type_comment", "type_ignores", "annotation", "ret
 """Fields of syntax trees that decide no result, or that not every Python has."""
 
 
+@functools.cache
 def digest(source: str) -> str:
     """Return the SHA-256 of a module's syntax tree without comments, docstrings, imports, annotations and layout.
 

@@ -183,7 +183,7 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
 def _numbered(ordered: Sequence[Entry]) -> list[tuple[Entry, int]]:
     """Number entries in their order.
 
-    Who is not told apart from the best of a number shares it: the 95% Student interval of their difference, paired by task and seed, holds 0.
+    Whoever cannot be distinguished from the best shares its rank: the 95% Student interval of their difference, paired by task and seed, holds 0.
     """
     numbered: list[tuple[Entry, int]] = []
     best: Entry | None = None

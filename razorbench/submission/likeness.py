@@ -1,4 +1,4 @@
-"""Whose work is it? Entries whose policies, or whose names, can hardly be told from those of another."""
+"""Whose work is it? Entries whose policies, or whose names, are almost those of another."""
 
 from __future__ import annotations
 
