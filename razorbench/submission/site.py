@@ -31,7 +31,8 @@ _LEVELS = (
     "same from its configurations, so that track, budget and curve are no more only declared. Rank and place are by fresh starts alone: rank among those "
     "that were retrained, place among all that were replayed, whose track and costs are their own word. Whoever cannot be distinguished from the best "
     "shares its rank or place (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base solves "
-    "over half of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below retrained; at end: "
+    "over half of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below "
+    "retrained; at end: "
     "its final policies, as replayed where they were. Retention at the same success is shown of what was retrained. A board holds one protocol: entries of "
     "an earlier one keep their places among themselves."
 )
