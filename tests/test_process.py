@@ -136,30 +136,38 @@ def test_lent_restores_what_the_block_changed_even_if_it_fails():
 
 @pytest.mark.timed
 @pytest.mark.slow
-def test_training_beside_a_busy_process_keeps_most_of_its_speed():
-    """Without OMP_WAIT_POLICY=passive it is ten times slower there; the two are taken in turn, and the busy process is one."""
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_training_beside_busy_processes_keeps_most_of_its_speed():
+    """Two processors, two other processes that never wait. With threads that spin, as OpenMP's do by default, the same work takes two to twenty times
+    as long. The two settings take turns.
+    """
+    cores = sorted(os.sched_getaffinity(0))[:2]
     code = (
-        "import sys, time\n"
+        "import time\n"
         "import razorbench, torch\n"
         "torch.set_num_threads(2)\n"
         "states, weights = torch.randn(128, 256), torch.randn(256, 256)\n"
-        "for _ in range(20): (states @ weights).relu_().sum()\n"
         "began = time.perf_counter()\n"
-        "for _ in range(300): (states @ weights).relu_().sum()\n"
+        "for _ in range(3000): (states @ weights).relu_().sum()\n"
         "print(time.perf_counter() - began)\n"
     )
+
+    def python(code, **options):
+        pinned = f"import os\nos.sched_setaffinity(0, {cores})\n{code}"
+        return subprocess.Popen([sys.executable, "-c", pinned], text=True, **options)
 
     def seconds(policy):
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP", "MKL", "OPENBLAS"))}
         if policy:
             environment["OMP_WAIT_POLICY"] = policy
-        return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout)
+        return float(python(code, stdout=subprocess.PIPE, env=environment).communicate()[0])
 
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    busy = [python("while True: pass") for _ in cores]
     try:
-        found = [(seconds(None), seconds("active")) for _ in range(3)]
+        found = [(seconds(None), seconds("active")) for _ in range(5)]
     finally:
-        busy.kill()
-        busy.wait()
-    ours, spinning = (sorted(each)[1] for each in zip(*found, strict=True))
-    assert ours < 0.6 * spinning, found
+        for process in busy:
+            process.kill()
+            process.wait()
+    ours, spinning = map(sum, zip(*found, strict=True))
+    assert ours < 0.7 * spinning, found
