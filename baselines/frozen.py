@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
+from razorbench.method import Budget, TaskHandle
 
 
 @dataclass(frozen=True)

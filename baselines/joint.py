@@ -14,8 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.replay import fit_both
 from razorbench.baselines.supervised import Supervised
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
+from razorbench.method import Budget, TaskHandle
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.supervised import Supervised
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
-from razorbench.policy import actor_parameters, clone, log_likelihood
+from razorbench.method import Budget, TaskHandle, actor_parameters, clone, log_likelihood
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,7 @@ from torch.nn.utils import parametrize
 
 from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
-from razorbench.policy import actor_parameters, clone, log_likelihood
+from razorbench.method import Budget, TaskHandle, actor_parameters, clone, log_likelihood
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.supervised import Supervised
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
-from razorbench.policy import clone, kl, log_likelihood
+from razorbench.method import Budget, TaskHandle, clone, kl, log_likelihood
 
 Elsewhere = Callable[[torch.Tensor], torch.Tensor]
 """Demonstrated observations (B, O) to as many others, (B, O)."""

@@ -16,8 +16,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.dagger import DAgger
 from razorbench.baselines.sft_cf import counterfactual
-from razorbench.handle import TaskHandle
-from razorbench.policy import kl
+from razorbench.method import TaskHandle, kl
 from razorbench.types import BoolArray
 
 

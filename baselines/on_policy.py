@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from razorbench.errors import UsageError
-from razorbench.handle import TaskHandle
+from razorbench.method import TaskHandle
 
 
 def affordable(task: TaskHandle, iterations: int, length: float | None, *costs: str, group: int = 1) -> int:

@@ -22,10 +22,8 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.faces import TaskVecEnv
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
-from razorbench.policy import actor_parameters, clone, critic_parameters
+from razorbench.method import Budget, TaskHandle, actor_parameters, clone, critic_parameters
+from razorbench.world.gym_envs import TaskVecEnv
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.ppo import PPO
 from razorbench.errors import UsageError
-from razorbench.policy import clone, kl
+from razorbench.method import clone, kl
 
 
 @dataclass(frozen=True)

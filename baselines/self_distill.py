@@ -16,9 +16,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
 from razorbench.baselines.supervised import Minibatches, Supervised, descend
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
-from razorbench.policy import clone, kl, log_likelihood
+from razorbench.method import Budget, TaskHandle, clone, kl, log_likelihood
 
 
 @dataclass(frozen=True)

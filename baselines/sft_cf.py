@@ -18,8 +18,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.lwf import Elsewhere, LwF
 from razorbench.errors import UsageError
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
+from razorbench.method import Budget, TaskHandle
 
 
 @dataclass(frozen=True)

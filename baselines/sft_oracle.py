@@ -21,9 +21,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
-from razorbench.policy import clone, log_likelihood
+from razorbench.method import Budget, TaskHandle, clone, log_likelihood
 from razorbench.types import IntArray
 
 _WIDTH = 512

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from razorbench.baselines.sft_rehearse import SFTRehearse
 from razorbench.errors import UsageError
-from razorbench.goals import Goals
-from razorbench.handle import TaskHandle
+from razorbench.method import TaskHandle
+from razorbench.world.scenes import Goals
 
 
 @dataclass(frozen=True)

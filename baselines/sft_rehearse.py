@@ -17,9 +17,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.lwf import Elsewhere, LwF
 from razorbench.errors import UsageError
-from razorbench.goals import Goals
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
+from razorbench.method import Budget, TaskHandle
+from razorbench.world.scenes import Goals
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.handle import TaskHandle
+from razorbench.method import TaskHandle
 
 Loss = Callable[[torch.Tensor], torch.Tensor]
 """Indices (B,) of decisions to a loss, a scalar."""

@@ -15,9 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.handle import TaskHandle
-from razorbench.method import Budget
-from razorbench.policy import actor_parameters, clone, log_likelihood
+from razorbench.method import Budget, TaskHandle, actor_parameters, clone, log_likelihood
 
 _POINTS = 24
 """Points of the line that are reported as updates."""

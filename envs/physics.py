@@ -17,9 +17,9 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 
-from razorbench import source
 from razorbench.envs.posture import READY, posture
 from razorbench.errors import UsageError
+from razorbench.identity import source
 from razorbench.task import Start
 from razorbench.types import BoolArray, FloatArray, IntArray
 

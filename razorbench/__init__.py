@@ -11,8 +11,8 @@ from pathlib import Path
 
 import gymnasium
 
-from razorbench.catalog import Catalog
 from razorbench.errors import UsageError
+from razorbench.identity.catalog import Catalog
 
 __version__ = "0.1.0"
 
@@ -38,8 +38,8 @@ def _register() -> None:
                 if id and id not in gymnasium.registry and "_target_" in keys:
                     gymnasium.register(
                         id,
-                        entry_point="razorbench.faces:TaskEnv",
-                        vector_entry_point="razorbench.faces:TaskVectorEnv",
+                        entry_point="razorbench.world.gym_envs:TaskEnv",
+                        vector_entry_point="razorbench.world.gym_envs:TaskVectorEnv",
                         kwargs={"target": keys["_target_"], "task_id": keys["id"]},
                     )
 

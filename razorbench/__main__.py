@@ -1,6 +1,6 @@
 """`python -m razorbench`."""
 
-from razorbench.cli import main
+from razorbench.commands.main import main
 
 if __name__ == "__main__":
     main()

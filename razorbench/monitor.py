@@ -17,8 +17,8 @@ from stable_baselines3.sac.policies import SACPolicy
 from torch.distributions import Categorical as TorchCategorical
 from torch.distributions import Normal
 
-from razorbench.divergence import Categorical, Distribution, Gaussian
 from razorbench.errors import UsageError
+from razorbench.policy.distributions import Categorical, Distribution, Gaussian
 from razorbench.types import BoolArray, FloatArray
 
 Parts = Sequence[Distribution]

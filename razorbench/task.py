@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import mujoco
 import numpy as np
+from gymnasium.spaces import Box
 
 from razorbench import meter, seeding
 from razorbench.errors import UsageError
-from razorbench.identity import made_of, own, shipped
+from razorbench.identity.parts import made_of, own, shipped
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 
@@ -180,3 +181,11 @@ def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
 def stack_starts(parts: list[Start]) -> Start:
     """Join starts of several tasks into one batch, in order."""
     return Start(np.concatenate([p.state for p in parts]), np.concatenate([p.goal for p in parts]))
+
+
+def spaces(task: Task) -> tuple[Box, Box]:
+    """Return observation and action space of one environment."""
+    return (
+        Box(-5.0, 5.0, (task.world.observation_size,), np.float32),
+        Box(-1.0, 1.0, (task.world.action_size,), np.float32),
+    )

@@ -15,13 +15,13 @@ from packages import CURVE, EPISODES, POLICY, RECORD, RUN
 from safetensors.torch import load_file, save_file
 from test_submission import edit, setting
 
-from razorbench.compact import xz
-from razorbench.episodes import Episodes
-from razorbench.results import Run
-from razorbench.submission.package import Package
-from razorbench.submission.rows import told_rows
-from razorbench.submission.validate import scores
-from razorbench.summary import Subject
+from razorbench.measures.episodes import Episodes
+from razorbench.measures.summary import Subject
+from razorbench.statistics.finished_runs import Run
+from razorbench.store.packing import xz
+from razorbench.submissions.package import Package
+from razorbench.submissions.rows import told_rows
+from razorbench.submissions.validate import scores
 
 SKILLS = ("reach", "push", "lift", "carry", "drawer_open", "drawer_close", "button_press", "lever_pull")
 ELSEWHERE = setting("machine.processor", "Another One")

@@ -11,12 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from razorbench import cli, config, cores, golden
-from razorbench.base import Base, load
-from razorbench.spec import RunSpec
+from razorbench.bases.base import Base, load
+from razorbench.commands import main
+from razorbench.registry import config
+from razorbench.runs.spec import RunSpec
 from razorbench.task import Task
+from razorbench.world import cores, golden
 
-_CONF = Path(config.__file__).parents[1] / "conf"
+ROOT = Path(__file__).parents[1]
+_CONF = ROOT / "conf"
+# The programs that write the pages of this repository, which are no part of the package.
+sys.path.insert(0, str(ROOT / "docs" / "make"))
 SKILLS = sorted(path.stem for path in (_CONF / "skill").glob("*.yaml"))
 TASKS = sorted(path.stem for path in (_CONF / "task").glob("*.yaml"))
 METHODS = sorted(path.stem for path in (_CONF / "method").glob("*.yaml"))
@@ -73,7 +78,7 @@ def compose(*overrides: str) -> tuple[RunSpec, dict]:
 def razorbench(capsys, *arguments):
     """Run the program in this process: its exit code, output and errors."""
     with pytest.raises(SystemExit) as exit_:
-        cli.main(arguments)
+        main.main(arguments)
     out, err = capsys.readouterr()
     return exit_.value.code, out, err
 
@@ -140,5 +145,9 @@ def pytest_collection_modifyitems(items):
 
 
 def _can_draw() -> bool:
-    code = "from razorbench import config, video\nwith config.registry() as r: video.Camera(r.item('skill', 'reach')).close()"
+    code = (
+        "from razorbench.registry import config\n"
+        "from razorbench.world.camera import Camera\n"
+        "with config.registry() as r: Camera(r.item('skill', 'reach')).close()"
+    )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

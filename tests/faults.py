@@ -20,9 +20,9 @@ from pathlib import Path
 from conftest import TINY, TINY_METHOD, compose
 from small import shrink
 
-from razorbench import checkpoint, claim
 from razorbench.errors import Claimed, RazorbenchError
-from razorbench.run import run
+from razorbench.runs.run import run
+from razorbench.store import checkpoint, lock
 
 SETTINGS = ["task=pick_place", "method=sft", *TINY, *TINY_METHOD["sft"], "eval.episodes=1", "eval.skill_episodes=1", "budget.demo_episodes=4"]
 ERRORS = (errno.EACCES, errno.ENOSPC, errno.ESTALE, errno.EIO)
@@ -82,7 +82,7 @@ def faulty(spec, plain, results: Path, faults: Faults, kinds, wanted, operation:
         time.sleep(0.05)
     if list(folder.glob("claim-*")):
         # An empty claim may be one that is just being made, and counts as alive for as long as a worker may be silent.
-        time.sleep(1.5 * claim.SILENT_S)
+        time.sleep(1.5 * lock.SILENT_S)
         attempt(spec, plain, results)
     if again[0] != "done":
         wrong.append(f"not made good: {again}")
@@ -105,7 +105,7 @@ def faulty(spec, plain, results: Path, faults: Faults, kinds, wanted, operation:
 def main(place: Path, first: int, step: int) -> None:
     shrink(setattr)
     checkpoint._SHARE = float("inf")
-    claim.SILENT_S, claim.BEAT_S = 0.5, 1e9
+    lock.SILENT_S, lock.BEAT_S = 0.5, 1e9
     spec, plain = compose(*SETTINGS, f"results={place}")
     faults, wrong, tried = Faults(), [], 0
     kinds: Counter[str] = Counter()

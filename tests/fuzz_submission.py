@@ -12,16 +12,16 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["razorbench.submission"]):
-    from razorbench.submission import check_run, hostile, rows, validate, weights
-    from razorbench.submission import package as submitted
-    from razorbench.submission.schema import FILE, SUMS
+with atheris.instrument_imports(include=["razorbench.submissions"]):
+    from razorbench.submissions import check_run, hostile, rows, validate, weights
+    from razorbench.submissions import package as submitted
+    from razorbench.submissions.schema import FILE, SUMS
 
 import torch
 from packages import CURVE, EPISODES, POLICY, RECORD, RUN, packed, small_known, small_runs
 
-from razorbench.compact import xz
-from razorbench.store import content
+from razorbench.store.folder import content
+from razorbench.store.packing import xz
 
 LIKE = {"a": torch.zeros(2, 3), "log_std": torch.zeros(4), "scalar": torch.tensor(0.0)}
 

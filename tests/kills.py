@@ -24,11 +24,13 @@ import torch
 from conftest import TINY, TINY_METHOD
 from small import shrink
 
-from razorbench import checkpoint, claim, cli, config
-from razorbench.claim import Worker, holder
+from razorbench.commands import main
 from razorbench.errors import Claimed, TakenOver
-from razorbench.run import run
-from razorbench.sequence import SequenceSpec, run_sequence
+from razorbench.registry import config
+from razorbench.runs.run import run
+from razorbench.runs.sequence import SequenceSpec, run_sequence
+from razorbench.store import checkpoint, lock
+from razorbench.store.lock import Worker, holder
 
 METHODS = ("ppo", "sft", "sft_recall", "simpo", "grpo")
 KINDS = (*METHODS, "sequence")
@@ -79,10 +81,10 @@ def begin(work: Work, results: Path, host: str) -> int:
         return pid
     code = WRONG
     try:
-        signal.signal(signal.SIGTERM, cli._terminated)
+        signal.signal(signal.SIGTERM, main._terminated)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         here = Worker(host, "", os.getpid(), "")
-        claim._here = lambda: here
+        lock._here = lambda: here
         code = _life(work, results)
     except KeyboardInterrupt:
         code = STOPPED
@@ -167,7 +169,7 @@ def runs(place: Path, kinds: tuple[str, ...], number: int, say: Callable[[str], 
     (conf := place / "mine" / "sequence").mkdir(parents=True)
     (conf / "two.yaml").write_text("defaults:\n  - /task@tasks.stack: stack\n  - /task@tasks.pick_can: pick_can\n")
     shrink(setattr)
-    checkpoint._SHARE, claim.SILENT_S, claim.BEAT_S = float("inf"), PATIENCE_S, 0.05
+    checkpoint._SHARE, lock.SILENT_S, lock.BEAT_S = float("inf"), PATIENCE_S, 0.05
     counts, compared, wrong = Counter[str](), 0, list[str]()
     for name in kinds:
         work, chance = Work.of(name, conf.parent), random.Random(name)

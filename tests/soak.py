@@ -13,9 +13,9 @@ from conftest import TINY, TINY_METHOD
 from hydra.core.hydra_config import HydraConfig
 from small import shrink
 
-from razorbench import config
-from razorbench.launching import _guarded
-from razorbench.running import _job
+from razorbench.commands.run import _job
+from razorbench.registry import config
+from razorbench.registry.launching import _guarded
 
 
 def memory() -> float:

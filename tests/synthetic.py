@@ -2,11 +2,11 @@
 
 import json
 
-from razorbench.episodes import rate
-from razorbench.law.questions import Questions
-from razorbench.results import PREDICTORS
+from razorbench.measures.episodes import rate
 from razorbench.seeding import generator
-from razorbench.store import PROTOCOL, REQUIRED, SCHEMA
+from razorbench.statistics.finished_runs import PREDICTORS
+from razorbench.statistics.law.questions import Questions
+from razorbench.store.folder import PROTOCOL, REQUIRED, SCHEMA
 
 QUESTIONS = Questions(
     papers=("on-policy reward", "offline supervised"), ours=("ours",), protecting=("lwf",), examples=[("sft", "ppo"), ("lwf", "ppo")], found=[("ppo", "sft")]

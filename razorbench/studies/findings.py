@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from matplotlib.figure import Figure
 
 from razorbench.errors import UsageError
-from razorbench.provenance import versions
+from razorbench.store.provenance import versions
 
 Say = Callable[[str], None]
 Row = dict[str, Any]

@@ -1,0 +1,18 @@
+"""Writes golden trajectories of everything registered: `python docs/make/golden_file.py`."""
+
+from __future__ import annotations
+
+from paths import ROOT
+
+from razorbench.registry.config import registry
+from razorbench.world.golden import write
+
+
+def main() -> None:
+    """Write golden trajectories of everything registered."""
+    with registry() as registered:
+        write(registered.all_tasks(), ROOT / "envs" / "golden.npz")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The lock: what code each declared version stands for. `python docs/make/lock.py` renews it, after golden trajectories and pinned runs were found equal.
+
+A run's hash holds versions, not code, so code that changes under one version would change results without a word. `tests/lock.json` holds a digest for
+each version of the protocol, a world, a task and a method; a test compares. Where code changed and results did not, this program renews the
+digests. Where results changed, the version has to be raised first: `PROTOCOL`, a world's `version`, a task's `id`, a method's `version`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import pins
+from paths import ROOT
+
+from razorbench.errors import RazorbenchError
+from razorbench.identity import source
+from razorbench.identity.parts import PACKAGE, shipped
+from razorbench.registry.config import registry
+from razorbench.store.folder import PROTOCOL
+from razorbench.task import Task
+from razorbench.world import golden
+
+LOCK, PINS, GOLDEN = ROOT / "tests" / "lock.json", ROOT / "tests" / "pins", ROOT / "envs" / "golden.npz"
+DECIDING = (
+    *("seeding", "task", "meter", "identity.parts", "policy.network", "policy.distributions", "bases.base"),
+    *(f"world.{name}" for name in ("engine", "stepper", "gym_envs", "rollout", "scenes")),
+    *(f"measures.{name}" for name in ("episodes", "divergence", "drift", "success", "probe_states", "summary", "transfer")),
+    *(f"method.{name}" for name in ("data", "protocol", "demonstrations", "handle", "counting")),
+    *(f"runs.{name}" for name in ("process", "adapting", "spec", "run", "sequence")),
+)
+"""Modules that the protocol's version stands for: splits, measures and harness."""
+
+
+def digests(methods: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, str]:
+    """Return the digest of what every declared version stands for, by the version's name."""
+    found = {f"protocol-{PROTOCOL}": _together(f"{PACKAGE}.{name}" for name in DECIDING)}
+    for task in tasks:
+        found[task.world.version] = task.world.digest()
+        parts = [task.start, task.success, *task.experts.values(), *task.terms.values()]
+        modules = {str(inspect.unwrap(part).__module__) for part in parts} | {shipped("task")[task.id].rpartition(".")[0]}
+        found[task.id] = _together(modules)
+    for name, method in methods.items():
+        # Of two methods of one class the name tells which settings it has, and these are in a run's hash themselves.
+        found[f"{name}-{method.version}"] = _together(_with_helpers(type(method).__module__))
+    return dict(sorted(found.items()))
+
+
+def differences(found: Mapping[str, str], locked: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each version whose code is not that of the lock."""
+    changed = [f"{name}: its code changed" for name in found if locked.get(name, found[name]) != found[name]]
+    new = [f"{name}: it is not in the lock" for name in found if name not in locked]
+    gone = [f"{name}: nothing declares it any more" for name in locked if name not in found]
+    return [*changed, *new, *gone]
+
+
+@functools.cache
+def locked() -> Mapping[str, str]:
+    """Return the lock's content."""
+    held: Mapping[str, str] = json.loads(LOCK.read_text(encoding="utf-8"))
+    return held
+
+
+def current() -> dict[str, str]:
+    """Return the digests of everything that ships."""
+    with registry() as known:
+        return digests(known.sound("method"), known.all_tasks())
+
+
+def _together(modules: Iterator[str] | set[str]) -> str:
+    return hashlib.sha256(" ".join(sorted(map(_digest, modules))).encode()).hexdigest()
+
+
+def _digest(module: str) -> str:
+    return source.digest(inspect.getsource(import_module(module)))
+
+
+def _with_helpers(module: str) -> set[str]:
+    """A module and those beside it that it imports, and so on."""
+    found, waiting, folder = set[str](), [module], module.rpartition(".")[0]
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found.add(name)
+            held = vars(import_module(name)).values()
+            beside = {str(each.__name__ if inspect.ismodule(each) else getattr(each, "__module__", "")) for each in held}
+            waiting += [each for each in beside if each.startswith(f"{folder}.")]
+    return found
+
+
+def main() -> None:
+    """Renew the lock, or say why not."""
+    found = current()
+    for sentence in (changes := differences(found, locked())):
+        print(sentence)
+    if not changes:
+        print("The lock is up to date.")
+        return
+    with registry() as known:
+        faults = [f"{task.id}: {fault}" for task in known.all_tasks() if (fault := golden.difference(task, GOLDEN)) is not None]
+    faults += [f"{pin.name}: {fault}" for pin in pins.read(PINS) for fault in pins.renewed(pin, PINS)]
+    if faults:
+        way_out = "These results changed, so the lock is not renewed: raise the version of what changed, then run docs/make/golden_file.py and this again."
+        raise RazorbenchError("\n".join([*faults, way_out]))
+    LOCK.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"{LOCK} is renewed.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RazorbenchError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

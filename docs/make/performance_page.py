@@ -1,0 +1,47 @@
+"""Writes the figures of the performance page: `python docs/make/performance_page.py`, after `razorbench bench --out build/bench`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from paths import DOCS, ROOT
+from readme import section
+
+
+def render(text: str, measured: Mapping[str, Any]) -> str:
+    """Return a page's text with its sections `rates`, `seconds` and `phases` written anew."""
+    run, seconds = measured["run"], measured["seconds"]
+    machine = (
+        f"{measured['threads']} threads of {measured['machine']['processor']}, {measured['num_envs']} environments, medians of {measured['rounds']} rounds"
+    )
+    rates = [f"{machine}:", "", "| | env steps/s | over raw | engine over this |", "|---|---|---|---|"]
+    for name, row in measured["rates"].items():
+        rates.append(f"| {name} | {row['per_s']:,.0f} | {row['over_raw']:.3g} | {row['engine_over_this']:.3g} |")
+    figures = [
+        f"- evaluation of eight skills and the new task, 100 episodes each: {seconds['evaluation']:.1f} s (asked for: 5 s)",
+        f"- `ppo` on `pick_place` at {run['budget']} budget, from start to record: {run['wall_s']:.0f} s (asked for: 150 s, hoped for: 60 s)",
+        f"- peak memory: {run['peak_memory_gb']:.2f} GB (asked for: 1.5 GB); `razorbench --help`: {seconds['help']:.1f} s (asked for: 2 s)",
+    ]
+    phases = ["| | s | us per env step |", "|---|---|---|"]
+    for scope, parts in run["seconds"].items():
+        per_step = run["training_us_per_env_step"] if scope == "training" else {}
+        phases.append(f"| **{scope}** | {sum(parts.values()):.1f} | {f'{sum(per_step.values()):.0f}' if per_step else ''} |")
+        phases += [f"| {phase} | {s:.1f} | {f'{per_step[phase]:.1f}' if per_step else ''} |" for phase, s in parts.items() if s >= 0.05 and scope != "rest"]
+    for name, lines in (("rates", rates), ("seconds", figures), ("phases", phases)):
+        text = section(text, name, "\n".join(lines))
+    return text
+
+
+def main() -> None:
+    """Keep what was measured, and rewrite the page's figures."""
+    for kind in ("json", "png"):
+        shutil.copy(ROOT / "build" / "bench" / f"bench.{kind}", DOCS / f"performance.{kind}")
+    page, measured = DOCS / "performance.md", json.loads((DOCS / "performance.json").read_text(encoding="utf-8"))
+    page.write_text(render(page.read_text(encoding="utf-8"), measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

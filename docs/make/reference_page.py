@@ -1,0 +1,244 @@
+"""The reference study and the board as pages of the repository: `python docs/make/reference_page.py`.
+
+Writes the findings of the README, the page of the law, a page with what else they rest on, and a table of all runs, all from the records, none typed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import protocol6
+from excerpts import markdown, under
+from first_picture import first_picture
+from law_page import law_page
+from paths import DOCS, KEPT, ROOT
+from readme import section
+from recall_file import read
+from recall_tables import across_bases
+from sequence_table import sequences
+from side_studies import excerpt, ladder, sizes
+
+from razorbench.commands import leaderboard
+from razorbench.commands.claims import by_base, decide, styles_of
+from razorbench.policy.network import SIZES
+from razorbench.registry.config import registry
+from razorbench.reports import dataset
+from razorbench.reports.at_same_kl import same_kl
+from razorbench.reports.content import Material, tables
+from razorbench.reports.drawing import DPI, styled
+from razorbench.reports.findings import Evidence, Shown
+from razorbench.reports.frontier import matched_success
+from razorbench.reports.headline import arms, costs, each_task, stopping_saves
+from razorbench.reports.law_fits import Fits, fits
+from razorbench.reports.tables import Table
+from razorbench.reports.verdicts import ABOUT, said, verdicts
+from razorbench.statistics.claims import Claim
+from razorbench.statistics.finished_runs import Run, read_runs, snapshots
+from razorbench.statistics.law.questions import Questions
+from razorbench.statistics.pooling import Pool, pool
+from razorbench.store.output import in_a_sentence
+
+SUITE, BASE, BUDGET = "core", "mlp", "standard"
+STUDIES = ("razor_core", "scale", "razor_full", "tokens", "more_seeds")
+"""Experiments whose runs count: those of the first as far as they are there, those of another once it is complete."""
+LADDER = "ladder"
+"""Folder beside that of the runs that are kept: of other learning rates, which are never averaged in."""
+ASKED = "asked.csv"
+"""What `recall_file.py` measured, in the folder of the runs that are kept."""
+_WIDE = "all {} tasks"
+PICTURE, FRESH_PICTURE = "stops.png", "stops_other_tasks.png"
+_FRESH = (
+    "Methods and predictors were chosen on `core` and the base `mlp`. These tasks had no part in that, except that hyper-parameters were searched for on two "
+    "of them, push_far and lift_heavy, on other starts."
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the pages are made from.
+
+    pool: the main runs, on the core tasks; fresh: of the same base on other tasks, None if there are none; wide: of the arms that were run on both, on
+    all; others: runs from other bases, by base; heads: of these, the bases with another head. decided: the claims, by the runs that they are decided on;
+    families: of registered methods. asked: runs of the whole study; done: of these; hours: of one processor, over all of these; sizes: runs by base, the
+    smallest first, of bases with the same head; ladder: at several learning rates; elsewhere: what `recall_file.py` measured; spare: runs
+    that are kept and in none of the others.
+    """
+
+    pool: Pool
+    decided: Mapping[str, Sequence[Claim]]
+    families: Mapping[str, str]
+    asked: int
+    done: int
+    hours: float
+    sequences: Table
+    questions: Questions
+    shown: Shown
+    fresh: Pool | None = None
+    wide: Pool | None = None
+    others: Mapping[str, Pool] = field(default_factory=dict)
+    heads: Sequence[str] = ()
+    sizes: Mapping[str, Sequence[Run]] = field(default_factory=dict)
+    ladder: Sequence[Run] = ()
+    elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    spare: int = 0
+
+    @property
+    def how_far(self) -> str:
+        """Say how much of the study is there."""
+        cost = f"{self.hours:.1f} core hours ({self.pool.runs[0].record['machine']['processor']})"
+        return f"{self.done:,} runs, {cost}." if self.done == self.asked else f"So far {self.done:,} of {self.asked:,} runs, {cost}: the numbers will move."
+
+    @property
+    def quoted(self) -> Pool:
+        """The runs that the README quotes: those that had no part in finding anything, if there are any."""
+        return self.fresh or self.pool
+
+    @property
+    def every(self) -> list[Run]:
+        """All runs of the study."""
+        pools = [self.pool, *([self.fresh] if self.fresh else []), *self.others.values()]
+        return [run for each in pools for run in each.runs]
+
+
+def write(study: Study, readme: Path, out: Path) -> None:
+    """Write the README's findings, the page of the study with its table of runs, and `results/law.md` beside its folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    dataset.write(study.every, out)
+    sets: dict[str, Sequence[Run]] = {f"{SUITE}, {BASE}": study.pool.runs}
+    if study.fresh:
+        sets[_named(study.fresh)] = study.fresh.runs
+    sets |= {f"{SUITE}, {base}": study.others[base].runs for base in study.heads}
+    found = {name: fits(snapshots(runs), study.questions) for name, runs in sets.items()}
+    quoted = list(found.values())[1 if study.fresh else 0]
+    with styled():
+        for each, name, where in ((study.pool, PICTURE, f"tasks of {SUITE}"), (study.quoted, FRESH_PICTURE, _named(study.quoted))):
+            drawn = first_picture(Material.of(each, study.families, out), study.shown.arms, where)
+            drawn.savefig(out / name, format="png", facecolor="white", dpi=DPI)
+        (out / "README.md").write_text("\n\n".join(part for part in _page(study, out) if part) + "\n", encoding="utf-8")
+    text = section(readme.read_text(encoding="utf-8"), "reference", _first(study, quoted, readme, out))
+    readme.write_text(text, encoding="utf-8")
+    (law := out.parent / "results" / "law.md").parent.mkdir(exist_ok=True)
+    more = {_named(study.wide, _WIDE): study.wide.runs} if study.wide else {}
+    law.write_text(law_page(sets, found, more, study.questions, study.elsewhere), encoding="utf-8")
+
+
+def _named(pool: Pool, tasks: str = "{} other tasks") -> str:
+    """How runs are called by the number of their tasks."""
+    words = "one two three four five six seven eight nine ten eleven twelve".split()
+    count = len({run.task for run in pool.runs})
+    return tasks.format(words[count - 1] if count <= len(words) else count)
+
+
+def _first(study: Study, law: Fits | str, readme: Path, out: Path) -> str:
+    """The README's picture and findings."""
+    page = Path(os.path.relpath(out.resolve(), readme.resolve().parent)).as_posix()
+    docs = Path(page).parent.as_posix()
+    evidence = Evidence(study.quoted.runs, law)
+    caption = study.shown.caption(study.quoted.runs)
+    about = "Retention when stopped at best SELECT success and at the end of the budget, and against success on the new task."
+    findings = "\n".join(f"- {each.sentence(evidence)} [More]({docs}/{each.link})" for each in study.shown.findings)
+    return f'<img src="{page}/{FRESH_PICTURE}" width="560" alt="{about}">\n\n{caption} {study.how_far}\n\n{findings}'
+
+
+def _page(study: Study, out: Path) -> list[str]:
+    """The page of the study, in parts."""
+    material = Material.of(study.pool, study.families, out)
+    kept, moved = matched_success(material), same_kl(material)
+    rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
+    sized: Sequence[str] = ()
+    if len(study.sizes) > 1:
+        sized = *sizes(study.sizes), *across_bases("A size left out", study.sizes, study.elsewhere)
+    others = [part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(each, study.families))]
+    if others:
+        others += across_bases("A base left out", {base: each.runs for base, each in {BASE: study.pool, **study.others}.items()}, study.elsewhere)
+    return [
+        "# The reference study",
+        "Written by `docs/make/reference_page.py` from the records in [baselines/results](../../baselines/results), do not edit. "
+        "Everything here is exploratory: rules, seeds 3 and 4 and the tasks that are not in `core` came after results had been seen.",
+        study.how_far,
+        f"Kept as well, and in no number here: {study.spare:,} runs of studies that are not complete." if study.spare else "",
+        f"All runs as one table: [CSV]({dataset.NAME}.csv), [Parquet]({dataset.NAME}.parquet). What predicts forgetting: [the law](../results/law.md).",
+        f"![The arms of the README's picture on {SUITE}]({PICTURE})",
+        "## Every arm",
+        *(part for table in (arms(material), stopping_saves(material), costs(material)) for part in under(table)),
+        *(part for table in each_task(material) for part in under(table)),
+        *(("## On tasks that had no part in the design", _FRESH, *excerpt(study.fresh, study.families, each=True)) if study.fresh else ()),
+        *((f"## On {_named(study.wide, _WIDE)}", *excerpt(study.wide, study.families)) if study.wide else ()),
+        "## What is kept at the same success",
+        *kept.text,
+        *(markdown(table) for table in tables([kept])),
+        f"## {moved.title}",
+        *moved.text,
+        *(part for table in tables([moved]) for part in under(table)),
+        *(("## From other bases", *others) if others else ()),
+        *sized,
+        *rungs,
+        *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
+        "## The paper's claims",
+        ABOUT,
+        *(part for where, claims in study.decided.items() for part in (f"### On {where}", markdown(said(claims)), *_rest_on(claims))),
+    ]
+
+
+def _rest_on(claims: Sequence[Claim]) -> list[str]:
+    return [markdown(table) for table in tables([verdicts([(claim, ()) for claim in claims])]) if table.name == "parts"]
+
+
+def main() -> None:
+    """Write every page of the study. Arguments: the runs, README, and the folder of the page; by default those of this repository, and the board as well."""
+    results, readme, out = map(Path, sys.argv[1:4] or (KEPT, ROOT / "README.md", DOCS / "reference"))
+    with registry() as registered:
+        families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
+        styles, core = styles_of(registered), registered.item("suite", SUITE)["tasks"]
+        asked = {name: {protocol6.run_hash(one.spec) for one in registered.asked([f"+experiment={name}"], True)} for name in (*STUDIES, "ladder", "sequences")}
+        # A ladder that was made on its own has the core study's rungs as well.
+        every = {run.record["hashes"]["run"]: run for folder in (results.parent / LADDER, results) for run in read_runs(folder, styles)}
+        wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= every.keys()))
+        runs = [run for run_hash, run in every.items() if run_hash in wanted]
+        pools = {base: pool(several, base, BUDGET) for base, several in by_base([run for run in runs if run.task in core], BUDGET).items()}
+        others = [run for run in runs if run.task not in core]
+        fresh = pool(others, BASE, BUDGET) if others else None
+        wide = pool([run for run in runs if run.arm in {other.arm for other in others}], BASE, BUDGET) if others else None
+        kinds = {f"`{SUITE}`": pools}
+        if fresh and wide:
+            kinds |= {_named(fresh): pools | {BASE: fresh}, _named(wide, _WIDE): pools | {BASE: pool(runs, BASE, BUDGET)}}
+        decided = {
+            tasks: [claim for claim, _ in decide(registered, styles, {base: each.runs for base, each in kind.items()}, results, BUDGET)]
+            for tasks, kind in kinds.items()
+        }
+        recipes = {base: registered.item("base", base) for base in pools}
+        questions, shown = (registered.item("study", name) for name in ("questions", "reference"))
+    alike = sorted((base for base in pools if recipes[base].head == recipes[BASE].head), key=lambda base: SIZES[recipes[base].size])
+    study = Study(
+        pools[BASE],
+        decided,
+        families,
+        asked=len(wanted),
+        done=len(runs),
+        hours=sum(float(run.record["wall_s"]) for run in runs) / 3600,
+        sequences=sequences(results, asked["sequences"]),
+        questions=questions,
+        shown=shown,
+        fresh=fresh,
+        wide=wide,
+        others={base: each for base, each in pools.items() if base != BASE},
+        heads=[base for base in pools if recipes[base].head != recipes[BASE].head],
+        sizes={base: pools[base].runs for base in alike},
+        ladder=[run for run_hash, run in every.items() if run_hash in asked["ladder"]],
+        elsewhere=read(results / ASKED),
+        spare=len(every.keys() - wanted - asked["ladder"]),
+    )
+    write(study, readme, out)
+    if sys.argv[1:]:
+        return
+    shutil.rmtree(DOCS / "board", ignore_errors=True)
+    leaderboard.command([*map(str, sorted((KEPT / "entries").iterdir())), "--levels", str(KEPT / "levels"), "--out", str(DOCS / "board")])
+
+
+if __name__ == "__main__":
+    in_a_sentence(main)

@@ -1,0 +1,90 @@
+"""Writes the tables of declared searches and of ablations: `python docs/make/search_tables.py STUDY PAGE FILE [RESULTS]`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from readme import section
+
+from razorbench.registry.config import registry
+from razorbench.statistics.search import Choice, Study, describe, ranking, recorded, runs, value_text
+from razorbench.store import bounded
+from razorbench.store.folder import content
+from razorbench.store.output import in_a_sentence
+from razorbench.store.walk import read_records
+
+
+def table(study: Study, records: Sequence[Mapping[str, Any]], methods: Mapping[str, Any]) -> str:
+    """Return the outcome of a whole search as a Markdown table. methods: with their defaults, which decide between equals."""
+    lines = ["| method | what was tried | chosen | score | success | retention | forward KL | scores of the others |", "|---|---|---|---|---|---|---|---|"]
+    for method in study.grids:
+        best, *rest = chosen_first(ranking(study, method, records), methods[method])
+        others = ", ".join(f"{choice.score:.2f}" for choice in rest)
+        figures = " | ".join(f"{value:.2f}" for value in (best.score, best.success, best.retention, best.forward_kl))
+        lines.append(f"| `{method}` | {study.tried(method)} | {describe(best.settings)} | {figures} | {others} |")
+    return "\n".join(lines)
+
+
+def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:
+    """Return a ranking that begins with the defaults, if nothing has a better score than they."""
+    return sorted(choices, key=lambda choice: (-choice.score, any(getattr(defaults, key) != value for key, value in choice.settings.items())))
+
+
+def ablations(study: Study, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return a study's ablations of every method, each under its name if there are several."""
+    several = len(study.grids) > 1
+    return "\n\n".join((f"`{method}`:\n\n" if several else "") + effects(study, method, records) for method in study.grids)
+
+
+def effects(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return an ablation of one method as a Markdown table: success, retention and new-task forward KL of each configuration on each task."""
+    configurations = study.configurations(method)
+    keys = list(configurations[0])
+    lines = [f"| {' | '.join(f'`{key}`' for key in keys)} |", "|" + "---|" * len(keys)]
+    for task in study.tasks:
+        lines[0] += f" `{task}`: success | retention | forward KL |"
+        lines[1] += "---|---|---|"
+    for settings in configurations:
+        cells = [value_text(settings[key]) for key in keys]
+        for task in study.tasks:
+            run = recorded(study, method, task, settings, records)
+            rate, kept = run["new_task"]["select"], run["retention"]
+            cells += [_estimate(rate["rate"], rate["ci95"]), _estimate(kept["value"], kept["ci95"]), f"{run['divergence']['kl_forward']['new']:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _estimate(value: float, bounds: Sequence[float]) -> str:
+    return f"{value:.2f} [{bounds[0]:.2f}, {bounds[1]:.2f}]"
+
+
+def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write records as gzipped JSON lines, the same bytes for the same records."""
+    path.write_bytes(gzip.compress("".join(json.dumps(record) + "\n" for record in records).encode(), mtime=0))
+
+
+def load(path: Path) -> list[dict[str, Any]]:
+    """Read what `save` wrote; raises FileDamaged if it cannot be read."""
+    return bounded.parsed_lines(bounded.text(content(path)))
+
+
+def main() -> None:
+    """Rewrite a study's table on the page and, given results, its file of records first."""
+    name, page, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    with registry() as registered:
+        study = registered.item("study", name)
+        methods = {method: registered.item("method", method) for method in study.grids}
+    if sys.argv[4:]:
+        save(runs(study, read_records(Path(sys.argv[4]))), file)
+    records = load(file)
+    found = table(study, records, methods) if name == "tuning" else ablations(study, records)
+    page.write_text(section(page.read_text(encoding="utf-8"), name, found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    in_a_sentence(main)

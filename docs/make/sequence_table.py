@@ -1,0 +1,45 @@
+"""What is left when one policy has learned task after task."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from razorbench.reports.tables import Table, Value
+from razorbench.statistics.suite_score import Alone, Undefined
+from razorbench.statistics.verdicts import student
+from razorbench.store.record import read_sequence
+from razorbench.store.walk import readable, walk
+
+_TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
+
+
+def sequences(results: Path, wanted: Collection[str | None]) -> Table:
+    """Return a row for every sequence, method and choice of styles below a folder: means over seeds with 95% Student intervals.
+
+    wanted: hashes of those to count, which must differ by no other setting.
+    """
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for _, record in readable(walk(results).sequences, read_sequence):
+        if record["hashes"]["run"] in wanted:
+            groups.setdefault((record["sequence"], record["method"]["name"], ", ".join(dict.fromkeys(record["method"]["demos"]))), []).append(record)
+    rows: list[Sequence[Value]] = [
+        [
+            *key,
+            len(records),
+            *(_mean([record["transfer"][name] for record in records]) for name in _TRANSFER),
+            _mean([record["retention"][-1] for record in records]),
+        ]
+        for key, records in sorted(groups.items())
+    ]
+    columns = ("sequence", "method", "demonstrations", "seeds", *_TRANSFER.values(), "retention of original skills")
+    return Table("sequences", "One policy, task after task", columns, rows, "Means over seeds with 95% Student intervals; docs/measures.md has the formulas.")
+
+
+def _mean(estimates: Sequence[dict[str, Any]]) -> Value:
+    values = [each["value"] for each in estimates if each["value"] is not None]
+    if not values:
+        return Undefined(estimates[0]["undefined"])
+    found = student(values)
+    return Alone(values[0], "one run") if found is None else found

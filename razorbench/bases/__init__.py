@@ -1,0 +1,1 @@
+"""Base policies: loading the shipped ones and making new ones."""

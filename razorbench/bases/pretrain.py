@@ -1,0 +1,123 @@
+"""Making a base policy: maximum likelihood on noisy demonstrations of the original skills, then its card and probe states."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import seeding
+from razorbench.bases.base import CARD_SCHEMA, Recipe, sha256
+from razorbench.bases.easy_rounds import introduce
+from razorbench.measures import probe_states
+from razorbench.measures.episodes import rate
+from razorbench.method.data import ACTION_NOISE
+from razorbench.policy import network
+from razorbench.store.provenance import versions
+from razorbench.task import SPLIT_SIZES, Split, Task, spaces
+from razorbench.world.rollout import Cell, play_expert, play_policy
+
+Say = Callable[[str], None]
+
+
+def pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> dict[str, Any]:
+    """Make base `<name>-s<seed>` in a folder and return its card.
+
+    Writes `<id>.safetensors`, `<id>-probe.safetensors.gz` and, last, `<id>.json`. new_tasks: measured beside the skills.
+    The card's TEST figures choose nothing.
+    """
+    with network.one_thread():
+        return _pretrain(recipe, new_tasks, seed, folder, say)
+
+
+def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> dict[str, Any]:
+    began = time.perf_counter()
+    id = f"{recipe.name}-s{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    observations, actions = _demonstrations(recipe, seed)
+    say(f"{len(observations)} decisions demonstrated in {time.perf_counter() - began:.0f} s")
+    tuned = _fit(recipe, observations, actions, seed, say)
+    shares: dict[str, float] = dict(recipe.shares)
+    if recipe.rounds:
+        tuned, shares = introduce(recipe, new_tasks, tuned, observations, actions, seed, say)
+    weights, states = folder / f"{id}.safetensors", folder / f"{id}-probe.safetensors.gz"
+    network.save(tuned, weights)
+    skills = tuple(recipe.skills.values())
+    tasks = (*skills, *new_tasks)
+    probe_states.save(probe_states.draw(tuned, tasks, id), states)
+    trained_s = time.perf_counter() - began
+    say(f"trained in {trained_s:.0f} s; measuring on held-out starts")
+    card = {
+        "schema": CARD_SCHEMA,
+        "id": id,
+        "architecture": {"size": recipe.size, "actor": list(network.SIZES[recipe.size]), "critic": list(network.CRITIC), "head": recipe.head},
+        "recipe": {
+            "seed": seed,
+            "episodes_per_skill": recipe.episodes,
+            "easy_shares": shares,
+            "action_noise": ACTION_NOISE,
+            "epochs": recipe.epochs,
+            "batch_size": recipe.batch_size,
+            "learning_rate": recipe.learning_rate,
+            "rounds": recipe.rounds,
+        },
+        "sha256": {"policy": sha256(weights), "probe": sha256(states)},
+        "tasks": {task.name: task.fingerprint() for task in tasks},
+        "success": {split.value: success(tuned, tasks, split) for split in (Split.SELECT, Split.TEST)},
+        "versions": versions(),
+        "trained_s": round(trained_s, 1),
+    }
+    (folder / f"{id}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+def success(tuned: ActorCriticPolicy, tasks: Sequence[Task], split: Split) -> dict[str, Any]:
+    """Return success per task and mode over a whole split, with Wilson intervals."""
+    index = np.arange(SPLIT_SIZES[split])
+    cells = [Cell(task, split, index, mode) for task in tasks for mode in ("greedy", "sampled")]
+    played = play_policy(tuned, cells)
+    rates: dict[str, Any] = {task.name: {} for task in tasks}
+    for k, cell in enumerate(cells):
+        rates[cell.task.name][cell.mode] = rate(played.of(k).success)
+    return rates
+
+
+def _demonstrations(recipe: Recipe, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Successful noisy demonstrations of all skills, and of easy variants by their shares unless rounds bring those in later."""
+    offset = seed * 2**20
+    cells = [Cell(task, Split.TRAIN, offset + np.arange(recipe.episodes)) for task in recipe.skills.values()]
+    for name, task in () if recipe.rounds else recipe.easy.items():
+        count = round(recipe.shares[name] * recipe.episodes * len(recipe.skills))
+        cells.append(Cell(task, Split.TRAIN, offset + np.arange(count)))
+    played = play_expert(cells, noise=ACTION_NOISE, keep=True)
+    observations, actions, _ = played.pairs(played.success)
+    return torch.from_numpy(observations), torch.from_numpy(actions)
+
+
+def _fit(recipe: Recipe, observations: torch.Tensor, actions: torch.Tensor, seed: int, say: Say) -> ActorCriticPolicy:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        observation_space, action_space = spaces(next(iter(recipe.skills.values())))
+        model = network.build(observation_space, network.native_space(recipe.head, action_space), network.SIZES[recipe.size])
+    rng = seeding.generator("pretrain", recipe.name, seed)
+    per_epoch = len(observations) // recipe.batch_size
+    optimizer = network.actor_optimizer(model, recipe.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.epochs * per_epoch, pct_start=0.1)
+    for epoch in range(recipe.epochs):
+        order = torch.from_numpy(rng.permutation(len(observations)))
+        for index in order[: per_epoch * recipe.batch_size].split(recipe.batch_size):
+            loss = -network.log_likelihood(model, observations[index], actions[index]).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.actor_parameters(model), 1.0)
+            optimizer.step()
+            schedule.step()
+        if (epoch + 1) % 10 == 0:
+            say(f"epoch {epoch + 1} of {recipe.epochs}: negative log-likelihood {loss.item():.3f} nats per decision")
+    return model.eval()

@@ -1,0 +1,1 @@
+"""Speed on this machine, against the raw rate of the physics."""

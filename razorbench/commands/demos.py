@@ -1,0 +1,41 @@
+"""`razorbench demos`: record demonstrations of a task as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from razorbench.commands.parser import Parser
+from razorbench.errors import UsageError, among
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Record demonstrations of a task as a file."""
+    made = Parser(prog="razorbench demos", description="Record a scripted expert's noisy demonstrations of a task, successes only, as safetensors.")
+    made.add_argument("task", help="name of a new task")
+    made.add_argument("--style", help="demonstration style, by default the task's first")
+    made.add_argument("--episodes", type=int, default=500, help="episodes to play")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--out", type=Path, help="the file, by default TASK-STYLE.safetensors here")
+    made.add_argument("--config-dir", help="your own conf folder")
+    options = made.parse_args(arguments)
+    if options.episodes < 1 or options.seed < 0:
+        raise UsageError(f"--episodes {options.episodes} --seed {options.seed}: episodes must be 1 or more, the seed 0 or more")
+
+    from razorbench.method import demonstrations
+    from razorbench.registry import config
+    from razorbench.store.folder import filling
+
+    with config.registry(options.config_dir) as registry:
+        task = registry.task_or_skill(options.task)
+    style = next(iter(task.experts)) if options.style is None else options.style
+    if style not in task.experts:
+        raise UsageError(f"--style {style}: {task.id} has no such demonstration style{among(style, task.experts)}")
+    out = options.out if options.out is not None else Path(f"{task.name}-{style}{demonstrations.SUFFIX}")
+    if out.suffix != demonstrations.SUFFIX:
+        raise UsageError(f"--out {out}: the file's name must end in {demonstrations.SUFFIX}")
+    with filling(out.parent, f"--out {out}", "--out FILE"):
+        recorded = demonstrations.record(task, style, options.episodes, options.seed)
+        demonstrations.save(recorded, task, style, out)
+    print(f"{len(recorded.start)} episodes of {task.id}, {len(recorded.actions)} decisions: {out}")
+    return 0

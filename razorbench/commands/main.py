@@ -1,0 +1,144 @@
+"""The command line: sub-commands, and runs through Hydra."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from razorbench import __version__
+from razorbench.commands.parser import Parser
+from razorbench.errors import RazorbenchError, UsageError, among
+from razorbench.runs.suggest import completed
+from razorbench.store.disk import trouble
+from razorbench.store.output import lenient, warn
+
+COMMANDS = {
+    "list": "what there is: tasks, suites, sequences, skills, methods, bases, budgets; a line each",
+    "doctor": "whether this installation works, a line for each part of it",
+    "pretrain": "make a base policy anew and compare it with the shipped one",
+    "check": "what is wrong with a task, also one of your own",
+    "demos": "demonstrations of a task as a file, for demos=FILE.safetensors",
+    "tune": "the search that methods' defaults come from, the same for each",
+    "report": "one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run",
+    "compare": "two methods over all tasks and seeds that both have: does one keep more?",
+    "claims": "what the runs say about the paper's claims: more, less, same or undecided, at both stops",
+    "status": "which runs of a sweep are done, running, failed or missing, and the time left",
+    "pack": "a method's runs over a suite as a package for the leaderboard",
+    "validate": "whether such a package is what it says",
+    "replay": "whether its policies do what it says, and how they do on fresh starts",
+    "leaderboard": "the board as a static site, from packages and their levels",
+    "video": "films of base and tuned policy, from a run's folder; or a gallery of all tasks",
+    "bench": "speed on this machine, against the raw rate of the physics",
+}
+"""Each is the function `command` of the module of its name here, imported when it is given."""
+_HELP = """\
+RazorBench: how much do robot policies forget, and can it be predicted?
+
+Adapt the shipped policy to a new task and measure what is left of its original skills:
+  python -m razorbench task=pick_place method=ppo
+  python -m razorbench task=pick_place method=sft demos=detour seed=1 budget=quick
+  python -m razorbench -m task=core method=ppo,sft seed=0,1,2           (a sweep over a suite of tasks)
+  python -m razorbench -m +experiment=razor_core --hours 2.5            (the next portion of a reference study)
+  python -m razorbench sequence=core6 method=ppo                        (one policy learns task after task)
+  python -m razorbench study=parity                                     (a controlled study: parity on images, or projection)
+
+Keys:     task=NAME or sequence=NAME, method=NAME [base=mlp] [budget=quick|standard|long] [seed=0] [demos=STYLE]
+          [results=results] [eval.snapshots=24], and every setting of these, as in method.learning_rate=3e-5
+Options:  -m, --multirun     run every combination of comma-separated values
+          --hours H          stop in time; the same command goes on where it was (as after Ctrl-C, a kill or a power cut)
+          --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
+          --version          say which version this is
+
+Other commands (each has --help):
+{commands}
+Exit codes: 0 good, 1 a run failed, 2 wrong use. `python -m razorbench` and `razorbench` are the same program.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and not sys.flags.safe_path:
+        _find_modules_here()
+    before = signal.signal(signal.SIGTERM, _terminated)
+    # Nothing here is drawn in a window, and a window's backend that is not installed would keep Matplotlib from drawing at all.
+    os.environ.pop("MPLBACKEND", None)
+    with lenient():
+        try:
+            code = _dispatch(arguments)
+        except RazorbenchError as error:
+            warn(completed(str(error), _config_dir(arguments)))
+            code = error.exit_code
+        except KeyboardInterrupt:
+            warn("stopped; give the same command again, and runs go on where they were")
+            code = 1
+        except OSError as error:
+            if (said := trouble(error)) is None:
+                raise
+            warn(said)
+            code = 1
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
+
+
+def _find_modules_here() -> None:
+    """Let a user's modules in the working folder be found by the console script too; `python -m` puts the folder there itself."""
+    with suppress(FileNotFoundError):
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.insert(0, here)
+
+
+def _config_dir(arguments: Sequence[str]) -> str | None:
+    """A user's own conf folder, as it was given."""
+    parser = Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    with suppress(UsageError):
+        found: str | None = parser.parse_known_args(arguments)[0].config_dir
+        return found
+    return None
+
+
+def _terminated(*_: Any) -> NoReturn:
+    """What ends a job on a cluster ends it as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _dispatch(arguments: list[str]) -> int:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the folder that the command was given in is gone; change to another") from error
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(_help(), end="")
+        return 0
+    if not arguments:
+        print(_help(), end="", file=sys.stderr)
+        return 2
+    if arguments == ["--version"]:
+        print(f"razorbench {__version__}")
+        return 0
+    if arguments[0] in COMMANDS:
+        return _do(arguments[0], arguments[1:])
+    if any(argument.startswith("study=") for argument in arguments):
+        return _do("study", arguments)
+    if "=" not in arguments[0] and not arguments[0].startswith("-"):
+        raise UsageError(f"{arguments[0]}: no such command{among(arguments[0], COMMANDS)}, or give task=NAME method=NAME")
+    if sys.stdout is not None and sys.stdout.isatty():
+        # The packages take seconds, and nothing on the screen would look as if it hung.
+        print(f"RazorBench {__version__}: loading ...", flush=True)
+    return _do("run", arguments)
+
+
+def _help() -> str:
+    return _HELP.format(commands="".join(f"  razorbench {name:<12}{what}\n" for name, what in COMMANDS.items()).rstrip("\n"))
+
+
+def _do(name: str, arguments: list[str]) -> int:
+    return int(importlib.import_module(f"razorbench.commands.{name}").command(arguments))

@@ -1,0 +1,28 @@
+"""`razorbench pretrain`: make a base policy anew and compare it with the shipped one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from razorbench.commands.parser import Parser
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Make a base policy anew; 1 if it misses the bar."""
+    made = Parser(prog="razorbench pretrain", description="Make a base policy anew, measure it, and say how it compares with the shipped one.")
+    made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="base=mlp seed=0 results=results, and settings such as base.epochs=30")
+    made.add_argument("--config-dir", help="your own conf folder")
+    options = made.parse_args(arguments)
+
+    from razorbench.bases.pretrain import pretrain as train
+    from razorbench.commands import terminal
+    from razorbench.registry import config
+    from razorbench.registry.building import build
+
+    with config.registry(options.config_dir) as registry:
+        composed = registry.compose(options.overrides)
+        recipe = build(config.plain_config(composed)["base"], "base")
+        tasks = [registry.item("task", name) for name in registry.names("task")]
+    folder = config.results_of(composed) / "policies"
+    card = train(recipe, tasks, int(composed.seed), folder, print)
+    return terminal.pretrained(card, folder, recipe)

@@ -1,0 +1,131 @@
+"""The command that does runs: one, a sweep of them, or the next portion of a study."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from razorbench.commands import terminal
+from razorbench.commands.parser import Parser
+from razorbench.commands.progress import watching
+from razorbench.errors import UsageError, nearest
+from razorbench.registry import config, launching
+from razorbench.runs import sweep
+from razorbench.runs.run import Progress, run
+from razorbench.runs.sequence import SequenceSpec, forward_transfer_auc, run_sequence
+from razorbench.runs.spec import RunSpec
+from razorbench.runs.suggest import completed
+from razorbench.runs.tracking import tracking
+from razorbench.store.disk import near
+from razorbench.store.folder import make_writable
+from razorbench.store.output import harmless, warn
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Check every run of the command, have Hydra launch those that are left, and read the outcome from the store: 1 if one is not good."""
+    made = Parser(prog="razorbench", add_help=False, allow_abbrev=False)
+    made.add_argument("-m", "--multirun", action="store_true")
+    made.add_argument("--config-dir", "-cd")
+    made.add_argument("--hours", type=float)
+    options, overrides = made.parse_known_args(arguments)
+    if options.config_dir is not None:
+        # A run may not find what it names if its method goes to another folder.
+        options.config_dir = str(Path(options.config_dir).absolute())
+    for override in overrides:
+        if override.startswith("-") or "=" not in override.lstrip("~"):
+            meant = nearest(override, ("--multirun", "--config-dir", "--hours", "task=NAME", "method=NAME"))
+            guess = f" (did you mean {meant}?)" if meant else ""
+            raise UsageError(f"{override}: not understood{guess}; write key=value pairs, and see razorbench --help for the options")
+    if options.hours is not None and not 0 < options.hours < 10_000:
+        raise UsageError(f"--hours {options.hours}: it must be a positive number of hours, as in --hours 2.5")
+
+    logging.getLogger("razorbench").addHandler(logging.NullHandler())
+    if any(override.startswith("hydra/sweeper=") for override in overrides):
+        return _search(overrides, options)
+    with config.registry(options.config_dir) as registry:
+        asked = registry.asked(overrides, options.multirun)
+    for root in {one.folder.results for one in asked}:
+        make_writable(root, f"results={near(root)}", "results=DIR")
+    for sentence in sweep.changed_code(asked):
+        warn(sentence)
+    before = [one for one in asked if one.done]
+    if before and not options.multirun:
+        before[0].folder.record()
+    if options.multirun:
+        sweep.ask(asked)
+    try:
+        with _within(options.hours):
+            theirs = sweep.finish(asked, lambda todo: launching.launch(_job, todo, options.config_dir), terminal.console.print)
+    except KeyboardInterrupt as stop:
+        done = sum(one.done for one in asked)
+        print(f"{'time is up' if isinstance(stop, _TimeUp) else 'stopped'}: {done} of {len(asked)} runs are done; the same command goes on from here")
+        return 0 if isinstance(stop, _TimeUp) else 1
+    if not options.multirun and (not_ours := before + theirs):
+        _job(not_ours[0].spec, not_ours[0].folder.results, {}, True, options.config_dir)
+    failures = [(one.name, completed(reason, options.config_dir)) for one in asked if (reason := one.why_not()) is not None]
+    if options.multirun or failures:
+        terminal.outcome(failures, len(asked), len(before))
+    return 1 if failures else 0
+
+
+def _search(overrides: list[str], options: argparse.Namespace) -> int:
+    """Let a sweeper that chooses its runs by how others went, as Optuna's does, look for the best score."""
+    if not options.multirun or "eval.split=select" not in overrides:
+        raise UsageError("a sweeper that searches needs -m and eval.split=select: nothing may be chosen by how it does on TEST")
+    with _within(options.hours):
+        launching.hand_over(_job, overrides, options.config_dir)
+    return 0
+
+
+def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any], alone: bool, config_dir: str | None) -> float | None:
+    """Do one run of a command, then show it, and return its score, for sweepers that search.
+
+    alone: no other run draws in the same terminal. config_dir: the user's own conf folder, if any.
+    """
+    title, first = (spec.task.name, spec) if isinstance(spec, RunSpec) else (spec.name, spec.first)
+    folder = spec.folder(results)
+    with ExitStack() as stack:
+        watchers = []
+        if not (folder.path / folder.file).exists():
+            watchers.append(stack.enter_context(tracking(plain.get("track"), folder.path, f"{title} {first.method_name} {first.seed}", plain)))
+            watchers.append(stack.enter_context(watching(terminal.console, title, first, alone)))
+
+        def watch(progress: Progress) -> None:
+            for watcher in watchers:
+                watcher(progress)
+
+        outcome = run(spec, results, plain, watch) if isinstance(spec, RunSpec) else run_sequence(spec, results, plain, watch)
+    with harmless("showing the result"):
+        if isinstance(spec, RunSpec):
+            terminal.finished(outcome)
+        else:
+            terminal.sequence_finished(outcome, forward_transfer_auc(spec, results), config_dir)
+    return outcome.record.get("score")
+
+
+class _TimeUp(KeyboardInterrupt):
+    """The hours that were given are over."""
+
+
+@contextmanager
+def _within(hours: float | None) -> Iterator[None]:
+    """Raise _TimeUp in the block after that many hours, if any: a run can be stopped at any moment."""
+
+    def over(*_: Any) -> NoReturn:
+        raise _TimeUp
+
+    if hours is None:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, 3600 * hours)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

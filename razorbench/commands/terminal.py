@@ -1,0 +1,191 @@
+"""What a person sees in the terminal: the table at the end of a run, and others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import Markdown
+from rich.measure import Measurement
+from rich.table import Table
+
+from razorbench.bases.base import Recipe, read_card
+from razorbench.method.counting import uncounted
+from razorbench.runs.run import Outcome
+from razorbench.runs.suggest import completed
+from razorbench.statistics.search import Choice, describe
+from razorbench.store.disk import near
+from razorbench.store.output import harmless
+
+console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+"""Names and paths are printed as they are, brackets and colons too."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A table as wide as its cells are, or a text at least as wide as told: a narrower terminal wraps lines, which is better than numbers cut short."""
+
+    content: Table | Markdown
+    least: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        needed = self.least or Measurement.get(console, options.update(max_width=10_000), self.content).maximum
+        yield from console.render(self.content, options.update(max_width=max(options.max_width, needed)))
+
+
+def finished(outcome: Outcome) -> None:
+    """Print a run's table, draw its picture, and say where the record is."""
+    if not outcome.worked:
+        console.print("This run is already done; nothing was run again.")
+    report(outcome.record, console)
+
+    def draw(picture: Path) -> None:
+        from razorbench.reports.run_pictures import summary
+
+        summary(outcome.record, outcome.curve, picture)
+
+    _files(outcome, "record.json", "summary.png", draw)
+
+
+def sequence_finished(outcome: Outcome, forward: Mapping[str, Any], config_dir: str | None) -> None:
+    """Print a sequence's matrix and measures, draw its picture, and say where the record is.
+
+    forward: its forward-transfer AUC, or which runs it needs; config_dir: the user's own conf folder, if any, which these may need too.
+    """
+    if not outcome.worked:
+        console.print("This sequence is already done; nothing was run again.")
+    sequence_report(outcome.record, {name: completed(value, config_dir) if isinstance(value, str) else value for name, value in forward.items()}, console)
+
+    def draw(picture: Path) -> None:
+        from razorbench.reports.run_pictures import matrix
+
+        matrix(outcome.record, picture)
+
+    _files(outcome, "sequence.json", "matrix.png", draw)
+
+
+def _files(outcome: Outcome, record: str, name: str, draw: Callable[[Path], None]) -> None:
+    """Say where the record is, and where the picture, drawn if need be."""
+    console.print(f"record   {near(outcome.path / record)}")
+    picture = outcome.path / "plots" / name
+    with harmless("drawing the picture"):
+        if outcome.worked or not picture.exists():
+            picture.parent.mkdir(exist_ok=True)
+            draw(picture)
+        console.print(f"picture  {near(picture)}")
+
+
+def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], console: Console) -> None:
+    """Print what a sequence's record says."""
+    title = f"{record['sequence']}, {record['method']['name']}, {record['base']}, seed {record['seed']}: greedy success on TEST, 95% Wilson at the end"
+    table = Table(title=title, title_justify="left", caption="column k: after task k", caption_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", justify="left", no_wrap=True)
+    for stage in range(len(record["tasks"]) + 1):
+        table.add_column("base" if stage == 0 else f"{stage}", justify="right", no_wrap=True)
+    table.add_column("95%", justify="right", no_wrap=True)
+    names = [*(task.rpartition("-v")[0] for task in record["tasks"]), *record["original_skills"]]
+    for position, name in enumerate(names, 1):
+        rates = record["success"][name]
+        number = f"{position:2d} " if position <= len(record["tasks"]) else ""
+        cells = [f"{rate['rate']:.2f}" for rate in rates]
+        table.add_row(number + name, *cells, interval(rates[-1]["ci95"]), end_section=position == len(record["tasks"]))
+    console.print(Whole(table))
+    for name, value in {**record["transfer"], "forward_transfer_auc": forward}.items():
+        console.print(f"{name.replace('_', ' '):<30}{estimate(value)}")
+    console.print(f"{'retention of original skills':<30}{estimate(record['retention'][-1])}")
+    console.print(f"{'time':<30}{record['wall_s']:.0f} s, {record['measuring_s']:.0f} s of it measuring")
+
+
+def report(record: Mapping[str, Any], console: Console) -> None:
+    """Print what a record says."""
+    table = Table(title=f"{record['task']}, {record['method']['name']}, {record['base']}, seed {record['seed']}", title_justify="left")
+    for column in ("success, greedy", "base", "tuned", "tuned 95%"):
+        table.add_column(column, justify="left" if column.startswith("success") else "right", no_wrap=True)
+    rows = [("new task", record["new_task"]), *record["original"].items()]
+    for position, (name, rates) in enumerate(rows):
+        tuned = rates["final"]["greedy"]
+        table.add_row(name, f"{rates['base']['greedy']['rate']:.2f}", f"{tuned['rate']:.2f}", interval(tuned["ci95"]), end_section=position == 0)
+    console.print(Whole(table))
+    forward = record["divergence"]["kl_forward"]
+    used = record["budget"]
+    lines = {
+        "retention of original skills": estimate(record["retention"]),
+        "forgetting": estimate(record["forgetting"]),
+        "forward KL, nats per decision": f"{forward['new']:.3f} on the new task, {forward['original']:.3f} on original skills",
+        "score": "undefined" if record["score"] is None else f"{record['score']:.2f}",
+        "cost": f"{used['env_steps']:,} env steps, {used['demo_episodes']:,} demos, {used['gradient_steps']:,} gradient steps",
+        "time": f"{record['wall_s']:.0f} s, {record['measuring_s']:.0f} s of it measuring",
+    }
+    for name, text in lines.items():
+        console.print(f"{name:<30}{text}")
+    for sentence in uncounted(used):
+        console.print(f"{'uncounted':<30}{sentence}")
+
+
+def outcome(failures: Sequence[tuple[str, str]], total: int, found: int) -> None:
+    """Print how many runs of a command are good, how many of these were found so, and why the others failed."""
+    before = "; nothing was run again" if found == total else f", {found} of them before" if found else ""
+    console.print(f"{total - len(failures)} of {total} {'run is' if total == 1 else 'runs are'} done{before}.")
+    for overrides, reason in failures:
+        console.print(f"failed: {overrides}\n  {reason}")
+
+
+def ranked(method: str, choices: Sequence[Choice]) -> None:
+    """Print a method's configurations, best first."""
+    table = Table(title=f"{method}: means over the tuning tasks, SELECT starts", title_justify="left")
+    for column in ("configuration", "score", "success", "retention", "forward KL"):
+        table.add_column(column, justify="left" if column == "configuration" else "right", no_wrap=True)
+    for choice in choices:
+        table.add_row(describe(choice.settings), *(f"{value:.3f}" for value in (choice.score, choice.success, choice.retention, choice.forward_kl)))
+    console.print(Whole(table))
+
+
+def use(study: Any, name: str) -> str:
+    """Return the command that uses a study; a controlled one has `study=NAME` for its own."""
+    return getattr(study, "use", "python -m razorbench study={}").format(name)
+
+
+def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
+    """Print how a rebuilt base does beside the shipped one; 1 if a skill falls below the bar of 0.95."""
+    shipped_path = recipe.folder / f"{card['id']}.json"
+    shipped = read_card(shipped_path)["success"]["select"] if shipped_path.exists() else {}
+    table = Table(title=f"{card['id']}: success on SELECT starts", title_justify="left")
+    for column in ("task", "greedy", "95%", "sampled", "shipped, greedy"):
+        table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
+    for name, rates in card["success"]["select"].items():
+        before = f"{shipped[name]['greedy']['rate']:.3f}" if name in shipped else "none"
+        table.add_row(name, f"{rates['greedy']['rate']:.3f}", interval(rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}", before)
+    console.print(Whole(table))
+    if not shipped_path.exists():
+        beside = "none of this name is shipped"
+    elif read_card(shipped_path)["sha256"]["policy"] == card["sha256"]["policy"]:
+        beside = "the same weights as the shipped policy, bit for bit"
+    else:
+        beside = "other weights than the shipped policy"
+    console.print(f"written to {folder}; {beside}")
+    low = [name for name in recipe.skills if card["success"]["select"][name]["greedy"]["rate"] < 0.95]
+    if low:
+        console.print(f"below 0.95: {', '.join(low)}")
+    return 1 if low else 0
+
+
+def estimate(value: Mapping[str, Any]) -> str:
+    """Format a value with its interval."""
+    if value["value"] is None:
+        return f"undefined: {value['undefined']}"
+    return f"{value['value']:.3f}  95% {interval(value['ci95'])}"
+
+
+def interval(bounds: Sequence[float]) -> str:
+    """Format an interval."""
+    low, high = (round(bound, 2) + 0.0 for bound in bounds)  # -0.0 is 0
+    return f"{low:.2f} to {high:.2f}"
+
+
+def markdown(text: str) -> None:
+    """Print Markdown, tables as tables."""
+    console.print(Whole(Markdown(text), 120))

@@ -1,0 +1,1 @@
+"""What decides a result: declared versions, settings, and digests of a user's code."""

@@ -1,0 +1,70 @@
+"""What a run's episodes come to: rates, forgetting, retention and score, the same for the run that plays them and for whoever checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from razorbench import seeding
+from razorbench.measures.episodes import Episodes, rate
+from razorbench.measures.success import Estimate, forgetting_and_retention, score
+from razorbench.types import BoolArray
+from razorbench.world.rollout import Mode
+
+MODES: tuple[Mode, ...] = ("greedy", "sampled")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose episodes they are. task: the new task's id, `push_far-v1`; skills: names of original skills; split: `test`, or `select` when tuning."""
+
+    task: str
+    skills: Sequence[str]
+    method: str
+    seed: int
+    split: str
+
+    @property
+    def name(self) -> str:
+        """The new task's name."""
+        return self.task.rpartition("-v")[0]
+
+    def snapshot(self, episodes: Episodes, label: str, first: int) -> dict[str, Any]:
+        """Return a snapshot's part of the curve. first: how many episodes of each original skill count."""
+        after = self._skills(episodes, label, first)
+        forgot, kept = forgetting_and_retention(self._skills(episodes, "base", first), after, seeding.generator(*self._bootstrap(label)))
+        return {
+            "new_task": {split: rate(episodes.success(label, self.name, split)) for split in (self.split, "select")},
+            "original": {skill: rate(solved) for skill, solved in after.items()},
+            "forgetting": estimate(forgot),
+            "retention": estimate(kept),
+        }
+
+    def final(self, episodes: Episodes) -> dict[str, Any]:
+        """Return the record's part about success, of base and final policy."""
+        forgot, kept = forgetting_and_retention(self._skills(episodes, "base"), self._skills(episodes, "final"), seeding.generator(*self._bootstrap("final")))
+        s, s0 = (float(episodes.success(who, self.name, self.split).mean()) for who in ("final", "base"))
+        return {
+            "new_task": self._rates(episodes, self.name) | {"select": rate(episodes.success("final", self.name, "select"))},
+            "original": {skill: self._rates(episodes, skill) for skill in self.skills},
+            "forgetting": estimate(forgot),
+            "retention": estimate(kept),
+            "score": score(s, s0, None if kept is None else kept.value),
+        }
+
+    def _rates(self, episodes: Episodes, task: str) -> dict[str, Any]:
+        return {who: {mode: rate(episodes.success(who, task, self.split, mode)) for mode in MODES} for who in ("base", "final")}
+
+    def _skills(self, episodes: Episodes, label: str, first: int | None = None) -> dict[str, BoolArray]:
+        return {skill: episodes.success(label, skill, self.split, first=first) for skill in self.skills}
+
+    def _bootstrap(self, label: str) -> tuple[object, ...]:
+        return "bootstrap", self.task, self.method, self.seed, label
+
+
+def estimate(found: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
+    """The record's form of an estimate, or of why there is `otherwise` none."""
+    if found is None:
+        return {"value": None, "ci95": None, "undefined": otherwise}
+    return {"value": found.value, "ci95": [found.low, found.high]}

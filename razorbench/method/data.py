@@ -1,0 +1,82 @@
+"""What a method is, what it may cost, and what it is given to learn from."""
+
+from __future__ import annotations
+
+import json
+from collections import UserDict
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from razorbench.errors import UsageError
+from razorbench.types import BoolArray, IntArray
+
+ACTION_NOISE = 0.15
+"""Standard deviation of the Gaussian noise on demonstrated actions, in pretraining and in adaptation alike."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Caps on what one adaptation may cost; the same for every method."""
+
+    name: str
+    env_steps: int
+    demo_episodes: int
+    expert_queries: int
+    gradient_steps: int
+
+    def __post_init__(self) -> None:
+        for cap in fields(self)[1:]:
+            value = getattr(self, cap.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+                raise UsageError(f"budget.{cap.name} is {value!r}: it must be a positive whole number, as in budget.{cap.name}=10000")
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Decisions of successful episodes. observations: (M, O) float32; actions: (M, A) float32 in [-1, 1].
+
+    episode: (M,), which episode a decision belongs to; start: (E,), the TRAIN start of each episode.
+    """
+
+    observations: torch.Tensor
+    actions: torch.Tensor
+    episode: IntArray
+    start: IntArray
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Sampled episodes of a policy, successes and failures. observations: (M, O) float32; actions: (M, A) float32, not clipped.
+
+    episode: (M,), which episode a decision belongs to; start, success: (E,); labels: (M, A), the expert's actions, if asked for.
+    """
+
+    observations: torch.Tensor
+    actions: torch.Tensor
+    episode: IntArray
+    start: IntArray
+    success: BoolArray
+    labels: torch.Tensor | None = None
+
+
+class Notes(UserDict[str, Any]):
+    """What a method wants to stand in the record, by name: numbers, words, true, false, None, and lists and mappings of these. Others raise UsageError."""
+
+    def __setitem__(self, key: str, item: Any) -> None:
+        try:
+            kept = json.loads(json.dumps({key: item}, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"task.notes[{key!r}] is {item!r}: a note must be what JSON can hold ({error}); convert it first") from error
+        super().__setitem__(*next(iter(kept.items())))
+
+
+@dataclass(frozen=True)
+class Used:
+    """What has been spent so far, in the budget's units."""
+
+    env_steps: int = 0
+    demo_episodes: int = 0
+    expert_queries: int = 0
+    gradient_steps: int = 0

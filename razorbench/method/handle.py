@@ -1,0 +1,306 @@
+"""The handle through which the harness feeds a method, counts what it takes, and watches what it reports."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Protocol, SupportsFloat
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import meter, seeding
+from razorbench.errors import NotFinite, UpdatesWrong, UsageError, saying_where
+from razorbench.method import demonstrations as demos
+from razorbench.method.counting import Counts
+from razorbench.method.data import ACTION_NOISE, Budget, Demonstrations, Notes, Rollouts, Used
+from razorbench.policy import network
+from razorbench.policy.network import all_finite
+from razorbench.store.checkpoint import Checkpoints
+from razorbench.task import Split, Task, asking, other_slots
+from razorbench.types import FloatArray, IntArray
+from razorbench.world import cores
+from razorbench.world.engine import Engine
+from razorbench.world.gym_envs import TaskVecEnv
+from razorbench.world.rollout import Cell, play
+from razorbench.world.scenes import Goals, with_goals
+
+_MOST_TORCH_THREADS = 3
+"""With four, gradients of the 72 inputs' weights differ in the last bit from those with one."""
+
+
+class Stateful(Protocol):
+    """What can be kept in a checkpoint: torch's modules and optimisers, and whatever follows their convention."""
+
+    def state_dict(self) -> Any:
+        """Return nested mappings and lists of tensors, arrays and numbers."""
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Become what `state_dict` was taken from."""
+
+
+@dataclass
+class TaskHandle:
+    """A new task as a method sees it: environments, demonstrations and a place to report updates; all of it counted.
+
+    skills: the base's original skills; a method learns their instructions, and their demonstrations if `old_task_data` lets it.
+    goals: where goals may lie when one of them is asked for in the new task's scenes.
+    other_policy: returns a policy that is neither the base nor an expert. upstream: the policy that the method builds on.
+    recorded: demonstrations to take instead of an expert's.
+    log_std_trains: whether optimisers may move the log standard deviation. on_update(policy, update, total, metrics) is
+    called by the harness's side after each update of the method. notes: what a method wants to stand in the record.
+    checkpoints: where a killed run goes on from; rng: the method's generator, which is kept in them.
+    """
+
+    task: Task
+    budget: Budget
+    style: str
+    skills: tuple[Task, ...] = ()
+    goals: Goals | None = None
+    threads: int | None = None
+    old_task_data: bool = False
+    log_std_trains: bool = True
+    recorded: Demonstrations | None = None
+    other_policy: Callable[[], ActorCriticPolicy] | None = None
+    upstream: ActorCriticPolicy | None = None
+    on_update: Callable[[ActorCriticPolicy, int, int, dict[str, float]], None] | None = None
+    checkpoints: Checkpoints | None = None
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
+    notes: Notes = field(default_factory=Notes)
+    counts: Counts = field(init=False, repr=False, compare=False)
+    _reported: int = field(default=0, init=False, repr=False, compare=False)
+    _total: int | None = field(default=None, init=False, repr=False, compare=False)
+    _loops: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.counts = Counts(self.budget)
+
+    @property
+    def used(self) -> Used:
+        """What has been spent so far."""
+        return self.counts.used
+
+    @property
+    def torch_threads(self) -> int:
+        """Threads that large minibatches may use while no environment is stepped; on the processors tried, gradients are the same for any number."""
+        return min(cores.threads() if self.threads is None else self.threads, _MOST_TORCH_THREADS)
+
+    def left(self, what: str) -> int:
+        """Return what the budget still allows of a cost."""
+        return int(getattr(self.budget, what) - getattr(self.used, what))
+
+    def envs(self, tuned: ActorCriticPolicy, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:
+        """Return TRAIN environments whose steps are counted and that take the policy's own actions (for `tokens`: bins)."""
+        return _CountedVecEnv(self, tuned, num_envs, int(rng.integers(2**31)))
+
+    def fresh_starts(self, number: int, rng: np.random.Generator) -> IntArray:
+        """Return that many TRAIN starts that no other call is likely to have returned, (number,)."""
+        return int(rng.integers(2**31)) * 2**20 + np.arange(number)
+
+    def demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
+        """Return the successes among that many noisy expert episodes on TRAIN starts, or that many episodes of the file that the run was given."""
+        self.charge("demo_episodes", episodes)
+        if self.recorded is not None:
+            return demos.choose(self.recorded, episodes, rng)
+        return self._demonstrate([self.task], episodes, rng, self.style)
+
+    def old_demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
+        """Return the successes among that many noisy expert episodes, spread evenly over the original skills.
+
+        Raises UsageError unless the method declares `old_task_data`.
+        """
+        if not self.old_task_data:
+            raise UsageError("the method asked for demonstrations of original skills: it must declare old_task_data = True")
+        self.charge("demo_episodes", episodes)
+        return self._demonstrate(self.skills, episodes, rng, None)
+
+    def _demonstrate(self, tasks: Any, episodes: int, rng: np.random.Generator, style: str | None) -> Demonstrations:
+        shares = np.array_split(self.fresh_starts(episodes, rng), len(tasks))
+        with meter.silence():
+            return demos.successes([Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)], style, self.threads)
+
+    def rollouts(
+        self,
+        tuned: ActorCriticPolicy,
+        start: IntArray,
+        rng: np.random.Generator,
+        *,
+        relabel: bool = False,
+        upstream: bool = False,
+        elsewhere: bool = False,
+        goals: Goals | None = None,
+    ) -> Rollouts:
+        """Play a policy's sampled episodes from TRAIN starts (E,), each with noise of its own.
+
+        relabel: ask the expert, with the demonstrations' noise, for its action in every state. upstream: count as the cost of making data. elsewhere: in
+        each episode, ask for a random original skill other than the one that the task itself uses; so the observations say as well. goals: put these in the
+        place of the task's own, each kind in as many episodes.
+        """
+        asked = rng.choice(other_slots(self.task, self.skills), len(start)) if elsewhere else None
+        stream = np.full(len(start), rng.integers(2**63), dtype=np.uint64)
+        labels = np.zeros((self.task.horizon, len(start), self.task.world.action_size), dtype=np.float32) if relabel else None
+
+        def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+            if asked is not None:
+                observation = asking(self.task, observation, asked[live])
+            self.charge("env_steps", len(ids), upstream=upstream)
+            counter = live.astype(np.uint64) * np.uint64(4096) + decision.astype(np.uint64)
+            if labels is not None:
+                self.charge("expert_queries", len(ids))
+                labels[decision, live] = engine.expert(ids, self.style)
+            return network.distribution(tuned, observation).sample(seeding.uniforms(stream[live], counter, engine.world.action_size))
+
+        places = [self.task] if goals is None else with_goals(self.task, goals)
+        shares = np.array_split(start, len(places))
+        cells = [Cell(place, Split.TRAIN, share) for place, share in zip(places, shares, strict=True)]
+        with meter.silence():
+            played = play(cells, act, keep=True, threads=self.threads)
+        observations, actions, episode = played.pairs()
+        if asked is not None:
+            observations = asking(self.task, observations, asked[episode])
+        found = Rollouts(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start, played.success)
+        if labels is None:
+            return found
+        step = np.concatenate([np.arange(length) for length in played.length])
+        noisy = labels[step, episode] + ACTION_NOISE * rng.normal(size=actions.shape)
+        return Rollouts(**{**vars(found), "labels": torch.from_numpy(np.clip(noisy, -1.0, 1.0).astype(np.float32))})
+
+    def reinstructed(self, observations: torch.Tensor, rng: np.random.Generator, asked: Sequence[str] = ()) -> torch.Tensor:
+        """Return a copy of observations (N, O), each with the instruction of a random original skill other than the one that the task itself uses.
+
+        asked: names of skills, or of the task, to draw instructions from instead. Raises UsageError for a name that is none of these.
+        """
+        known = {task.name: task.slot for task in (self.task, *self.skills)}
+        if unknown := set(asked) - set(known):
+            raise UsageError(f"instructions name {', '.join(sorted(unknown))}: they can be {', '.join(known)}")
+        slots = [known[name] for name in asked] or other_slots(self.task, self.skills)
+        return torch.from_numpy(asking(self.task, observations.numpy(), rng.choice(slots, len(observations))))
+
+    def optimizer(self, tuned: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
+        """Return Adam over the actor's trainable parameters, the same for every method; the log-std keeps its range, or its value where a run freezes it."""
+        if not network.has_tokens(tuned):
+            tuned.log_std.requires_grad_(self.log_std_trains)
+        return network.actor_optimizer(tuned, learning_rate)
+
+    def updates(self, total: int, **parts: Stateful | dict[str, Any]) -> Iterator[int]:
+        """Yield the numbers of the updates to do, 1 to `total`; in a run that was killed, those that are left.
+
+        parts: all that the loop changes, such as policy, optimiser and minibatches, or a dict of tensors and numbers. They are
+        kept between updates and become what they were; so do generators, counts and notes, of which the method need not think.
+        """
+        loop, done = next(self._loops), 0
+        if self.checkpoints is not None and (state := self.checkpoints.load(loop)) is not None:
+            done = state["update"]
+            with meter.silence():
+                for name, part in parts.items():
+                    part.update(state["parts"][name]) if isinstance(part, dict) else part.load_state_dict(state["parts"][name])
+            self._restore(state)
+        for update in range(done + 1, total + 1):
+            yield update
+            if self.checkpoints is not None:
+                self.checkpoints.save(loop, update, total, lambda: {"parts": {name: _state_of(part) for name, part in parts.items()}, **self._state()})
+
+    def once(self, compute: Callable[[], Any]) -> Any:
+        """Return what `compute` returns (tensors, arrays, numbers, or tuples of them), and keep it: a killed run does not compute it again."""
+        loop = next(self._loops)
+        if self.checkpoints is not None and (state := self.checkpoints.load(loop)) is not None:
+            self._restore(state)
+            return state["value"]
+        value = compute()
+        if self.checkpoints is not None:
+            self.checkpoints.save(loop, 1, 1, lambda: {"value": value, **self._state()})
+        return value
+
+    def _state(self) -> dict[str, Any]:
+        """What the harness itself keeps between updates."""
+        return {
+            "counts": self.counts.state_dict(),
+            "notes": dict(self.notes),
+            "reported": self._reported,
+            "rng": self.rng.bit_generator.state,
+            "python": random.getstate(),
+            "numpy": np.random.get_state(legacy=False),
+            "torch": torch.get_rng_state(),
+        }
+
+    def _restore(self, state: Any) -> None:
+        self.counts.load_state_dict(state["counts"])
+        self.notes, self._reported = Notes(state["notes"]), state["reported"]
+        self.rng.bit_generator.state = state["rng"]
+        random.setstate(state["python"])
+        np.random.set_state(state["numpy"])
+        torch.set_rng_state(state["torch"])
+
+    def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: SupportsFloat) -> None:
+        """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching, numbers or tensors of one.
+
+        Raises UpdatesWrong if the numbers do not follow one another or exceed the total, NotFinite if a metric or a parameter is NaN or infinite.
+        """
+        with self.counts.final(), meter.silence():
+            if self.counts.refused is not None:
+                raise self.counts.refused
+            self._total = total if self._total is None else self._total
+            if (update, total) != (self._reported + 1, self._total) or update > total:
+                raise UpdatesWrong(
+                    f"the method reported update {update} of {total} after update {self._reported} of {self._total}: "
+                    "number updates 1, 2, 3 and so on to one total, as `for update in task.updates(total, ...)` does"
+                )
+            self._reported = update
+            numbers = {name: float(value.detach() if isinstance(value, torch.Tensor) else value) for name, value in metrics.items()}
+            for name, value in numbers.items():
+                if not np.isfinite(value):
+                    raise NotFinite(f"{name} is {value} at update {update}: training diverged; lower the learning rate")
+            if not all_finite(list(policy.parameters())):
+                raise NotFinite(f"a parameter of the policy is not finite at update {update}: training diverged; lower the learning rate")
+            self.counts.reported(policy.parameters())
+            if self.on_update is not None:
+                self.on_update(policy, update, total, numbers)
+
+    def finish(self, base: ActorCriticPolicy, tuned: ActorCriticPolicy) -> None:
+        """Close the counts, and have the last reported update measured, if the method ended before its total.
+
+        Raises UpdatesWrong if it trained and reported nothing, and what was refused on the way, even if the method caught it.
+        """
+        self.counts.finish([*base.parameters()], [*tuned.parameters()], data=self.upstream is not None)
+        steps = self.used.gradient_steps
+        if not self._reported and (steps or self.counts.uncounted.get("weight_changes")):
+            raise UpdatesWrong(
+                f"the method trained (gradient steps counted: {steps}) and reported no update, so nothing was measured along the way: "
+                "call task.update(policy, update, total) after each update"
+            )
+        if self._total is not None and self._reported < self._total and self.on_update is not None:
+            with meter.silence():
+                self.on_update(tuned, self._reported, self._reported, {})
+
+    def charge(self, what: str, amount: int, *, upstream: bool = False) -> None:
+        """Count a cost, also from a method's own threads; raises BudgetExceeded beyond the cap. What goes upstream has no cap."""
+        self.counts.charge(what, amount, upstream=upstream)
+
+    def counting(self) -> AbstractContextManager[None]:
+        """Count in the block whatever is stepped, optimised or asked; see `Counts.counting`."""
+        return self.counts.counting()
+
+
+def _state_of(part: Stateful | dict[str, Any]) -> Any:
+    return part if isinstance(part, dict) else part.state_dict()
+
+
+class _CountedVecEnv(TaskVecEnv):
+    """Counts its steps, and takes a policy's own actions: bins, if it has tokens."""
+
+    def __init__(self, handle: TaskHandle, tuned: ActorCriticPolicy, num_envs: int, seed: int) -> None:
+        super().__init__(handle.task, num_envs, seed=seed, threads=handle.threads)
+        self._handle, self._bins = handle, network.has_tokens(tuned)
+        self.action_space = tuned.action_space
+
+    def step_async(self, actions: FloatArray) -> None:
+        self._handle.charge("env_steps", self.num_envs)
+        super().step_async(network.bin_centres(actions) if self._bins else actions)
+
+    def step_wait(self) -> tuple[FloatArray, FloatArray, Any, list[dict[str, Any]]]:
+        with meter.silence(), saying_where(f"env step {self._handle.used.env_steps}"):
+            return super().step_wait()

@@ -1,0 +1,114 @@
+"""Action distributions, per state, before clipping to the box; KL in nats.
+
+Formulas are textbook closed forms for diagonal Gaussians and independent categoricals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.special import ndtri
+
+from razorbench.types import FloatArray
+
+
+class Distribution(Protocol):
+    """Distributions over actions, one per state."""
+
+    def mode(self) -> FloatArray:
+        """Return the greedy actions, (N, D)."""
+
+    def sample(self, u: FloatArray) -> FloatArray:
+        """Return the actions that uniforms u (N, D) in (0, 1) stand for."""
+
+    def log_prob(self, actions: FloatArray) -> FloatArray:
+        """Return the log probability (of bins) or density of actions (N, D) such as `sample` returns, (N,)."""
+
+    def kl(self, other: Any) -> FloatArray:
+        """Return KL(self || other), (N,); the other one is of the same kind."""
+
+    def w2_squared(self, other: Any) -> FloatArray:
+        """Return the squared 2-Wasserstein distance with Euclidean cost, (N,); it adds up over independent dimensions."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Diagonal Gaussians over actions, one per state. mean: (N, D); log_std: (D,) or (N, D)."""
+
+    mean: FloatArray
+    log_std: FloatArray
+
+    def mode(self) -> FloatArray:
+        """Return the greedy actions, (N, D)."""
+        return self.mean
+
+    def sample(self, u: FloatArray) -> FloatArray:
+        """Return the actions that uniforms u (N, D) in (0, 1) stand for, by inverse CDF."""
+        return self.mean + np.exp(self.log_std) * ndtri(u)
+
+    def log_prob(self, actions: FloatArray) -> FloatArray:
+        """Return the log density at actions (N, D), (N,)."""
+        scaled = (actions - self.mean) * np.exp(-self.log_std)
+        return -(0.5 * scaled**2 + self.log_std + 0.5 * np.log(2 * np.pi)).sum(axis=1)
+
+    def kl_mean_part(self, other: Gaussian) -> FloatArray:
+        """Return sum_d (mu_d - mu'_d)^2 / (2 s'_d^2), (N,)."""
+        return 0.5 * (((self.mean - other.mean) * np.exp(-other.log_std)) ** 2).sum(axis=1)
+
+    def kl_variance_part(self, other: Gaussian) -> FloatArray:
+        """Return sum_d ln(s'_d / s_d) + s_d^2 / (2 s'_d^2) - 1/2, (N,)."""
+        gap = np.broadcast_to(self.log_std - other.log_std, self.mean.shape)
+        return (0.5 * np.exp(2 * gap) - gap - 0.5).sum(axis=1)
+
+    def kl(self, other: Gaussian) -> FloatArray:
+        """Return KL(self || other), (N,): mean part + variance part."""
+        return self.kl_mean_part(other) + self.kl_variance_part(other)
+
+    def kl_common_sigma(self, other: Gaussian) -> FloatArray:
+        """Return KL(self || other) with self's sigma in both, (N,)."""
+        return 0.5 * (((self.mean - other.mean) * np.exp(-self.log_std)) ** 2).sum(axis=1)
+
+    def w2_squared(self, other: Gaussian) -> FloatArray:
+        """Return sum_d (mu_d - mu'_d)^2 + (s_d - s'_d)^2, (N,)."""
+        return ((self.mean - other.mean) ** 2 + (np.exp(self.log_std) - np.exp(other.log_std)) ** 2).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """Independent categoricals over the bins of each action dimension. log_probs: (N, D, K); centres: (K,) of the bins."""
+
+    log_probs: FloatArray
+    centres: FloatArray
+
+    def mode(self) -> FloatArray:
+        """Return the greedy actions, (N, D)."""
+        return self.centres[self.log_probs.argmax(axis=2)]
+
+    def sample(self, u: FloatArray) -> FloatArray:
+        """Return the actions that uniforms u (N, D) in (0, 1) stand for, by inverse CDF."""
+        below = np.exp(self.log_probs).cumsum(axis=2) < u[:, :, None]
+        return self.centres[np.minimum(below.sum(axis=2), len(self.centres) - 1)]
+
+    def kl(self, other: Categorical) -> FloatArray:
+        """Return KL(self || other), (N,): sum_d sum_k p_dk (ln p_dk - ln q_dk)."""
+        return (np.exp(self.log_probs) * (self.log_probs - other.log_probs)).sum(axis=(1, 2))
+
+    def log_prob(self, actions: FloatArray) -> FloatArray:
+        """Return the log probability of actions (N, D), which are centres of bins, (N,)."""
+        index = np.searchsorted(self.centres, actions)
+        return np.take_along_axis(self.log_probs, index[:, :, None], axis=2)[:, :, 0].sum(axis=1)
+
+    def w2_squared(self, other: Categorical) -> FloatArray:
+        """Return the sum over dimensions of the 1-D distance between bins at their evenly spaced centres, (N,).
+
+        W2^2 = 2 int int_{x < y} max(0, F(x) - G(y)) + max(0, G(x) - F(y)) dx dy; both CDFs are constant between centres, so the cells of the
+        plane add up exactly, those on the diagonal by half.
+        """
+        f, g = (np.exp(each.log_probs).cumsum(axis=2)[:, :, :-1] for each in (self, other))
+        total = np.abs(f - g).sum(axis=(1, 2))
+        for lag in range(1, f.shape[2]):
+            for low, high in ((f, g), (g, f)):
+                total += 2 * np.maximum(low[:, :, :-lag] - high[:, :, lag:], 0.0).sum(axis=(1, 2))
+        return total * (self.centres[1] - self.centres[0]) ** 2

@@ -1,0 +1,1 @@
+"""The conf folder as typed objects; the only room that imports Hydra."""

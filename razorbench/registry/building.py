@@ -1,0 +1,194 @@
+"""From plain data to typed objects: what a node's `_target_` names is imported and built, its values checked; runs are put together from them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from razorbench.bases import base
+from razorbench.errors import RazorbenchError, UsageError, among
+from razorbench.identity.parts import shipped
+from razorbench.method import demonstrations
+from razorbench.method.data import Budget
+from razorbench.runs.sequence import SequenceSpec
+from razorbench.runs.spec import EvalSettings, RunSpec
+from razorbench.task import Task, made
+
+UPSTREAM = "method@method.upstream"
+"""The choice of a method that another one builds on, as Hydra names it."""
+
+
+class Builder:
+    """Builds runs, each part of them once."""
+
+    def __init__(self) -> None:
+        self._built: dict[tuple[str, str], Any] = {}
+
+    def spec(self, plain: Mapping[str, Any], chosen: Mapping[str, Any]) -> RunSpec | SequenceSpec:
+        """Return the run or the sequence that a configuration describes. chosen: the name chosen in each group.
+
+        Raises UsageError or FileDamaged with one sentence.
+        """
+        name = chosen.get("sequence")
+        if name is None:
+            return self.run_spec(plain, plain.get("task"), chosen)
+        if plain.get("task") is not None:
+            raise UsageError(f"sequence={name} and a task exclude each other: a sequence has its own tasks; leave task= out")
+        tasks = plain["sequence"]["tasks"]
+        return SequenceSpec(name, tuple(self.run_spec(plain, task, chosen) for task in tasks.values()))
+
+    def run_spec(self, plain: Mapping[str, Any], task: Any, chosen: Mapping[str, Any]) -> RunSpec:
+        """Return the run of a task under a configuration."""
+        for group, given in (("task", task), ("method", plain.get("method"))):
+            if given is None:
+                raise UsageError(f"{group} is missing: name one, as in `python -m razorbench task=pick_place method=ppo`; see `razorbench list`")
+        seed = plain["seed"]
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UsageError(f"seed is {seed!r}: it must be a whole number, 0 or more")
+        method = expected("method", chosen.get("method"), self._once(plain["method"], "method"))
+        built: Task = expected("task", chosen.get("task"), self._once(task, "task"))
+        first, given = next(iter(built.experts)), plain["demos"]
+        from_file = str(given).endswith(demonstrations.SUFFIX)
+        if given is not None and not from_file and str(given) not in built.experts and (Path(str(given)).suffix or Path(str(given)).exists()):
+            raise UsageError(
+                f"demos={given}: demonstrations come in a {demonstrations.SUFFIX} file, as `razorbench demos` writes it; or name a style of {built.id}"
+            )
+        spec = RunSpec(
+            task=built,
+            method_name=str(chosen.get("method")),
+            method=method,
+            base=self._base(plain["base"], seed),
+            seed=seed,
+            budget=typed(Budget, plain["budget"], "budget"),
+            style=first if given is None or from_file else str(given),
+            eval=typed(EvalSettings, plain["eval"], "eval"),
+            log_std=str(plain["log_std"]),
+            recorded=demonstrations.load(Path(given), built) if from_file else None,
+        )
+        if (upstream := getattr(method, "upstream", None)) is None:
+            return spec
+        # Under the task's first style, as the upstream method alone would run.
+        return replace(spec, upstream=replace(spec, method=upstream, method_name=str(chosen[UPSTREAM]), style=first, recorded=None))
+
+    def _once(self, node: Any, where: str) -> Any:
+        key = where, json.dumps(node)
+        if key not in self._built:
+            self._built[key] = build(node, where)
+        return self._built[key]
+
+    def _base(self, node: Any, seed: int) -> base.Base:
+        recipe: base.Recipe = expected("base", node.get("name") if isinstance(node, Mapping) else node, self._once(node, "base"))
+        seeds = recipe.seeds()
+        key = f"base {seed % len(seeds) if seeds else 0}", json.dumps(node)
+        if key not in self._built:
+            self._built[key] = base.load(recipe, seed)
+        return self._built[key]
+
+
+def build(node: Any, where: str) -> Any:
+    """Build what a node's `_target_` names, nested targets first, lists as tuples; values are checked against type annotations."""
+    if isinstance(node, list):
+        return tuple(build(each, where) if isinstance(each, Mapping | float) else each for each in node)
+    if isinstance(node, float) and not math.isfinite(node):
+        raise UsageError(f"{where} is {node}: it must be a finite number")
+    if not isinstance(node, Mapping):
+        return node
+    values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
+    if "_target_" not in node:
+        return values
+    target = str(node["_target_"])
+    try:
+        module, _, name = target.rpartition(".")
+        factory = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
+    if is_dataclass(factory):
+        return typed(factory, values, where)
+    parameters = signature(factory).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        _refuse_unknown(values, parameters, where)
+    built = _called(partial(made, factory), {"values": values}, where, target)
+    if isinstance(built, Task) and shipped("task").get(built.id, target) != target:
+        raise UsageError(f"{where}.id is {built.id}, which {shipped('task')[built.id]} makes, not {target}: give the task an id of its own, as in my_task-v1")
+    return built
+
+
+def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Build a dataclass from values of the right types; whole numbers pass for floats."""
+    if not isinstance(values, Mapping):
+        found = "null" if values is None else values
+        raise UsageError(f"{where} is {found}: it holds settings; leave it out, or give one, as in {where}.{fields(cls)[0].name}=...")
+    hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
+    _refuse_unknown(values, known, where)
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        wanted = hints[key]
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if wanted in (int, float, str, bool) and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            kind = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[wanted]
+            raise UsageError(f"{where}.{key} is {value!r}: it must be {kind}")
+        if get_origin(wanted) in (tuple, Sequence) and not isinstance(value, tuple | list):
+            raise UsageError(f"{where}.{key} is {value!r}: it must be a list, as in [{value}]")
+        checked[key] = value
+    return _called(cls, checked, where, cls.__name__)
+
+
+def _refuse_unknown(values: Iterable[str], known: Iterable[str], where: str) -> None:
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{where}.{key}: no such setting{among(key, sorted(known))}")
+
+
+def _called(factory: Callable[..., Any], values: Mapping[str, Any], where: str, name: str) -> Any:
+    """Call what builds a thing, which may be a user's: any error in it is about these values."""
+    try:
+        return factory(**values)
+    except RazorbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        said = str(error) or f"{type(error).__name__} in `{last.line}`"
+        raise UsageError(f"{where}: {name} does not take these values ({said})") from error
+
+
+_HOLDS = {"task": (Task, "a task"), "skill": (Task, "a task"), "base": (base.Recipe, "a base policy's recipe")}
+_LISTS = {"suite": "tasks", "sequence": "tasks"}
+_DECLARED = (("family", str, '"ours"'), ("version", int, "1"), ("old_task_data", bool, "False"))
+
+
+def expected(group: str, name: object, built: Any) -> Any:
+    """Return what a yaml of a group built. Raises UsageError if it is not what the group holds."""
+    thing = f"{group}={name}"
+    if group == "method":
+        _check_method(thing, built)
+    elif group in _HOLDS:
+        kind, said = _HOLDS[group]
+        if not isinstance(built, kind):
+            raise UsageError(f"{thing}: its yaml makes no {kind.__name__}; let `_target_: module.name` name what makes {said}")
+    elif group == "budget":
+        typed(Budget, built, thing)
+    elif group in _LISTS and not (isinstance(built, Mapping) and built.get(_LISTS[group])):
+        raise UsageError(f"{thing}: its yaml has no {_LISTS[group]}; list them under `{_LISTS[group]}:`")
+    return built
+
+
+def _check_method(thing: str, method: Any) -> None:
+    if isinstance(method, Mapping | tuple) or method is None:
+        raise UsageError(f"{thing}: its yaml names no class; write `_target_: module.Class` into it")
+    kind = type(method).__name__
+    if not is_dataclass(method):
+        raise UsageError(f"{thing}: {kind} is no dataclass, so its settings cannot be told; write @dataclass(frozen=True) above the class")
+    for name, wanted, example in _DECLARED:
+        if not isinstance(getattr(method, name, None), wanted):
+            raise UsageError(f"{thing}: {kind} does not declare {name}; write `{name}: ClassVar[{wanted.__name__}] = {example}` into the class")
+    if not callable(getattr(method, "adapt", None)):
+        raise UsageError(f"{thing}: {kind} has no `adapt(self, base, task, budget, rng)`; that is what does the work")

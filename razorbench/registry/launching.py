@@ -1,0 +1,92 @@
+"""How runs are launched: by Hydra's launchers and sweepers, each job guarded so that it never raises."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
+
+from razorbench.errors import Claimed, TakenOver
+from razorbench.registry.config import finding, plain_config, registry, results_of, spec
+from razorbench.registry.overrides import literal
+from razorbench.runs.sequence import SequenceSpec
+from razorbench.runs.spec import RunSpec
+from razorbench.store.output import lenient, warn
+
+Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any], bool, str | None], Any]
+"""What a launcher does: a run, in a results folder, with its configuration as plain data; whether alone in its terminal; the user's own conf folder."""
+
+
+def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) -> None:
+    """Let Hydra's launcher, the basic one or that which the overrides name, do the job for every combination; one run alone needs none.
+
+    The launcher is called as Hydra's own sweeper calls it, but with the runs that are left instead of a whole grid. A job's
+    failure is written into its run's folder.
+    """
+    with registry(searchpath) as known:
+        if len(combinations) == 1 and not any(override.startswith("hydra") for override in combinations[0]):
+            composed = known.whole(combinations[0])
+            HydraConfig.instance().set_config(composed)
+            _guarded(job, searchpath)(composed)
+            return
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        # What all share sets up the launcher; the rest is each job's own.
+        shared = [override for override in combinations[0] if override.startswith(("hydra", "results="))]
+        config = hydra.compose_config("config", [*finding(searchpath), *shared], RunMode.MULTIRUN)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_guarded(job, searchpath), config=config)
+        launcher.launch([[each for each in combination if not each.startswith("hydra")] for combination in combinations], initial_job_idx=0)
+
+
+def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
+    """Let Hydra itself do a multirun, for sweepers that choose their runs as they go."""
+    overrides = literal(["results=results", *overrides], multirun=True)
+    GlobalHydra.instance().clear()
+    before = sys.argv
+    sys.argv = ["razorbench", "--multirun", *finding(searchpath), *overrides]
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job, searchpath))()
+    finally:
+        sys.argv = before
+
+
+def allow_processes() -> None:
+    """Let a method start processes, as a DataLoader with workers does, in a worker of joblib's too, which of itself can start only those of its own kind."""
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        multiprocessing.set_start_method(None, force=True)
+
+
+def _guarded(job: Job, searchpath: str | None) -> Callable[[DictConfig], Any]:
+    @functools.wraps(job)
+    def guarded(config: DictConfig) -> Any:
+        allow_processes()
+        run, results = spec(config), results_of(config)
+        alone = HydraConfig.get().runtime.choices.get("hydra/launcher") in (None, "basic")
+        with lenient():
+            try:
+                return job(run, results, plain_config(config), alone, searchpath)
+            except TakenOver as error:
+                warn(str(error))
+                return None
+            except Claimed:
+                return None  # whoever does it writes the record
+            except Exception as error:
+                # On a full disk even this fails; then the run has no record and no reason.
+                with suppress(OSError):
+                    run.folder(results).write_failure(error)
+                return None
+
+    return guarded

@@ -1,0 +1,98 @@
+"""What people type as KEY=VALUE, in a form that Hydra's grammar takes as it was meant: paths are text, whatever characters they hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from razorbench.errors import UsageError, among
+from razorbench.method.demonstrations import SUFFIX
+
+_WORD = re.compile(r"[A-Za-z_][\w-]*")
+_NAME = re.compile(r"[\w./,-]*")
+
+
+def key(override: str) -> str:
+    """Return the key of an override, without the signs that add, force or remove it."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def quoted(name: str, text: str) -> str:
+    """Return an override that sets a key to exactly this text, once it is composed."""
+    text = text.replace("${", r"\${")
+    # Inside quotes, backslashes count only before a quote, of which the last one ends the text.
+    text = re.sub(r"(\\*)'", lambda found: found[1] * 2 + r"\'", text)
+    text = re.sub(r"(\\+)$", lambda found: found[1] * 2, text)
+    return f"{name}='{text}'"
+
+
+def literal(overrides: Sequence[str], multirun: bool = False) -> list[str]:
+    """Return a command's overrides with the paths in `results=` and `demos=` as text, absolute: the same wherever a run is done.
+
+    multirun: commas part several values of `demos`. Raises UsageError for a path that is empty or would be filled in.
+    """
+    kinds = {"results": lambda text: quoted("", str(_absolute("results", text)))[1:], "demos": lambda text: _demonstrations(text, multirun)}
+    made = []
+    for override in overrides:
+        name, sign, text = override.partition("=")
+        made.append(f"{name}={kinds[key(override)](text)}" if sign and key(override) in kinds else override)
+    return made
+
+
+def is_name(override: str) -> bool:
+    """Whether an override chooses a registered thing by a name, and not by null or a list, say."""
+    text = _unquoted(override.partition("=")[2])
+    return text != "null" and bool(_NAME.fullmatch(text))
+
+
+def resolvers(values: object, path: str = "") -> str | None:
+    """Return the first dotted path whose value is computed anew wherever it is read, as `${now:...}` is; None if there is none."""
+    if isinstance(values, str):
+        return path if re.search(r"\$\{\s*[\w.]+\s*:", values) else None
+    inside = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    return next((found for name, value in inside if (found := resolvers(value, f"{path}.{name}".lstrip(".")))), None)
+
+
+def _demonstrations(text: str, multirun: bool) -> str:
+    if text == "null":
+        return text
+    values = [text] if not multirun or text[:1] in ("'", '"') else text.split(",")
+    files = [str(_absolute("demos", value)) if _unquoted(value).endswith(SUFFIX) else _unquoted(value) for value in values]
+    return ",".join(value if _WORD.fullmatch(value) else quoted("", value)[1:] for value in files)
+
+
+def _absolute(name: str, text: str) -> Path:
+    path = _unquoted(text)
+    if not path:
+        raise UsageError(f"{name}={text}: the path is empty; give one, as in results=runs")
+    if "${" in path:
+        raise UsageError(f"{name}={text}: paths are taken as they stand, and Hydra would fill in ${{...}}; write the path itself")
+    try:
+        return Path(path).expanduser().absolute()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{name}={text}: {error}; write the whole path") from error
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def no_such_key(wrong: str, config: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """Say what is wrong with a dotted key that a run's configuration lacks, and what there is in its place. chosen: the name chosen in each group."""
+    node: Any = config
+    place, word = "", wrong
+    for word in wrong.split("."):
+        if not isinstance(node, Mapping) or word not in node:
+            break
+        node, place = node[word], f"{place}.{word}".lstrip(".")
+    if node is None:
+        return f"{wrong}: no {place} is given, so it has no settings; write {place}=NAME as well, or leave this out"
+    if not isinstance(node, Mapping):
+        return f"{wrong}: {place} is one value and has no settings; write {place}=..."
+    names = [str(name) for name in node if name not in ("_target_", "hydra")]
+    if place:
+        return f"{wrong}: no such setting of {f'{place}={chosen[place]}' if place in chosen else place}{among(word, names)}"
+    below = [f"{part}.{name}" for part, settings in config.items() if part != "hydra" and isinstance(settings, Mapping) for name in settings]
+    return f"{wrong}: no such key in the configuration{among(word, names, [*below, 'study'])} (see `razorbench list --keys`)"

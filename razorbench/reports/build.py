@@ -1,0 +1,51 @@
+"""The report over finished runs, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from razorbench.reports.at_same_kl import same_kl
+from razorbench.reports.content import Material, Section
+from razorbench.reports.drawing import styled
+from razorbench.reports.frontier import matched_success, pareto
+from razorbench.reports.headline import headline
+from razorbench.reports.law_fits import fits
+from razorbench.reports.law_section import predicting
+from razorbench.reports.page import page, write
+from razorbench.reports.run_list import curves, every_run, forgetting
+from razorbench.reports.verdicts import verdicts
+from razorbench.statistics.claims import Claim
+from razorbench.statistics.finished_runs import snapshots
+from razorbench.statistics.law.questions import Questions
+from razorbench.statistics.pooling import Pool
+
+Say = Callable[[str], None]
+Decided = Sequence[tuple[Claim, Sequence[str]]]
+"""Claims, each with the commands that would add the runs that it lacks."""
+
+
+def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str], questions: Questions, out: Path, say: Say) -> Path:
+    """Write the report of runs into a folder and return the page.
+
+    claims: decides them; families: of registered methods, by name, which decide colours; questions: of the law; say: told of progress.
+    """
+    material = Material.of(pool, families, out)
+    measured = snapshots(pool.runs)
+    # Fits take longest and are mostly arithmetic that lets other threads run: figures are drawn meanwhile.
+    with styled(), ThreadPoolExecutor(1) as background:
+        fitting = background.submit(fits, measured, questions)
+        first: list[Section] = []
+        later: list[Section] = []
+        for parts, place in (((headline, lambda _: verdicts(claims()), pareto), first), ((matched_success, same_kl, forgetting, curves, every_run), later)):
+            for part in parts:
+                place.append(part(material))
+                say(place[-1].title)
+        sections = [*first, predicting(material, measured, fitting.result(), questions), *later]
+    say(sections[len(first)].title)
+    one = pool.runs[0]
+    title = f"RazorBench: {len(pool.runs)} runs, base {one.base}, budget {one.record['budget']['name']}"
+    lead = "How much do robot policies forget when they learn something new, and can it be predicted?"
+    write(out, page(title, lead, sections, material.looks), sections)
+    return out / "index.html"

@@ -1,0 +1,156 @@
+"""What was run, and every arm's numbers over all tasks, at both stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from razorbench.reports.content import Folded, Material, Section
+from razorbench.reports.tables import Table, Value, plain
+from razorbench.statistics.comparison import MEASURES, Numbers, numbers, paired
+from razorbench.statistics.finished_runs import Run
+from razorbench.statistics.stops import STOPS
+from razorbench.statistics.suite_score import Undefined, suite
+
+LEVEL = 0.9
+"""Success on the new task at which retention stands beside that at both stops."""
+_TOLD = {"score": "score", "success": "success", "retention": "retention", "forward_kl": "forward KL"}
+_COSTS = {"update": "updates", "env_steps": "env steps", "gradient_steps": "gradient steps"}
+
+
+def headline(material: Material) -> Section:
+    """Return the section of headline numbers."""
+    return Section(
+        "Headline numbers",
+        [
+            "A run is stopped at its best, the first snapshot with the highest SELECT success, or at the end of its budget. Each number is the mean over "
+            "tasks of the mean over seeds, of policies acting greedily on TEST starts; in brackets its two-sided 95% Student interval over tasks (over seeds "
+            "where an arm has one task only), which is not cut at 0 or 1. Arms stand in the order of their score at best; one that lacks tasks is not "
+            "comparable and comes last. METHOD/2 is METHOD with each task's second style of demonstrations.",
+        ],
+        [
+            _kinds(material),
+            arms(material),
+            stopping_saves(material),
+            costs(material),
+            Folded("Success, retention and forward KL on each task", each_task(material)),
+        ],
+    )
+
+
+def each_task(material: Material) -> list[Table]:
+    """Return a table for success, retention and forward KL each, at either stop: arms by tasks, means over seeds."""
+    note = "Means over seeds with 95% Student intervals over seeds."
+    found = []
+    for name in ("success", "retention", "forward_kl"):
+        for stop in STOPS:
+            by_arm = {arm: numbers(runs, arm, MEASURES[f"{name}@{stop}"]) for arm, runs in material.by_arm.items()}
+            rows = [[arm, *(on_task(task, mine) for task in material.tasks)] for arm, mine in by_arm.items()]
+            title = f"{_TOLD[name][0].upper()}{_TOLD[name][1:]} at {stop}, each task"
+            found.append(Table(f"tasks_{name}_{stop}", title, ("arm", *map(plain, material.tasks)), rows, note))
+    return found
+
+
+def _kinds(material: Material) -> Table:
+    runs = material.runs
+    first = runs[0].record
+    rows: list[tuple[Value, Value]] = [
+        ("runs", f"{len(runs)}, and {len(material.apart)} set apart" if material.apart else str(len(runs))),
+        ("snapshots", f"{sum(len(run.curve) for run in runs):,}"),
+        ("tasks", f"{len(material.tasks)}: {', '.join(sorted({run.record['task'] for run in runs}))}"),
+        ("arms", f"{len(material.looks)} of {len({run.method for run in runs})} methods"),
+        ("base", f"{runs[0].base}, pretraining seeds {', '.join(sorted({str(run.record['base']) for run in runs}))}"),
+        ("budget", str(first["budget"]["name"])),
+        ("protocol", _every(run.record["protocol"] for run in runs)),
+        ("versions", "; ".join(f"{name} {_every(run.record['versions'].get(name) for run in runs)}" for name in sorted(first["versions"]))),
+    ]
+    return Table("what_was_run", "What was run", ("what", "found"), rows, " ".join(material.notes))
+
+
+def _every(found: Iterable[object]) -> str:
+    """All that is among things found, each once."""
+    return ", ".join(sorted({str(each) for each in found}))
+
+
+def on_task(task: str, mine: Numbers) -> Value:
+    """Return an arm's mean over the seeds of one task."""
+    return suite({key: number for key, number in mine.items() if key[0] == task}, [task]).value
+
+
+def arms(material: Material) -> Table:
+    """Return what every arm learns and keeps at both stops, and keeps at a success of `LEVEL`, a row per arm."""
+    rows: list[Sequence[Value]] = []
+    for arm, runs in material.by_arm.items():
+        crossed = material.suite(arm, MEASURES[f"retention@{LEVEL:g}"])
+        told = [material.suite(arm, MEASURES[f"{name}@{stop}"]).value for name in _TOLD for stop in STOPS]
+        kept: Value = Undefined("never crossed") if isinstance(crossed.value, Undefined) else crossed.value
+        rows.append([arm, *told, kept, f"{crossed.runs} of {len(runs)}"])
+    return Table(
+        "arms",
+        "Every arm at both stops",
+        ("arm", *(f"{said} at {stop}" for said in _TOLD.values() for stop in STOPS), f"retention at success {LEVEL:g}", "runs that cross it"),
+        rows,
+        "Score: max(0, (s - s0) / (1 - s0)) times min(1, retention), s0 the base's success on 500 SELECT starts; runs with s0 above .5 have none. Forward KL "
+        "on the new task's states, nats per decision. Retention at best is of 25 episodes a skill, at the end of 100: one run's standard error is up to .035 "
+        "and .018.",
+    )
+
+
+def stopping_saves(material: Material) -> Table:
+    """Return what every arm gains when it stops at its best SELECT success instead of training on, a row per arm."""
+    rows: list[Sequence[Value]] = []
+    for arm, runs in material.by_arm.items():
+        saved: list[Value] = []
+        for name in ("retention", "success", "score"):
+            best, end = (numbers(runs, arm, MEASURES[f"{name}@{stop}"]) for stop in STOPS)
+            saved.append(paired(best, end).difference or Undefined("too few runs"))
+        rows.append([arm, *saved])
+    return Table(
+        "stopping_saves",
+        "What stopping saves",
+        ("arm", "retention, best minus end", "success, best minus end", "score, best minus end"),
+        rows,
+        "Paired by run; means over tasks of means over seeds, 95% Student interval over tasks. Above 0: the arm loses it after its best SELECT success.",
+    )
+
+
+def costs(material: Material) -> Table:
+    """Return what every arm's runs took until both stops, and what their means hide, a row per arm."""
+    rows: list[Sequence[Value]] = []
+    for arm, runs in material.by_arm.items():
+        score = material.suite(arm, MEASURES["score@best"])
+        tasks = {run.task for run in runs}
+        lacking = [task for task in material.tasks if task not in tasks]
+        worst: tuple[Value, Value] = (Undefined("no score"), Undefined("no score")) if score.worst is None else score.worst
+        rows.append(
+            [
+                arm,
+                runs[0].family,
+                len(runs),
+                f"{len(tasks)} of {len(material.tasks)}" + (f", lacks {', '.join(lacking)}" if lacking else ""),
+                *(_mean(runs, f"{name}@{stop}") for name in _COSTS for stop in STOPS),
+                _mean(runs, "select_episodes@best"),
+                _mean(runs, "demo_episodes@end"),
+                round(max(float(run.record["wall_s"]) for run in runs)),
+                *worst,
+                Undefined("no score") if score.iqm is None else score.iqm,
+            ]
+        )
+    return Table(
+        "costs",
+        "What it took",
+        (
+            *("arm", "family", "runs", "tasks", *(f"{said} to {stop}" for said in _COSTS.values() for stop in STOPS), "SELECT episodes to find best"),
+            *("demonstrations", "seconds, longest run", "worst task at best", "score there", "IQM of score at best"),
+        ),
+        rows,
+        "Means per run, without what its data cost upstream. `best` is known only when the run is over, so it pays for every SELECT episode along it; `end` "
+        "pays for none. An update is a method's own unit. The worst task and the IQM, the interquartile mean of all runs, have no interval: they show what "
+        "the mean hides and decide nothing.",
+    )
+
+
+def _mean(runs: Sequence[Run], name: str) -> Value:
+    known = [number.value for run in runs if (number := MEASURES[name].number(run)) is not None]
+    return round(float(np.mean(known))) if known else Undefined("not in its records")

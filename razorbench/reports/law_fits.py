@@ -1,0 +1,99 @@
+"""Every fit of the law that pages show, for one set of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from razorbench.measures.success import Estimate
+from razorbench.statistics.finished_runs import CEILING, HEADLINE, Snapshots
+from razorbench.statistics.law import Law, Points, intervals, law, laws
+from razorbench.statistics.law.paper import WithinCells, near_frontier, within_cells
+from razorbench.statistics.law.questions import Questions
+from razorbench.statistics.law.resampling import Over
+
+WITHIN = (HEADLINE, "activations, L1, new task", "forward KL, old tasks", "actions moved, old tasks")
+"""Predictors that are fitted by the paper's protocol: its own, the best of its other predictors here, and two ceilings."""
+ALL, FINAL, FILTERED, FILTERED_FINAL = "all snapshots", "final policies", "all snapshots near the frontier", "final policies near the frontier"
+KINDS = (ALL, FINAL, FILTERED, FILTERED_FINAL)
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Fits of one set of runs.
+
+    points: by predictor; notes: which predictors are not comparable, and why; pooled: the law of each, over all runs. subsets: the headline's, by which
+    methods are in, or why there is none; over: its intervals and those of the best ceiling (`best`), by what is resampled; within: the paper's protocol,
+    by predictor of `WITHIN` and kind of `KINDS`, None where cells are too few.
+    """
+
+    points: Mapping[str, Points]
+    notes: Sequence[str]
+    pooled: Mapping[str, Law]
+    subsets: Mapping[str, Law | str]
+    over: Mapping[str, Mapping[Over, Mapping[str, Estimate | None]]]
+    within: Mapping[tuple[str, str], WithinCells | None]
+
+
+def fits(measured: Snapshots, questions: Questions) -> Fits | str:
+    """Return every fit to the snapshots of some runs, or why there is none: no headline predictor, or too few runs (`Points.too_few`)."""
+    points, notes = comparable({name: measured.points(name) for name in measured.x})
+    if HEADLINE not in points:
+        return f"no snapshot after the first update has {HEADLINE}"
+    head = points[HEADLINE]
+    few = head.too_few()
+    if few is not None:
+        return few
+    pooled = laws(points, HEADLINE)
+    parts = {name: head.of(runs) for name, runs in questions.subsets(head).items()} | {FINAL: measured.points(HEADLINE, measured.last)}
+    named = [HEADLINE, *([best(pooled)] if any(name in CEILING for name in pooled) else [])]
+    # On such small matrices a second thread costs more than it gives.
+    with threadpool_limits(1):
+        return Fits(
+            points,
+            notes,
+            pooled,
+            {name: part.too_few() or law(part) for name, part in parts.items()},
+            {name: intervals(points[name]) for name in named},
+            _within(measured, [name for name in WITHIN if name in points], questions),
+        )
+
+
+def comparable(points: Mapping[str, Points]) -> tuple[dict[str, Points], list[str]]:
+    """Return the predictors that were measured in the very runs that have the headline's, and a sentence about the others."""
+    runs = len(points[HEADLINE].arm)
+    kept = {name: each for name, each in points.items() if len(each.arm) == runs > 0}
+    partly = [f"{name} (in {len(each.arm)})" for name, each in points.items() if name not in kept and len(each.arm)]
+    never = [name for name, each in points.items() if not len(each.arm)]
+    notes = [f"Not measured in these runs, hence not here: {'; '.join(never)}."] if never else []
+    notes += [f"Measured in some of the {runs} runs only, hence not comparable and not here: {'; '.join(partly)}."] if partly else []
+    return kept, notes
+
+
+def best(pooled: Mapping[str, Law]) -> str:
+    """Return the ceiling with the highest R2 on a family left out."""
+    return max((name for name in pooled if name in CEILING), key=lambda name: left_out(pooled[name]))
+
+
+def left_out(found: Law) -> float:
+    """Return R2 on a family left out, minus infinity where it is undefined."""
+    return -np.inf if found.family_left_out is None else found.family_left_out.value
+
+
+def _within(measured: Snapshots, names: Sequence[str], questions: Questions) -> dict[tuple[str, str], WithinCells | None]:
+    found: dict[tuple[str, str], WithinCells | None] = {}
+    for name in names:
+        for kind, last in ((ALL, np.ones(len(measured.run), dtype=bool)), (FINAL, measured.last)):
+            points = measured.points(name, last)
+            papers = questions.of_the_paper(points)
+            keep = last & np.isfinite(measured.x[name])
+            kept = measured.kept[keep][papers[points.run]]
+            points = points.of(papers)
+            found[name, kind] = within_cells(points)
+            if name == HEADLINE:
+                filtered = {ALL: FILTERED, FINAL: FILTERED_FINAL}[kind]
+                found[name, filtered] = within_cells(near_frontier(points, kept))
+    return found

@@ -1,0 +1,161 @@
+"""The law as three questions kept apart, for one set of runs or for several that stand side by side: tables made from `fits`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from razorbench.measures.success import Estimate
+from razorbench.reports.law_fits import ALL, FILTERED, FILTERED_FINAL, FINAL, WITHIN, Fits, left_out
+from razorbench.reports.tables import Table, Value
+from razorbench.statistics.finished_runs import CEILING, HEADLINE, PARTS
+from razorbench.statistics.law import Law
+from razorbench.statistics.law.paper import REPORTED, WithinCells
+from razorbench.statistics.suite_score import Undefined
+
+Sets = Mapping[str, Fits | str]
+"""Sets of runs by name: those on which something was found first, then those that had no part in it. A string says why a set has no fit."""
+_HOW = (
+    "Left out: every run (task, family) is predicted by the fit to the others; the R2 may be negative. Brackets: 95% intervals over tasks and arms, both "
+    "drawn with replacement; for a run left out there is none."
+)
+_FLAT = "forgetting does not vary"
+_OF_CELLS = {
+    "parabola": (ALL, "parabola"),
+    "parabola, mean of the cells' own R2": (ALL, "parabola_mean"),
+    "parabola, near the frontier": (FILTERED, "parabola"),
+    "parabola, an arm left out": (ALL, "parabola_arm_left_out"),
+    "curve": (ALL, "curve"),
+    "curve, a run left out": (ALL, "curve_run_left_out"),
+    "curve, an arm left out": (ALL, "curve_arm_left_out"),
+}
+_ENDS = {ALL: FINAL, FILTERED: FILTERED_FINAL}
+
+
+def papers_protocol(sets: Sets) -> Table:
+    """Return the first question's table: forward KL within cells of one task and one base, RL and SFT runs alone."""
+    rows: list[Sequence[Value]] = []
+    for said, (kind, field) in _OF_CELLS.items():
+        rows.append([said, *(_within(found, HEADLINE, which, field) for found in sets.values() for which in (kind, _ENDS[kind]))])
+    for name in WITHIN[1:]:
+        for said, field in (("parabola", "parabola"), ("curve, an arm left out", "curve_arm_left_out")):
+            rows.append([f"{name}: {said}", *(_within(found, name, which, field) for found in sets.values() for which in (ALL, FINAL))])
+    for said, field in (("cells", "cells"), ("runs", "runs")):
+        rows.append([said, *(_within(found, HEADLINE, which, field) for found in sets.values() for which in (ALL, FINAL))])
+    reported = " and ".join(f"{value:.2f} ({what})" for what, value in REPORTED.items())
+    return Table(
+        "law_within_cells",
+        "One task, one base, RL and SFT runs: the paper's protocol",
+        ("fit", *(f"{name}: {which}" for name in sets for which in (ALL, FINAL))),
+        rows,
+        f"R2 within cells of one task and one base: 1 - (sum of squared errors) / (sum of squares about the cell's mean). Brackets: 95% intervals over cells. "
+        f"The paper reports {reported} for its parabola, in-sample; it has no robot figure. Near the frontier: snapshots that no other beats by more than 2 "
+        "points in both success and retention, the paper's filter. A cell needs 6 runs of 2 arms.",
+    )
+
+
+def carries_over(sets: Sets) -> Table:
+    """Return the second question's table: forward KL on runs, tasks and families left out, with and without methods that protect old behaviour."""
+    rows: list[Sequence[Value]] = []
+    for subset in next((each.subsets for each in sets.values() if isinstance(each, Fits)), {}):
+        for name, found in sets.items():
+            part = found.subsets[subset] if isinstance(found, Fits) else found
+            rows.append([subset, name, *_scores(part), *((part.runs, len(part.residuals)) if isinstance(part, Law) else ("", ""))])
+    columns = ("methods", "set", "R2", "a run left out", "a task left out", "a family left out", "runs", "arms")
+    return Table("law_carries_over", f"{_capital(HEADLINE)}: does the fit carry over?", columns, rows, _HOW)
+
+
+def resampled(sets: Sets) -> Table:
+    """Return the intervals of forward KL and of the best ceiling by what is resampled."""
+    rows: list[Sequence[Value]] = []
+    for name, found in sets.items():
+        if isinstance(found, str):
+            continue
+        for predictor, by_over in found.over.items():
+            for over, scores in by_over.items():
+                rows.append([predictor, name, over, *(_or(scores[score], _FLAT) for score in ("r2", "family_left_out", "task_left_out"))])
+    return Table(
+        "law_intervals",
+        "Intervals by what is resampled",
+        ("predictor", "set", "resampled", "R2", "a family left out", "a task left out"),
+        rows,
+        "A statement about any method on any task has tasks and arms as its sample, so the last row of each four is the one to quote.",
+    )
+
+
+def rivals(sets: Sets) -> Table:
+    """Return every predictor that needs no state of an old task, by the first set's R2 on a family left out, and the headline's lead over it."""
+    return _predictors(sets, "law_rivals", "Predictors that need no state of an old task", lambda name: name not in CEILING)
+
+
+def ceiling(sets: Sets) -> Table:
+    """Return the third question's table: predictors measured on old tasks' own states."""
+    table = _predictors(sets, "law_ceiling", "The ceiling: the same measures on old tasks' states", lambda name: name in CEILING)
+    about = "They see the very states on which forgetting is measured: the mechanism, no rival. They say how much a predictor could reach."
+    return Table(table.name, table.title, table.columns, table.rows, f"{about} {table.note}")
+
+
+def residuals(found: Fits) -> Table:
+    """Return what every arm forgets less what the pooled fit of its forward KL says."""
+    rows: list[Sequence[Value]] = [(arm, value) for arm, value in sorted(found.pooled[HEADLINE].residuals.items(), key=lambda item: item[1])]
+    note = "Observed minus predicted: below 0, an arm forgets less than its forward KL says. No interval: the fit is to these very runs."
+    return Table("residuals", "Mean residual of every arm", ("arm", "mean residual of forgetting"), rows, note)
+
+
+def _predictors(sets: Sets, name: str, title: str, chosen: Callable[[str], bool]) -> Table:
+    """Predictors in the order of the first set's R2 on a family left out; of several sets, only that R2 and the headline's lead."""
+    fitted = [found for found in sets.values() if isinstance(found, Fits)]
+    names = list(dict.fromkeys(predictor for found in fitted for predictor in found.pooled if chosen(predictor)))
+    if fitted:
+        names.sort(key=lambda predictor: -left_out(fitted[0].pooled[predictor]) if predictor in fitted[0].pooled else np.inf)
+    alone = len(sets) == 1
+    columns = (
+        ("R2", "a family left out", "lead of forward KL, a family left out", "a task left out", "Spearman")
+        if alone
+        else ("a family left out", "lead of forward KL")
+    )
+    rows: list[Sequence[Value]] = [
+        [_said(predictor), *(value for found in sets.values() for value in _of_predictor(predictor, found, alone))] for predictor in names
+    ]
+    notes = dict.fromkeys(note for found in fitted for note in found.notes)
+    about = "Lead: R2 of forward KL on the new task minus this one's, on the same resamples; above 0, forward KL predicts better."
+    heads = columns if alone else [f"{of}: {column}" for of in sets for column in columns]
+    return Table(name, title, ("predictor", *heads), rows, " ".join([_HOW, about, *notes]))
+
+
+def _of_predictor(predictor: str, found: Fits | str, alone: bool) -> list[Value]:
+    each = found if isinstance(found, str) else found.pooled.get(predictor, "not measured in every run")
+    if isinstance(each, str):
+        return [Undefined(each)] * (5 if alone else 2)
+    lead: Value = "itself" if predictor == HEADLINE else _or(each.leads["family_left_out"], _FLAT)
+    family = _or(each.family_left_out, _FLAT)
+    if not alone:
+        return [family, lead]
+    return [_or(each.r2, _FLAT), family, lead, _or(each.task_left_out, _FLAT), _or(each.spearman, "one of the two does not vary")]
+
+
+def _said(predictor: str) -> str:
+    return f"{predictor} (part of forward KL)" if predictor in PARTS else predictor
+
+
+def _scores(found: Law | str) -> list[Value]:
+    if isinstance(found, str):
+        return [Undefined(found)] * 4
+    return [_or(each, _FLAT) for each in (found.r2, found.run_left_out, found.task_left_out, found.family_left_out)]
+
+
+def _within(found: Fits | str, name: str, kind: str, field: str) -> Value:
+    cells: WithinCells | str | None = found if isinstance(found, str) else found.within.get((name, kind))
+    if isinstance(cells, WithinCells):
+        value: Value = getattr(cells, field)
+        return value
+    return Undefined(cells or "fewer than 3 tasks with a cell of 6 runs")
+
+
+def _or(value: Estimate | float | None, why: str) -> Value:
+    return Undefined(why) if value is None else value
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,185 @@
+"""What is forgotten skill by skill, learning curves, and the list of runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from razorbench.measures.success import Estimate
+from razorbench.method.counting import uncounted
+from razorbench.reports.content import Folded, Gallery, Material, Section
+from razorbench.reports.drawing import Picture, canvas, labels, picture, powers
+from razorbench.reports.tables import Links, Table, Value, number, plain, slug
+from razorbench.statistics.finished_runs import Run
+from razorbench.statistics.stops import STOPS, Stop, stop
+from razorbench.statistics.suite_score import Alone, Undefined
+from razorbench.statistics.verdicts import student
+
+HEAT = "#e0602a"
+BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
+"""Files of a run that are linked where they exist, and every film in `videos`."""
+
+
+def forgetting(material: Material) -> Section:
+    """Return the section of forgetting per skill."""
+    return Section(
+        "Forgetting, skill by skill",
+        ["The base's success minus the policy's, greedy, on the same TEST starts: 25 a skill at best, 100 at the end. Means as above, with 95% intervals."],
+        [Gallery([_heat(material, name) for name in STOPS])],
+    )
+
+
+def _lost(skill: str, name: str, stops: Mapping[int, Stop | None]) -> Callable[[Run], float | None]:
+    def measure(run: Run) -> float | None:
+        found = stops[id(run)]
+        if found is None:
+            return None
+        base = run.record["original"][skill]["base"]["greedy"] if name == "end" else run.curve[0]["original"][skill]
+        return float(base["rate"] - found.snapshot["original"][skill]["rate"])
+
+    return measure
+
+
+def _heat(material: Material, stopped: str) -> Picture:
+    skills = sorted(material.runs[0].record["original"])
+    arms = list(material.looks)
+    stops = {id(run): stop(run, stopped) for run in material.runs}
+    suites = {(arm, skill): material.suite(arm, _lost(skill, stopped, stops)) for arm in arms for skill in skills}
+    figure, axes = canvas(1.3 + 0.3 * len(arms), width=1.3 + 0.8 * len(skills))
+    grid = np.array([[_number(suites[arm, skill].value) for skill in skills] for arm in arms])
+    # The more is forgotten, the less of the page shows through, which leaves letters readable in light and dark.
+    shade = np.zeros((*grid.shape, 4))
+    shade[..., :3], shade[..., 3] = to_rgb(HEAT), 0.85 * np.clip(np.nan_to_num(grid), 0.0, 1.0)
+    axes.imshow(shade, aspect="auto")
+    for (row, column), value in np.ndenumerate(grid):
+        found = suites[arms[row], skills[column]].value
+        between = f"[{number(found.low, 1)}, {number(found.high, 1)}]" if isinstance(found, Estimate) else "one run" if isinstance(found, Alone) else ""
+        axes.text(column, row - 0.14, "undefined" if np.isnan(value) else number(value, 1), ha="center", va="center", fontsize=8)
+        axes.text(column, row + 0.27, between, ha="center", va="center", fontsize=6)
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(skills)), [plain(skill) for skill in skills], rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(arms)), [plain(arm) for arm in arms])
+    rows = [(arm, skill, suites[arm, skill].value, suites[arm, skill].n, suites[arm, skill].unit) for arm in arms for skill in skills]
+    name, title = f"forgetting_per_skill_{stopped}", f"Forgetting of every original skill, at {stopped}"
+    note = "No color at 0, full color at 1; below 0, a skill became better. Intervals are not cut at 0 and 1."
+    return picture(figure, name, title, note, Table(name, title, ("arm", "skill", "forgetting", "n", "of"), rows))
+
+
+def _number(value: Estimate | Alone | Undefined) -> float:
+    return np.nan if isinstance(value, Undefined) else value.value
+
+
+def curves(material: Material) -> Section:
+    """Return the section of learning curves."""
+    galleries = [(task, Gallery([_curve(material, task, name) for name in _MEASURED])) for task in material.tasks]
+    return Section(
+        "Along the runs",
+        [
+            "Greedy success on the new task and retention at each snapshot, mean over seeds, against the number of updates, whose size differs between "
+            "methods; environment steps, gradient steps and 95% Student intervals over seeds stand in the CSV.",
+        ],
+        [galleries[0][1], *(Folded(plain(task), [gallery]) for task, gallery in galleries[1:])],
+    )
+
+
+_MEASURED: Mapping[str, tuple[str, Any]] = {
+    "success": ("success on the new task, greedy", lambda point: point["new_task"]["test"]["rate"]),
+    "retention": ("retention of original skills", lambda point: point["retention"]["value"]),
+}
+
+
+def _curve(material: Material, task: str, measure: str) -> Picture:
+    label, read = _MEASURED[measure]
+    figure, axes = canvas(3.8)
+    ends, rows = {}, list[Sequence[Value]]()
+    for arm, look in material.looks.items():
+        seeds = [run.curve for run in material.by_arm[arm] if run.task == task and run.curve]
+        if not seeds:
+            continue
+        line = []
+        for snapshot in range(min(map(len, seeds))):
+            points = [curve[snapshot] for curve in seeds]
+            values = [float(read(point)) for point in points]
+            found = student(values)
+            update = float(np.mean([point["update"] for point in points]))
+            line.append((update, float(np.mean(values))))
+            steps = [float(np.mean([point.get(what, np.nan) for point in points])) for what in ("env_steps", "gradient_steps")]
+            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found, len(values)))
+        x, y = np.array(line).T
+        axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=1.1, markersize=3, markevery=max(1, len(x) // 6), **look.marker)
+        ends[arm] = line[-1]
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set(xlabel="updates", ylabel=label, ylim=(-0.02, 1.05))
+    axes.set_xlim(left=0)
+    labels(axes, ends, material.looks)
+    columns = ("task", "arm", "snapshot", "update", "env steps", "gradient steps", measure, "seeds")
+    powers(axes.xaxis)
+    name, title = slug("curves", task, measure), f"{measure.capitalize()}, {plain(task)}"
+    return picture(figure, name, title, "", Table(name, title, columns, rows))
+
+
+def every_run(material: Material) -> Section:
+    """Return the section that lists every run, with links, and those set apart."""
+    told = ("success", "retention", "forward KL", "score", "updates")
+    blocks = [
+        Table(
+            "runs",
+            "Every run",
+            ("task", "arm", "seed", "base", *(f"{name} at {where}" for name in told for where in STOPS), "seconds", "files"),
+            [_run(material, run) for run in material.runs],
+            "Success, greedy, with its 95% Wilson interval; retention with a 95% bootstrap over episodes. These describe one policy and compare nothing. "
+            "Forward KL on the new task, nats per decision, is closed form on fixed states; it and the score have no interval for one run.",
+        )
+    ]
+    text = ["Click a column's title to sort. Links lead to the files that this page was made from, where they lie beside it."]
+    for arm, runs in material.by_arm.items():
+        text += [f"Costs of `{arm}` that went uncounted: {each}." for each in dict.fromkeys(said for run in runs for said in uncounted(run.record["budget"]))]
+    if material.apart:
+        count = len(material.apart)
+        text.append(f"{count} record{'s were' if count > 1 else ' was'} set apart and {'are' if count > 1 else 'is'} in no number above.")
+        rows = [(str(run.record["task"]), run.arm, str(run.record["seed"]), why, _links(material.out, run)) for run, why in material.apart]
+        blocks.append(Table("set_apart", "Set apart", ("task", "arm", "seed", "because it", "files"), rows))
+    return Section("Runs", text, blocks)
+
+
+def _run(material: Material, run: Run) -> Sequence[Value]:
+    found = [_stopped(stop(run, name)) for name in STOPS]
+    told = [each[k] for k in range(len(found[0])) for each in found]
+    return [run.task, run.arm, int(run.record["seed"]), str(run.record["base"]), *told, float(run.record["wall_s"]), _links(material.out, run)]
+
+
+def _stopped(there: Stop | None) -> Sequence[Value]:
+    """Success, retention, forward KL, score and updates at a stop."""
+    if there is None:
+        return [Undefined("its snapshots were not kept")] * 5
+    snapshot, kl = there.snapshot, there.number("divergence.kl_forward.new")
+    return [
+        _estimate(snapshot["new_task"]["test"], "rate"),
+        _estimate(snapshot["retention"], "value"),
+        Undefined("not measured") if kl is None else kl,
+        Undefined("the base nearly solves the task, or no original skill") if there.score is None else there.score,
+        Undefined("its snapshots were not kept") if there.update is None else there.update,
+    ]
+
+
+def _estimate(found: Mapping[str, Any], key: str) -> Value:
+    bounds = found.get("ci95")
+    return Estimate(float(found[key]), float(bounds[0]), float(bounds[1])) if bounds else Alone(float(found[key]), "not in its record")
+
+
+def _links(out: Path, run: Run) -> Links:
+    """Relative addresses of a run's files as seen from the page."""
+    films = sorted((run.folder / "videos").glob("*")) if (run.folder / "videos").is_dir() else []
+    there = [path for path in (*(run.folder / name for name in BESIDE), *films) if path.is_file()]
+    return Links([(plain(path.name if path in films else path.stem), _address(path, out)) for path in there])
+
+
+def _address(path: Path, out: Path) -> str:
+    relative = Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
+    return quote(relative.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,127 @@
+"""Tables whose cells know how they are shown, sorted and written as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from razorbench.measures.success import Estimate
+from razorbench.statistics.suite_score import Alone, Undefined
+
+
+@dataclass(frozen=True)
+class Links:
+    """Files beside the page. targets: (text, relative address), the address already quoted."""
+
+    targets: Sequence[tuple[str, str]]
+
+
+Value = str | int | float | Estimate | Alone | Undefined | Links
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell. text: shown; order: what it is sorted by, empty if last in either direction; number: whether it is one."""
+
+    text: str
+    order: str
+    number: bool
+    links: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values under named columns. name: of its CSV file; note: what a reader must know, under the table."""
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Value]]
+    note: str = ""
+
+    def cells(self) -> list[list[Cell]]:
+        """Return the rows as they are shown."""
+        return [[_cell(value) for value in row] for row in self.rows]
+
+    def csv(self) -> str:
+        """Return the table as CSV with nine digits; an interval makes two columns more, `NAME low` and `NAME high`."""
+        kinds = [[row[k] for row in self.rows] for k in range(len(self.columns))]
+        wide = [any(isinstance(value, Estimate | Alone) for value in column) for column in kinds]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([name for k, column in enumerate(self.columns) for name in ((column, f"{column} low", f"{column} high") if wide[k] else (column,))])
+        for row in self.rows:
+            writer.writerow([part for k, value in enumerate(row) for part in _flat(value, wide[k])])
+        return text.getvalue()
+
+
+def number(value: float, like: float | None = None) -> str:
+    """Format a number for reading: two decimals, three for small ones, two digits for tiny ones. like: the size that decides, by default its own."""
+    size = abs(value if like is None else like)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if 0 < size < 0.0005:
+        return f"{value:.2g}"
+    decimals = 3 if 0 < size < 0.01 else 2
+    # Adding 0 makes a negative zero positive.
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def interval(found: Estimate) -> str:
+    """Format a number with its interval, all three to the same precision."""
+    size = max(abs(found.value), abs(found.low), abs(found.high))
+    return f"{number(found.value, size)} [{number(found.low, size)}, {number(found.high, size)}]"
+
+
+def plain(text: object) -> str:
+    """Return text fit for any file and page: characters that XML and UTF-8 have no place for become one that stands for them."""
+    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", str(text))
+
+
+def slug(*names: object) -> str:
+    """Return a file's name made of names."""
+    return "-".join(re.sub(r"[^A-Za-z0-9]+", "_", str(name)).strip("_").lower() for name in names)
+
+
+def _cell(value: Value) -> Cell:
+    match value:
+        case Estimate():
+            return Cell(interval(value), repr(value.value), True)
+        case Alone():
+            return Cell(f"{number(value.value)} (no interval: {value.why})", repr(value.value), True)
+        case Undefined():
+            return Cell(f"undefined: {value.why}", "", True)
+        case Links():
+            return Cell("", "", False, value.targets)
+        case str():
+            return Cell(plain(value), plain(value), False)
+        case int():
+            return Cell(f"{value:,}", repr(value), True)
+        case _:
+            return Cell(number(value), repr(value), True)
+
+
+def _flat(value: Value, wide: bool) -> list[object]:
+    match value:
+        case Estimate():
+            return [f"{part:.9g}" for part in (value.value, value.low, value.high)]
+        case Alone():
+            parts: list[object] = [f"{value.value:.9g}"]
+        case Undefined():
+            parts = [f"undefined: {value.why}"]
+        case Links():
+            parts = [" ".join(address for _, address in value.targets)]
+        case str():
+            parts = [_unarmed(plain(value))]
+        case _:
+            parts = [value if isinstance(value, int) else f"{value:.9g}" if math.isfinite(value) else ""]
+    return parts + ["", ""] * wide
+
+
+def _unarmed(text: str) -> str:
+    """Text that a spreadsheet takes for text: one that starts like a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text

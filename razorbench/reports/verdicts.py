@@ -1,0 +1,53 @@
+"""What the runs say about the paper's claims, as `razorbench claims` decides them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from razorbench.reports.content import Folded, Section
+from razorbench.reports.tables import Table, Value
+from razorbench.statistics.claim_rules import PLACES, Finding
+from razorbench.statistics.claims import Claim
+from razorbench.statistics.suite_score import Undefined
+
+ABOUT = (
+    "Exploratory: the rules, conf/study/claims2.yaml, were written after these runs had been seen. more, less: the 95% interval of the difference excludes "
+    "0. same: its 90% interval lies inside the margin, .05 for retention and .01 for CKA (two one-sided tests). undecided: none of these. At 0.9: where "
+    "SELECT success first crosses it, the interval at the worst ends of the brackets. Runs of every base policy count here."
+)
+
+
+def verdicts(decided: Sequence[tuple[Claim, Sequence[str]]]) -> Section:
+    """Return the section of claims, each with the commands that would add what it lacks."""
+    parts = [(claim.name, *_part(each)) for claim, _ in decided for each in claim.findings]
+    lacking = [(claim.name, command) for claim, commands in decided for command in commands]
+    blocks = [
+        Table(
+            "parts",
+            "Every part of every claim",
+            ("claim", "part", "at", "expects", "measured", "of", "verdict", "undefined"),
+            parts,
+            "(N tasks): so many would decide it in 80% of studies. Verdicts in brackets are beside the claim.",
+        )
+    ]
+    if lacking:
+        blocks.append(Table("lacking", "What would decide those that are undecided", ("claim", "command"), lacking))
+    return Section("The paper's claims", [ABOUT], [said([claim for claim, _ in decided]), Folded("What the verdicts rest on", blocks)])
+
+
+def said(claims: Sequence[Claim]) -> Table:
+    """Return the words of every claim in each place; what is measured in no place stands in every one."""
+    rows: list[Sequence[Value]] = [[claim.name, claim.says, *(claim.said(place) or claim.said("") for place in PLACES)] for claim in claims]
+    return Table("claims", "Verdicts", ("claim", "it says", *(f"at {place}" for place in PLACES)), rows)
+
+
+def _part(found: Finding) -> Sequence[Value]:
+    return (
+        found.what,
+        found.at,
+        " or ".join(found.expects),
+        Undefined("too few runs") if found.effect is None else found.effect,
+        found.n,
+        f"({found.verdict})" if found.beside else str(found.verdict),
+        "; ".join(found.notes),
+    )

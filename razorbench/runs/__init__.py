@@ -1,0 +1,1 @@
+"""Runs, sequences and sweeps."""

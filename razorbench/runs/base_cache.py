@@ -1,0 +1,43 @@
+"""The episodes that a base policy plays before any update: the same for every run from it on one machine, so they are kept in `<results>/.base/`.
+
+It is a cache: a file that is damaged, or that does not hold what is asked for, is set aside and made again, and no run fails for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from razorbench.errors import FileDamaged, Unreadable
+from razorbench.measures.episodes import Episodes
+from razorbench.store.disk import exists, near, seal, unseal
+from razorbench.store.folder import RunFolder, digest
+from razorbench.world.rollout import Cell
+
+log = logging.getLogger("razorbench")
+
+
+def episodes(folder: RunFolder, name: str, identity: Mapping[str, Any], cells: Sequence[Cell], play: Callable[[], Episodes]) -> Episodes:
+    """Return the base's episodes of the cells, kept or played now. identity: all that decides them."""
+    key = digest(identity)
+    path = (folder.results / ".base" / f"{name}-{key[:12]}.episodes").absolute()
+    try:
+        if exists(path):
+            kept = Episodes.parsed(unseal(path, key).decode())
+            if [row[:5] for row in kept.rows] == [("base", cell.task.name, cell.split.value, cell.mode, int(start)) for cell in cells for start in cell.index]:
+                return kept
+            raise FileDamaged(f"{near(path)} holds other episodes")
+    except (OSError, Unreadable) as error:
+        log.warning("%s cannot be read (%s); the base is measured anew", near(path), error)
+    except (FileDamaged, ValueError, StopIteration) as error:
+        log.warning("%s; it is set aside, and the base is measured anew", error)
+        with suppress(OSError):
+            folder.set_aside(path)
+    played = play()
+    try:
+        folder.write(path, lambda temporary: temporary.write_bytes(seal(played.text().encode(), key)))
+    except OSError as error:
+        log.warning("%s cannot be written (%s); the next run measures the base again", near(path), error)
+    return played

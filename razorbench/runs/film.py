@@ -1,0 +1,72 @@
+"""Films of base and tuned policy, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.bases.base import Base
+from razorbench.errors import UsageError
+from razorbench.policy import network as policies
+from razorbench.policy.network import distribution
+from razorbench.statistics.finished_runs import value
+from razorbench.store.folder import POLICY, RECORD, write_atomically
+from razorbench.store.record import read_run
+from razorbench.task import Split, Task
+from razorbench.world.camera import Camera, Picture, caption, write
+from razorbench.world.engine import Engine
+
+_HOLD = 10
+"""Frames that the last picture of an episode stays."""
+
+
+def film(folder: Path, named: Callable[[Mapping[str, Any]], tuple[Task, Base]], kind: str, episodes: int) -> list[Path]:
+    """Film base beside tuned policy on the new task and on the most-forgotten skill; returns the files written. named: task and base that a record names."""
+    record = read_run(folder / RECORD)
+    task, base = named(record)
+    tuned = policies.load(folder / POLICY, base.policy)
+    skills = {skill.name: skill for skill in base.skills}
+    lost = {name: value(record, f"original.{name}.base.greedy.rate") - value(record, f"original.{name}.final.greedy.rate") for name in skills}
+    worst = max(skills, key=lambda name: np.nan_to_num(lost[name], nan=-2.0))
+    (videos := folder / "videos").mkdir(exist_ok=True)
+    if videos.is_symlink():
+        raise UsageError(f"{videos} is a link: films are kept in the run's own folder; remove the link")
+    paths = []
+    for each in (task, skills[worst]):
+        path = videos / f"{each.name}.{kind}"
+        frames = _side_by_side(each, {"base": base.policy, f"after {record['method']['name']}": tuned}, episodes)
+        write_atomically(path, partial(write, frames=frames))
+        paths.append(path)
+    return paths
+
+
+def _side_by_side(task: Task, policies_by_name: Mapping[str, ActorCriticPolicy], episodes: int) -> Iterator[Picture]:
+    camera = Camera(task)
+    try:
+        for start in range(episodes):
+            takes = [list(_take(task, policy, start, camera, f"{task.name}, {name}")) for name, policy in policies_by_name.items()]
+            length = max(map(len, takes)) + _HOLD
+            for frame in range(length):
+                yield np.concatenate([take[min(frame, len(take) - 1)] for take in takes], axis=1)
+    finally:
+        camera.close()
+
+
+def _take(task: Task, policy: ActorCriticPolicy, start: int, camera: Camera, title: str) -> Iterator[Picture]:
+    """One greedy episode on a TEST start, with a caption."""
+    engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
+    engine.begin(ids, 0, task.starts(Split.TEST, np.array([start])))
+    goal = engine.goal[0, :3]
+    yield caption(camera.picture(engine.state[0], goal), title, "")
+    for _ in range(task.horizon):
+        engine.step(ids, distribution(policy, engine.observe(ids)).mode())
+        solved = bool(engine.success(ids)[0])
+        yield caption(camera.picture(engine.state[0], goal), title, "solved" if solved else "")
+        if solved:
+            return
+    yield caption(camera.picture(engine.state[0], goal), title, "not solved")

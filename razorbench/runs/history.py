@@ -1,0 +1,104 @@
+"""What grows along a run: its episodes, its curve and its seconds; on disk with every checkpoint, so that a killed run goes on with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from razorbench.errors import FileDamaged, Unreadable
+from razorbench.measures.episodes import Episodes, Row
+from razorbench.store import provenance
+from razorbench.store.checkpoint import Checkpoints
+from razorbench.store.disk import near
+from razorbench.store.folder import CURVE, EPISODES, RunFolder, read_curve
+from razorbench.world import cores
+
+log = logging.getLogger("razorbench")
+
+
+class Journal:
+    """Episodes and curve of a run or a sequence, with the times and machines that its parts were made in.
+
+    threads: physics threads, None for as many as this machine has processors.
+    """
+
+    def __init__(self, folder: RunFolder, threads: int | None) -> None:
+        self.episodes = Episodes()
+        self.curve: list[dict[str, Any]] = []
+        self._folder = folder
+        self._machine = {**provenance.machine(), "threads": cores.threads() if threads is None else threads}
+        self._elsewhere: list[dict[str, Any]] = []
+        self._began, self._measuring = time.perf_counter(), 0.0
+        self._earlier: Mapping[str, Any] = {"wall_s": 0.0, "measuring_s": 0.0}
+        self._written, self._digest = (0, 0), ""
+        self._first: tuple[float, float, int, int] | None = None
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Count the block's seconds as spent on measuring."""
+        began = time.perf_counter()
+        yield
+        self._measuring += time.perf_counter() - began
+
+    def conditions(self) -> dict[str, Any]:
+        """Return the record's part about threads, other machines and seconds."""
+        return {
+            "threads": self._machine["threads"],
+            "resumed_elsewhere": self._elsewhere,
+            "wall_s": round(self._earlier["wall_s"] + time.perf_counter() - self._began, 1),
+            "measuring_s": round(self._earlier["measuring_s"] + self._measuring, 1),
+        }
+
+    def left_s(self, update: int, total: int, snapshots: int) -> float | None:
+        """Return the seconds that the rest may take after an update, with that many snapshots to come; None as long as nobody can say.
+
+        Snapshots crowd at the beginning, so that the time per update alone would mislead.
+        """
+        now, points = time.perf_counter(), len(self.curve)
+        if self._first is None:
+            self._first = now, self._measuring, update, points
+        began, measured, first, earlier = self._first
+        if update == first:
+            return None
+        measuring = self._measuring - measured
+        per_update, per_snapshot = (now - began - measuring) / (update - first), measuring / max(points - earlier, 1)
+        return per_update * (total - update) + per_snapshot * snapshots
+
+    def write(self) -> dict[str, Any]:
+        """Write episodes and curve, and return what `resume` needs to go on from here."""
+        size = len(self.episodes.rows), len(self.curve)
+        if size != self._written:
+            self._folder.write(EPISODES, self.episodes.write)
+            self._folder.write_text(CURVE, "".join(json.dumps(point) + "\n" for point in self.curve))
+            self._written, self._digest = size, _digest(self.episodes.rows, self.curve)
+        return {**self.conditions(), "episodes": size[0], "points": size[1], "digest": self._digest, "machine": self._machine}
+
+    def resume(self, checkpoints: Checkpoints) -> bool:
+        """Go on where the latest checkpoint was taken; False if there is none to trust."""
+        kept = checkpoints.latest()
+        if kept is None:
+            return False
+        try:
+            rows, curve = Episodes.read(self._folder.path / EPISODES).rows[: kept["episodes"]], read_curve(self._folder.path)[: kept["points"]]
+            if _digest(rows, curve) != kept["digest"]:
+                raise FileDamaged(f"episodes and curve in {near(self._folder.path)} are not those that the checkpoint goes with")
+        except Unreadable:
+            raise
+        except FileDamaged as error:
+            checkpoints.distrust(str(error))
+            return False
+        self.episodes, self.curve = Episodes(rows), curve
+        self._earlier, self._elsewhere = kept, list(kept["resumed_elsewhere"])
+        if kept["machine"] != self._machine:
+            self._elsewhere.append(kept["machine"])
+            log.warning("goes on with another processor or number of threads than before: the record will say so")
+        return True
+
+
+def _digest(rows: Sequence[Row], points: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps([rows, points]).encode()).hexdigest()

@@ -1,0 +1,321 @@
+"""One run: adapt a base policy to a new task, measure along the way, write the record."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import seeding
+from razorbench.errors import Claimed, UsageError, saying_where
+from razorbench.identity.parts import made_of
+from razorbench.measures import probe_states
+from razorbench.measures.drift import DriftRuler
+from razorbench.measures.episodes import Episodes
+from razorbench.measures.summary import Subject
+from razorbench.method.data import Used
+from razorbench.policy import network as policies
+from razorbench.runs import base_cache, process
+from razorbench.runs.adapting import adapted
+from razorbench.runs.history import Journal
+from razorbench.runs.log import logging_to
+from razorbench.runs.spec import RunSpec
+from razorbench.store import provenance
+from razorbench.store.checkpoint import Checkpoints
+from razorbench.store.disk import exists, near
+from razorbench.store.folder import LOG, POLICY, PROTOCOL, SCHEMA, STATE, RunFolder, read_curve, read_record
+from razorbench.store.lock import Claim
+from razorbench.task import Split
+from razorbench.world.rollout import Cell, play_policy
+
+log = logging.getLogger("razorbench")
+_PATIENCE_S = 1.0
+"""Seconds between looks whether another worker has finished."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its folder, its record, the points of its curve, and whether any work was done."""
+
+    path: Path
+    record: dict[str, Any]
+    curve: list[dict[str, Any]]
+    worked: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher is told after each update. left_s: seconds that the rest may take, None as long as nobody can say."""
+
+    update: int
+    total: int
+    left_s: float | None
+    used: Used
+    success: float | None
+    metrics: dict[str, float]
+
+
+Watcher = Callable[[Progress], None]
+
+
+def no_watcher(progress: Progress) -> None:
+    """Watch nothing."""
+
+
+def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None, *, with_policy: bool = False) -> Outcome:
+    """Do a run, or find it done. with_policy: do a run that was kept without its policy once more; until that is done its record stays as it is.
+
+    Raises Claimed while another worker does the same run, and a RazorbenchError on wrong use, an exceeded budget or
+    numbers that are not finite; nothing that a later run would trust is left behind then.
+    """
+    folder = working = spec.folder(results)
+    if with_policy and (record := folder.record()) is not None and not exists(folder.path / POLICY):
+        _check_versions(record, folder)
+        working = folder.again()
+    upstream = None
+    if (before := spec.upstream) is not None and working.record() is None:
+        theirs = {**config, "method": config["method"]["upstream"]}
+        upstream = _patiently(lambda: run(before, results, theirs, watch, threads, with_policy=True))
+    worked = carry_out(working, lambda claim: _Run(spec, working, config, telling(claim, watch), threads, upstream).carry_out())
+    if working is not folder:
+        folder.adopt(working)
+    return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
+
+
+def _check_versions(record: Mapping[str, Any], folder: RunFolder) -> None:
+    """Raise UsageError if a run that was kept without its policy would come to another one by now."""
+    here = provenance.versions()
+    for package in ("mujoco", "torch"):
+        then = str(record["versions"].get(package))
+        if then.split(".")[:2] != here[package].split(".")[:2]:
+            raise UsageError(
+                f"{near(folder.path)} was kept without the {POLICY} that this run builds on, and was made with {package} {then}, here is {here[package]}: "
+                "put the policy there, or choose another results folder with results=DIR"
+            )
+
+
+def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
+    """Do a folder's work under a claim, with its log; False if there is a record already."""
+    if folder.record() is None:
+        with folder.claimed() as claim, policies.one_thread(), logging_to(folder.path / LOG, claim):
+            if claim.taken_from is not None:
+                log.warning("takes over from %s", claim.taken_from)
+            # Another worker may have finished it just before the claim.
+            if folder.record() is None:
+                try:
+                    work(claim)
+                except KeyboardInterrupt:
+                    log.info("stopped; the same command goes on from the last checkpoint")
+                    raise
+                finally:
+                    process.give_back_memory()
+                return True
+    folder.tidy()
+    return False
+
+
+def telling(claim: Claim, watch: Watcher) -> Watcher:
+    """Return a watcher that also leaves word with the claim, for `razorbench status`."""
+
+    def told(progress: Progress) -> None:
+        claim.progress = {"update": progress.update, "total": progress.total, "left_s": progress.left_s}
+        watch(progress)
+
+    return told
+
+
+def _patiently(work: Callable[[], Outcome]) -> Outcome:
+    """Do work that others may need too, waiting while one of them does it."""
+    while True:
+        try:
+            return work()
+        except Claimed:
+            time.sleep(_PATIENCE_S)
+
+
+class _Run:
+    """The steps of one run, sharing the episodes and the curve that grow along it."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None, upstream: Outcome | None) -> None:
+        self.spec, self.folder, self.config, self.watch, self.threads, self.upstream = spec, folder, config, watch, threads, upstream
+        made = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
+        self.rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
+        self.journal = Journal(folder, threads)
+        self.checkpoints = Checkpoints(folder, STATE, provenance.code(spec.method), self.journal.write)
+        self.handle = spec.handle(threads, self._on_update, made, self.checkpoints, self.rng)
+        self.split = Split(spec.eval.split)
+        self.subject = Subject(spec.task.id, [skill.name for skill in spec.base.skills], spec.method_name, spec.seed, spec.eval.split)
+        with self.journal.measuring():
+            probes = spec.probes()
+            self.ruler = probe_states.Ruler(spec.base.policy, probes, spec.task, spec.base.skills)
+            self.drift = DriftRuler(spec.base.policy, probes, spec.task, spec.base.skills)
+        self.states = probe_states.some(probes)
+        self.schedule: set[int] = set()
+        self.success: float | None = None
+
+    def carry_out(self) -> None:
+        spec = self.spec
+        log.info("%s with %s from %s, seed %d, budget %s", spec.task.id, spec.method_name, spec.base.id, spec.seed, spec.budget.name)
+        self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
+        if self.journal.resume(self.checkpoints):
+            self.success = float(self.journal.curve[-1]["new_task"]["select"]["rate"])
+        else:
+            with self.journal.measuring():
+                self.journal.episodes += self._base_episodes()
+                self._snapshot(spec.base.policy, 0, "base")
+        tuned = self._as_filed(adapted(spec, spec.base.policy, self.handle, self.rng))
+        with self.journal.measuring():
+            record = self._final(tuned)
+        self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
+        self.journal.write()
+        record |= self.journal.conditions()
+        self.folder.write_record(record)
+        log.info("done in %.1f s, %.1f s of it measuring", record["wall_s"], record["measuring_s"])
+
+    def _on_update(self, policy: ActorCriticPolicy, update: int, total: int, metrics: dict[str, float]) -> None:
+        if not self.schedule:
+            self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
+        if update in {*self.schedule, total} and self.journal.curve[-1]["update"] < update:
+            with self.journal.measuring(), saying_where(f"measuring after update {update}"):
+                filed = self._as_filed(policy)
+                self._snapshot(filed, update, f"update{update}")
+                self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(filed, path))
+        left_s = self.journal.left_s(update, total, sum(each > update for each in self.schedule))
+        self.watch(Progress(update, total, left_s, self.handle.used, self.success, metrics))
+
+    def _as_filed(self, policy: ActorCriticPolicy) -> ActorCriticPolicy:
+        """Return what is left of a policy in its file, which is what is measured."""
+        return policies.as_filed(policy, self.spec.base.policy, self.states)
+
+    def _cells(self, mode: Any = "greedy", *, skill_episodes: int, select: bool) -> list[Cell]:
+        """TEST episodes of the new task and of every skill, and SELECT episodes of the new task; in a run for tuning SELECT takes the place of TEST."""
+        spec, whole = self.spec, np.arange(self.spec.eval.episodes)
+        cells = [Cell(spec.task, self.split, whole, mode)]
+        cells += [Cell(skill, self.split, np.arange(skill_episodes), mode) for skill in spec.base.skills]
+        return cells + ([Cell(spec.task, Split.SELECT, whole, mode)] if select and self.split is not Split.SELECT else [])
+
+    def _play(self, policy: ActorCriticPolicy, label: str, cells: list[Cell]) -> Episodes:
+        return Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
+
+    def _both_modes(self) -> list[Cell]:
+        n = self.spec.eval.episodes
+        return self._cells(skill_episodes=n, select=True) + self._cells("sampled", skill_episodes=n, select=False)
+
+    def _base_episodes(self) -> Episodes:
+        """The base's episodes: the same for every run from it on this machine, so they are kept beside the runs."""
+        spec = self.spec
+        identity = {
+            "protocol": PROTOCOL,
+            "base": spec.base.sha256,
+            "tasks": [task.fingerprint() for task in (spec.task, *spec.base.skills)],
+            "episodes": spec.eval.episodes,
+            "split": spec.eval.split,
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+        }
+        cells = self._both_modes()
+        return base_cache.episodes(self.folder, f"{spec.base.id}-{spec.task.name}", identity, cells, lambda: self._play(spec.base.policy, "base", cells))
+
+    def _snapshot(self, policy: ActorCriticPolicy, update: int, label: str) -> None:
+        """Measure greedy success and divergences, and add a point to the curve."""
+        n = self.spec.eval.skill_episodes
+        if label != "base":
+            self.journal.episodes += self._play(policy, label, self._cells(skill_episodes=n, select=True))
+        summary = self.subject.snapshot(self.journal.episodes, label, n)
+        # What is watched while a run goes on may sway a person's choices, so it is SELECT, never TEST.
+        self.success = float(summary["new_task"]["select"]["rate"])
+        measured = {"divergence": self.ruler.measure(policy), "drift": self.drift.measure(policy)}
+        self.journal.curve.append({"update": update, **asdict(self.handle.used), **summary, **measured})
+        kept = summary["retention"]["value"]
+        log.info(
+            "update %d: new task (SELECT) %.2f, retention %s, forward KL %.3f",
+            update,
+            self.success,
+            "undefined" if kept is None else f"{kept:.2f}",
+            measured["divergence"]["kl_forward"]["new"],
+        )
+
+    def _final(self, tuned: ActorCriticPolicy) -> dict[str, Any]:
+        """Measure the final policy in full and compose the record."""
+        spec = self.spec
+        self.journal.episodes += self._play(tuned, "final", self._both_modes())
+        states = probe_states.choose_states(probe_states.visited(tuned, [spec.task])[0].pairs()[0], "tuned", spec.task.id)
+        return record_head(spec, self.config) | {
+            "task": spec.task.id,
+            "method": described(spec) | {"demos": spec.demos},
+            "budget": {
+                "name": spec.budget.name,
+                **asdict(self.handle.used),
+                "uncounted": self.handle.counts.uncounted,
+                "caps": asdict(spec.budget),
+                "old_task_data": spec.method.old_task_data,
+            },
+            "upstream": self._upstream(),
+            "notes": dict(self.handle.notes),
+            "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
+            **self.subject.final(self.journal.episodes),
+            "divergence": self.ruler.measure(tuned, states),
+            "drift": self.drift.measure(tuned),
+        }
+
+    def _upstream(self) -> dict[str, Any] | None:
+        """What making the method's data cost: by the run that it builds on, and by sampling from a policy."""
+        spec, used = self.spec, asdict(self.handle.counts.upstream)
+        if self.upstream is None or spec.upstream is None:
+            return {"method": None, "run": None, **used} if any(used.values()) else None
+        before = self.upstream.record
+        total = {cost: amount + before["budget"][cost] for cost, amount in used.items()}
+        return {"method": spec.upstream.method_name, "run": before["hashes"]["run"], **total}
+
+
+def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record of a run, or of a sequence that begins with it, says about how it was made."""
+    return {
+        "schema": SCHEMA,
+        "protocol": PROTOCOL,
+        "base": spec.base.id,
+        "seed": spec.seed,
+        "config": _settings(spec, config),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "git": provenance.git(),
+    }
+
+
+def described(spec: RunSpec) -> dict[str, Any]:
+    """What a record says of a method, apart from its settings. code: digest of a user's own."""
+    return {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "code": spec.code}
+
+
+def _settings(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration as its objects have it: a method's defaults are in it, demonstrations from a file go by its content.
+
+    Where files lie and who looks on is no part of a run, and may name a person's folders.
+    """
+    kept = {key: value for key, value in config.items() if key not in ("results", "track")}
+    if "base" in kept:
+        kept["base"] = {key: value for key, value in kept["base"].items() if key != "directory"}
+    if spec.recorded:
+        kept["demos"] = spec.demos
+    return kept | {"method": _with_defaults(spec.method, kept.get("method", {}))}
+
+
+def _with_defaults(method: Any, node: Mapping[str, Any]) -> dict[str, Any]:
+    values = {each.name: getattr(method, each.name) for each in fields(method)}
+    return {**node, **{name: _with_defaults(value, node[name]) if isinstance(node.get(name), Mapping) else made_of(value) for name, value in values.items()}}
+
+
+def snapshot_schedule(total: int, count: int) -> set[int]:
+    """Update numbers to measure at: `count` of them, or all, geometric from the first update to the last."""
+    updates = [1]
+    while len(updates) < min(count, total):
+        here, left = updates[-1], min(count, total) - len(updates)
+        updates.append(max(here + 1, round(here * (total / here) ** (1 / left))))
+    return {*updates, total}

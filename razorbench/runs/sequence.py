@@ -1,0 +1,238 @@
+"""One sequence: a policy learns several tasks one after the other; after each, all are measured, and so are the original skills."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench import seeding
+from razorbench.errors import UsageError, saying_where
+from razorbench.measures import probe_states, transfer
+from razorbench.measures.episodes import Episodes, rate
+from razorbench.measures.success import forgetting_and_retention
+from razorbench.measures.summary import estimate
+from razorbench.method.handle import TaskHandle
+from razorbench.policy import network as policies
+from razorbench.runs.adapting import adapted
+from razorbench.runs.history import Journal
+from razorbench.runs.run import Outcome, Progress, Watcher, carry_out, described, log, no_watcher, record_head, snapshot_schedule, telling
+from razorbench.runs.spec import RunSpec
+from razorbench.store import provenance
+from razorbench.store.checkpoint import Checkpoints
+from razorbench.store.disk import near
+from razorbench.store.folder import STATE, SequenceFolder, digest, read_curve
+from razorbench.task import Split, Task
+from razorbench.types import BoolArray, FloatArray
+from razorbench.world.rollout import Cell, play_policy
+
+
+@dataclass(frozen=True)
+class SequenceSpec:
+    """Tasks in order, each as the run that it would be alone; the runs differ in their task (and style) only. A task may come more than once."""
+
+    name: str
+    runs: tuple[RunSpec, ...]
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise UsageError(f"sequence={self.name} has no tasks: give it at least one under sequence.tasks")
+        if self.first.eval.split != Split.TEST.value:
+            raise UsageError(f"sequence={self.name} with eval.split={self.first.eval.split}: tuning is done on single tasks; leave eval.split out")
+        if self.first.upstream is not None:
+            raise UsageError(
+                f"method={self.first.method_name} builds on a run of another method from the base: in a sequence there is none; choose another method"
+            )
+
+        for task in self.tasks:
+            if task.fingerprint() != self.distinct[task.name].fingerprint():
+                raise UsageError(f"sequence={self.name} has {task.name} with several settings: a task that comes more than once has the same ones each time")
+
+    @property
+    def distinct(self) -> dict[str, Task]:
+        """The tasks by name, each once."""
+        return {task.name: task for task in self.tasks}
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks in order."""
+        return tuple(run.task for run in self.runs)
+
+    @property
+    def first(self) -> RunSpec:
+        """The first run, which holds what all share."""
+        return self.runs[0]
+
+    def folder(self, results: Path) -> SequenceFolder:
+        """Return where the sequence lies in a results folder."""
+        identity = {"sequence": [run.identity() for run in self.runs]}
+        return SequenceFolder(results, self.name, self.first.method_name, self.first.seed, digest(identity))
+
+
+def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> Outcome:
+    """Do a sequence, or find it done; raises as `razorbench.runs.run.run` does."""
+    folder = spec.folder(results)
+    worked = carry_out(folder, lambda claim: _Sequence(spec, folder, config, telling(claim, watch), threads).carry_out())
+    record = folder.record()
+    assert record is not None
+    return Outcome(folder.path, record, read_curve(folder.path), worked)
+
+
+class _Sequence:
+    """The stages of one sequence, sharing the episodes and the curve that grow along it. Stage 0 is the base, stage i follows task i."""
+
+    def __init__(self, spec: SequenceSpec, folder: SequenceFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
+        self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
+        self.base = spec.first.base
+        self.journal = Journal(folder, threads)
+        self.code = provenance.code(spec.first.method)
+        self.stages = Checkpoints(folder, STATE, self.code, self.journal.write)
+        self.used: list[dict[str, Any]] = []
+        self.divergence: list[dict[str, Any]] = []
+
+    def carry_out(self) -> None:
+        self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
+        policy = self.base.policy
+        if not self.journal.resume(self.stages):
+            self._measure_all(policy, 0)
+        for stage, run in enumerate(self.spec.runs, 1):
+            policy = self._stage(policy, stage, run)
+        record = self._record()
+        self._save(policy, "policy.safetensors")
+        self.journal.write()
+        record |= self.journal.conditions()
+        self.folder.write_record(record)
+
+    def _stage(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
+        """Learn a task and measure everything, or find it done."""
+        if (state := self.stages.load(stage - 1)) is not None:
+            tuned = policies.clone(policy).eval()
+            tuned.load_state_dict(state["policy"])
+            self.used, self.divergence = state["used"], state["divergence"]
+            return tuned
+        tuned = self._as_filed(self._learn(policy, stage, run))
+        self._measure_all(tuned, stage)
+        with self.journal.measuring():
+            ruler = probe_states.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
+            self.divergence.append(ruler.measure(tuned))
+        self._save(tuned, f"checkpoints/stage{stage}.safetensors")
+        self.stages.save(stage - 1, 1, 1, lambda: {"policy": tuned.state_dict(), "used": self.used, "divergence": self.divergence})
+        return tuned
+
+    def _as_filed(self, policy: ActorCriticPolicy) -> ActorCriticPolicy:
+        return policies.as_filed(policy, self.base.policy, probe_states.some(self.base.probes))
+
+    def _save(self, policy: ActorCriticPolicy, name: str) -> None:
+        self.folder.write(name, lambda path: policies.save(policy, path))
+
+    def _learn(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
+        """Adapt the policy to one task, as a run of its own would adapt the base."""
+        log.info("stage %d of %d: %s", stage, len(self.spec.runs), run.task.id)
+        schedule: set[int] = set()
+        success: float | None = None
+
+        def on_update(policy: ActorCriticPolicy, update: int, total: int, metrics: dict[str, float]) -> None:
+            nonlocal success
+            if not schedule:
+                schedule.update(snapshot_schedule(total, run.eval.snapshots))
+            if update in {*schedule, total} and self.journal.curve[-1]["update"] < update:
+                with self.journal.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
+                    success = self._snapshot(self._as_filed(policy), stage, run, update, handle)
+            done, whole = round(1000 * (stage - 1 + update / total)), 1000 * len(self.spec.runs)
+            snapshots = sum(each > update for each in schedule) + (len(self.spec.runs) - stage) * len(schedule)
+            self.watch(Progress(done, whole, self.journal.left_s(done, whole, snapshots), handle.used, success, metrics))
+
+        # A task that comes again is learned with other random numbers than before.
+        before = sum(task.name == run.task.name for task in self.spec.tasks[: stage - 1])
+        rng = seeding.generator("run", run.task.id, run.method_name, run.seed, *([before] if before else []))
+        checkpoints = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)
+        handle = run.handle(self.threads, on_update, checkpoints=checkpoints, rng=rng)
+        if not self.journal.resume(checkpoints):
+            with self.journal.measuring():
+                self._snapshot(policy, stage, run, 0, handle)
+        tuned = adapted(run, policy, handle, rng)
+        self.used.append({**asdict(handle.used), "uncounted": handle.counts.uncounted})
+        return tuned
+
+    def _snapshot(self, policy: ActorCriticPolicy, stage: int, run: RunSpec, update: int, handle: TaskHandle) -> float:
+        """Measure greedy success on the task that is being learned, add a point to the curve, and return the SELECT rate."""
+        label, starts = f"stage{stage}-update{update}", np.arange(run.eval.episodes)
+        cells = [Cell(run.task, split, starts) for split in (Split.TEST, Split.SELECT)]
+        self.journal.episodes += Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
+        success = {split: self.journal.episodes.success(label, run.task.name, split) for split in ("test", "select")}
+        point = {"stage": stage, "task": run.task.name, "update": update, **asdict(handle.used)}
+        self.journal.curve.append(point | {"new_task": {split: rate(solved) for split, solved in success.items()}})
+        return float(success["select"].mean())
+
+    def _measure_all(self, policy: ActorCriticPolicy, stage: int) -> None:
+        """Greedy TEST episodes of every task of the sequence and of every original skill."""
+        starts = np.arange(self.spec.first.eval.episodes)
+        cells = [Cell(task, Split.TEST, starts) for task in (*self.spec.distinct.values(), *self.base.skills)]
+        with self.journal.measuring():
+            self.journal.episodes += Episodes.of(f"stage{stage}", cells, play_policy(policy, cells, threads=self.threads))
+
+    def _solved(self, stage: int, task: str) -> BoolArray:
+        return self.journal.episodes.success(f"stage{stage}", task, "test")
+
+    def _record(self) -> dict[str, Any]:
+        spec, first = self.spec, self.spec.first
+        stages = range(len(spec.runs) + 1)
+        rng = seeding.generator("bootstrap", spec.name, first.method_name, first.seed)
+        outcomes = np.stack([np.stack([self._solved(stage, task.name) for task in spec.tasks]) for stage in stages])
+        skills = [skill.name for skill in self.base.skills]
+        before = {skill: self._solved(0, skill) for skill in skills}
+        kept = [forgetting_and_retention(before, {skill: self._solved(stage, skill) for skill in skills}, rng) for stage in stages[1:]]
+        measures = {name: estimate(value, "a sequence of one task has none") for name, value in transfer.estimates(outcomes, rng).items()}
+        return record_head(first, self.config) | {
+            "sequence": spec.name,
+            "tasks": [task.id for task in spec.tasks],
+            "method": described(first) | {"demos": [run.style for run in spec.runs]},
+            "budget": {"name": first.budget.name, "caps": asdict(first.budget), "used": self.used, "old_task_data": first.method.old_task_data},
+            "hashes": {
+                "run": self.folder.hash,
+                "task_spec": [task.fingerprint() for task in spec.tasks],
+                "base_policy": self.base.sha256,
+                "probe": self.base.probe_sha256,
+            },
+            "success": {name: [rate(self._solved(stage, name)) for stage in stages] for name in [*spec.distinct, *skills]},
+            "original_skills": skills,
+            "forgetting_of_skills": [estimate(forgot) for forgot, _ in kept],
+            "retention": [estimate(retained) for _, retained in kept],
+            "divergence": self.divergence,
+            "transfer": measures,
+        }
+
+
+def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
+    """Forward transfer of a finished sequence: mean over the tasks after the first, against the same runs from the base in the results folder."""
+    if len(spec.runs) < 2:
+        return estimate(None, "a sequence of one task has none")
+    alone = [(run.task.name, run.folder(results)) for run in spec.runs[1:]]
+    missing = list(dict.fromkeys(name for name, folder in alone if folder.record() is None))
+    if missing:
+        first = spec.first
+        wanted = f"task={','.join(missing)} method={first.method_name} seed={first.seed} base={first.base.id.rpartition('-s')[0]} budget={first.budget.name}"
+        command = f"python -m razorbench -m {wanted} {shlex.quote(f'results={near(results)}')}"
+        return estimate(None, f"it needs the same runs from the base: do `{command}`, with the sequence's other settings if there are any, then ask again")
+    here = spec.folder(results).path
+    curve, episodes = read_curve(here), Episodes.of_run(here)
+    areas = []
+    for stage, (name, folder) in enumerate(alone, 2):
+        inside = _areas([point for point in curve if point["stage"] == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
+        areas.append((inside, _areas(read_curve(folder.path), Episodes.of_run(folder.path), name, "base", "")))
+    rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)
+    return estimate(transfer.forward_transfer_auc_estimate(areas, rng), "a task is solved from before the first update on without the sequence")
+
+
+def _areas(curve: Sequence[Mapping[str, Any]], episodes: Episodes, task: str, first: str, prefix: str) -> FloatArray:
+    """Mean success over a task's updates on each TEST start, (E,)."""
+    updates = [point["update"] for point in curve]
+    labels = [first if update == 0 else f"{prefix}update{update}" for update in updates]
+    solved = np.stack([episodes.success(label, task, "test") for label in labels], axis=-1)
+    return transfer.area([update / max(updates[-1], 1) for update in updates], solved.astype(float))

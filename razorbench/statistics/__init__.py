@@ -1,0 +1,1 @@
+"""Finished runs as numbers with intervals: comparisons, claims, the forgetting law."""

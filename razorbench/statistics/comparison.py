@@ -1,0 +1,218 @@
+"""Comparing methods: differences paired by task and seed, averaged over seeds, with Student intervals over tasks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from razorbench.measures.success import Estimate
+from razorbench.statistics.finished_runs import Run
+from razorbench.statistics.stops import LEVELS, STOPS, Bracket, Crossing, Stop, around_forward_kl, at_forward_kl, crossing, stop
+from razorbench.statistics.verdicts import TOO_FEW, Sample, Verdict, too_few
+
+NATS = (1, 2, 4)
+"""Forward KLs, per decision, at which retention and success are compared."""
+
+
+Snapshot = Mapping[str, Any]
+
+
+def _exact(run: Run, snapshot: Snapshot) -> float:
+    return 0.0
+
+
+def _of_rates(rates: Collection[Mapping[str, Any]]) -> float:
+    """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
+    episodes = sum(rate["episodes"] for rate in rates) + 4
+    p = (sum(rate["successes"] for rate in rates) + 2) / episodes
+    return float(p * (1 - p) / episodes)
+
+
+def _of_success(run: Run, snapshot: Snapshot) -> float:
+    return _of_rates([snapshot["new_task"]["test"]])
+
+
+def _of_retention(run: Run, snapshot: Snapshot) -> float:
+    """That of the mean success on original skills over the base's own, which is what retention is a share of."""
+    base = float(np.mean([rates["base"]["greedy"]["rate"] for rates in run.record["original"].values()]))
+    return _of_rates(snapshot["original"].values()) / base**2
+
+
+def _of_score(run: Run, snapshot: Snapshot) -> float:
+    """That of a product of gain and retention, each with the noise of its own episodes; the base's success on SELECT starts is all arms' own."""
+    left = 1 - run.base_success
+    gain, kept = max(0.0, snapshot["new_task"]["test"]["rate"] - run.base_success) / left, min(1.0, snapshot["retention"]["value"])
+    return float((kept / left) ** 2 * _of_success(run, snapshot) + gain**2 * _of_retention(run, snapshot))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a policy. path: where a snapshot holds it, or a property of `Stop` where snapshots do not.
+
+    variance: what sampling episodes gives a snapshot's number; none to what is measured on fixed states, or counted.
+    margin: differences inside it count as *same*; None if they never do.
+    """
+
+    path: str
+    variance: Callable[[Run, Snapshot], float] = _exact
+    margin: float | None = None
+
+
+QUANTITIES = {
+    "retention": Quantity("retention.value", _of_retention, 0.05),
+    "success": Quantity("new_task.test.rate", _of_success),
+    "score": Quantity("score", _of_score),
+    "cka": Quantity("drift.activations.original.cka", margin=0.01),
+    "forward_kl": Quantity("divergence.kl_forward.new"),
+    "update": Quantity("update"),
+    "env_steps": Quantity("env_steps"),
+    "demo_episodes": Quantity("demo_episodes"),
+    "gradient_steps": Quantity("gradient_steps"),
+    "select_episodes": Quantity("select_episodes"),
+}
+COSTS = ("update", "env_steps", "demo_episodes", "gradient_steps", "select_episodes")
+OF_STOPS = ("score", "select_episodes")
+"""Quantities that a policy has only where a run may stop."""
+
+
+@dataclass(frozen=True)
+class Number(Bracket):
+    """A run's number, and its sampling variance."""
+
+    variance: float = 0.0
+
+    @classmethod
+    def exact(cls, value: float, variance: float = 0.0) -> Number:
+        """Return a number that was measured, not interpolated."""
+        return cls(value, value, value, variance)
+
+
+Numbers = Mapping[tuple[str, int], Number]
+"""By (task, seed)."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A quantity at a stop, at a level of success, or at a forward KL on the new task."""
+
+    quantity: Quantity
+    stop: str | None = None
+    level: float | None = None
+    nats: float | None = None
+
+    def number(self, run: Run) -> Number | None:
+        """Return a run's number, None where it is undefined."""
+        if self.nats is not None:
+            value, around = at_forward_kl(run, self.nats, self.quantity.path), around_forward_kl(run, self.nats)
+            return None if value is None or around is None or not math.isfinite(value) else Number.exact(value, self._largest(run, *around))
+        if self.level is not None:
+            found = crossing(run, self.level)
+            return self._crossed(run, found) if isinstance(found, Crossing) else None
+        there = stop(run, str(self.stop))
+        return None if there is None else self._stopped(run, there)
+
+    def _stopped(self, run: Run, there: Stop) -> Number | None:
+        path = self.quantity.path
+        value = getattr(there, path) if path in OF_STOPS else there.number(path)
+        return None if value is None else Number.exact(float(value), self.quantity.variance(run, there.snapshot))
+
+    def _crossed(self, run: Run, found: Crossing) -> Number | None:
+        between = found.number(self.quantity.path)
+        if between is None:
+            return None
+        return Number(between.value, between.low, between.high, self._largest(run, found.before, found.after))
+
+    def _largest(self, run: Run, *ends: Snapshot) -> float:
+        """What is interpolated has no more noise than the noisier of its ends."""
+        return max(self.quantity.variance(run, end) for end in ends)
+
+
+MEASURES = {
+    **{f"{name}@{level:g}": Measure(each, level=level) for name, each in QUANTITIES.items() if name not in OF_STOPS for level in LEVELS},
+    **{f"{name}@{where}": Measure(each, stop=where) for name, each in QUANTITIES.items() for where in STOPS},
+    **{f"{name}_kl{nats}": Measure(QUANTITIES[name], nats=nats) for name in ("retention", "success") for nats in NATS},
+}
+"""What arms are compared by: `retention@best`, `retention@end`; `retention@0.9` where SELECT success first crosses .9; `retention_kl1` where forward KL on
+the new task first reaches 1 nat per decision."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One arm less another, or an arm's own mean. sample: of tasks, or of seeds where there is one task (`unit`); pairs: runs of each that were paired.
+
+    lacking: what a verdict lacks, empty if nothing.
+    """
+
+    sample: Sample
+    unit: str
+    pairs: int
+    lacking: str
+
+    @property
+    def n(self) -> int:
+        """How many units."""
+        return len(self.sample.value)
+
+    @property
+    def difference(self) -> Estimate | None:
+        """The mean with its 95% interval; None with fewer than two units."""
+        return self.sample.interval()
+
+    @property
+    def units(self) -> str:
+        """How many of which, as in `12 tasks`."""
+        return f"{self.n} {self.unit if self.n != 1 else self.unit.removesuffix('s')}"
+
+    def verdict(self, margin: float | None) -> Verdict:
+        """Return what may be said of it. margin: as of `Quantity`."""
+        return Verdict((TOO_FEW,), self.lacking) if self.lacking else self.sample.verdict(margin)
+
+
+def paired(first: Numbers, second: Numbers, arms: tuple[str, str] = ("the first", "the second")) -> Comparison:
+    """Compare numbers of the same tasks and seeds: the difference is averaged over seeds, then over tasks; with one task, seeds are the units.
+
+    Where numbers are brackets, low is the least that the difference may be and high the most. arms: how to name them.
+    """
+    common = {}
+    for key in sorted(set(first) & set(second)):
+        a, b = first[key], second[key]
+        common[key] = Number(a.value - b.value, a.low - b.high, a.high - b.low, a.variance + b.variance)
+    runs = dict(zip(arms, (len(first), len(second)), strict=True))
+    if not too_few(runs):
+        runs = {"both on the same task and seed": len(common)}
+    return _units(common, runs)
+
+
+def units(numbers: Numbers) -> Comparison:
+    """Average numbers over seeds, then over tasks; with one task, over its seeds."""
+    return _units(numbers, {"it": len(numbers)})
+
+
+def _units(numbers: Numbers, runs: Mapping[str, int]) -> Comparison:
+    by_task: dict[str, list[Number]] = {}
+    for (task, _), number in numbers.items():
+        by_task.setdefault(task, []).append(number)
+    alone = len(by_task) == 1
+    groups = [[number] for number in next(iter(by_task.values()))] if alone else list(by_task.values())
+    value, low, high = (np.array([np.mean([getattr(number, end) for number in group]) for group in groups]) for end in ("value", "low", "high"))
+    floor = math.sqrt(sum(sum(number.variance for number in group) / len(group) ** 2 for group in groups)) / max(1, len(groups))
+    return Comparison(Sample(value, low, high, floor), "seeds" if alone else "tasks", len(numbers), too_few(runs, tasks=len(by_task)))
+
+
+def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, int], Number]:
+    """Return an arm's numbers (see `Run.arm`) by task and seed, without the undefined ones. runs: of which none was done twice."""
+    found = {}
+    for run in (run for run in runs if run.arm == arm):
+        number = measure.number(run)
+        if number is not None:
+            found[run.task, int(run.record["seed"])] = number
+    return found
+
+
+def contrast(runs: Sequence[Run], first: str, second: str, measure: Measure) -> Comparison:
+    """Compare two arms of the same runs."""
+    return paired(numbers(runs, first, measure), numbers(runs, second, measure), (first, second))

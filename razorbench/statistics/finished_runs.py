@@ -1,0 +1,257 @@
+"""Finished runs as the analyses see them: a record with its snapshots, and the points that they make for the law."""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from razorbench.errors import UsageError
+from razorbench.statistics.base_success import base_success
+from razorbench.statistics.law import Points
+from razorbench.store.record import read_run, read_snapshots
+from razorbench.store.walk import readable, tell, walk
+from razorbench.types import BoolArray, FloatArray, IntArray
+
+STATES = {"new": "new task", "new_instructed": "counterfactual instruction", "random": "random states", "original": "old tasks"}
+PREDICTORS = {
+    "forward KL, new task": "divergence.kl_forward.new",
+    "forward KL, mean part": "divergence.kl_forward.new_mean_part",
+    "forward KL, variance part": "divergence.kl_forward.new_variance_part",
+    "forward KL, base's sigma": "divergence.kl_forward.new_common_sigma",
+    "forward KL per episode": "divergence.kl_forward.new_episode_sum",
+    "counterfactual-instruction KL": "divergence.kl_forward.new_instructed",
+    "forward KL, random states": "divergence.kl_forward.random",
+    "forward KL, old tasks": "divergence.kl_forward.original",
+    **{
+        f"{name}, {where}": f"divergence.{key}.{states}"
+        for key, name in (
+            ("kl_reverse", "reverse KL"),
+            ("js", "Jensen-Shannon"),
+            ("tv", "total variation"),
+            ("w2", "Wasserstein-2"),
+            ("action_mse", "action MSE"),
+            ("moved", "actions moved"),
+        )
+        for states, where in STATES.items()
+    },
+    **{
+        f"weights, {name}": f"drift.weights.{key}"
+        for key, name in (("l1", "L1"), ("l2", "L2"), ("fisher", "Fisher"), ("spectral", "spectral norm"), ("changed", "share changed"), ("rank", "rank"))
+    },
+    **{
+        f"activations, {name}, {where}": f"drift.activations.{states}.{key}"
+        for key, name in (("l1", "L1"), ("l2", "L2"), ("cka", "1 - CKA"), ("cknna", "1 - CKNNA"))
+        for states, where in (("new", "new task"), ("original", "old tasks"))
+    },
+}
+"""What may predict forgetting, by the name in tables, and where a snapshot holds it; of similarities, 1 less them, so that 0 is no change."""
+HEADLINE = "forward KL, new task"
+PARTS = ("forward KL, mean part", "forward KL, variance part", "forward KL, base's sigma", "forward KL per episode")
+"""Of the headline predictor, or other units of it, and so no rivals."""
+CEILING = tuple(name for name in PREDICTORS if name.endswith(STATES["original"]) or name == "weights, Fisher")
+"""Measured on the states of the very tasks whose loss it predicts: a ceiling, not a rival. Fisher's weights come from these states too."""
+
+SECOND = "/2"
+"""Ends the name of an arm that learns from its task's second style of demonstrations."""
+_SIMILAR = "activations, 1 - "
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none.
+
+    styles: its task's, in order; folder: its own; setting: what sets it apart from runs of the same method among those that it is read with.
+    """
+
+    record: Mapping[str, Any]
+    curve: Sequence[Mapping[str, Any]]
+    styles: Sequence[str] = ()
+    folder: Path = Path()
+    setting: str = ""
+
+    @property
+    def task(self) -> str:
+        """The new task's name."""
+        return str(self.record["task"]).rpartition("-v")[0]
+
+    @property
+    def base(self) -> str:
+        """The base's name, which its pretraining seeds share."""
+        return str(self.record["base"]).rpartition("-s")[0]
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return str(self.record["method"]["name"])
+
+    @property
+    def family(self) -> str:
+        """The method's family."""
+        return str(self.record["method"]["family"])
+
+    @cached_property
+    def base_success(self) -> float:
+        """Greedy success of the base on the new task, by its card where there is one (`starts.base_success`)."""
+        return base_success(self.record)
+
+    @cached_property
+    def arm(self) -> str:
+        """What is compared and never averaged over: the method; with demonstrations of its task's second style `sft/2`, of an unknown one `sft/NAME`.
+
+        Where one method was run with several settings, each is an arm, as in `sft[epochs=3]`.
+        """
+        style = self.record["method"]["demos"]
+        if not self.record["budget"]["demo_episodes"] or style == next(iter(self.styles), None):
+            return f"{self.method}{self.setting}"
+        return f"{self.method}{SECOND if style in self.styles[1:2] else f'/{style}'}{self.setting}"
+
+
+def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
+    """Read every run below a folder, in order of path. styles: of demonstrations, by task's name.
+
+    What cannot be read, or is not what a run writes, is named on stderr and left out. Raises UsageError if there is no run, or none that can be read.
+    """
+    found = walk(results)
+    tell(found)
+    if not found.runs:
+        raise UsageError(f"{results}: no record.json below this folder; give the folder that `results=` named, or make runs first")
+    with _no_collections():
+        return [run for _, run in readable(found.runs, partial(_read, styles=styles))]
+
+
+def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
+    record = read_run(path)
+    return Run(record, read_snapshots(path.parent), styles.get(record["task"].rpartition("-v")[0], ()), path.parent)
+
+
+def chosen(runs: Sequence[Run], base: str | None, budget: str | None) -> tuple[str, str]:
+    """Return the base and the budget whose runs are used: those given, else the only ones there, else the usual ones if there.
+
+    Raises UsageError if there are several to choose from.
+    """
+    budget = budget or only("budget", {run.record["budget"]["name"] for run in runs if base in (None, run.base)}, "standard")
+    return base or only("base", {run.base for run in runs if run.record["budget"]["name"] == budget}, "mlp"), budget
+
+
+def only(what: str, there: set[str], usual: str) -> str:
+    """Return what there is, if it is one thing; the usual one, if it is there or nothing is. Raises UsageError if there are several."""
+    if usual in there or not there:
+        return usual
+    if len(there) > 1:
+        raise UsageError(f"the runs are of more than one {what}: choose one of {', '.join(sorted(there))} with --{what}")
+    return there.pop()
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Put off the garbage collector, which would look at every number read so far again and again: half of the time of reading a thousand runs."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def lookup(snapshot: Mapping[str, Any], path: str) -> Any:
+    """Return what lies at a dotted path, None if nothing does."""
+    found: Any = snapshot
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def value(snapshot: Mapping[str, Any], path: str) -> float:
+    """Return the number that lies at a dotted path, NaN if there is none."""
+    found = lookup(snapshot, path)
+    return math.nan if found is None else float(found)
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Every snapshot but that before any update.
+
+    run (N,), indices into the runs; update (N,); y (N,), forgetting; noise (N,), its sampling variance; kept (N, 2), success on the new task's TEST
+    starts and retention; x: by predictor, (N,), NaN where it was not measured. The sampling variance of forgetting is that of the tuned policy's
+    success, skill by skill.
+    """
+
+    runs: Sequence[Run]
+    run: IntArray
+    update: IntArray
+    y: FloatArray
+    noise: FloatArray
+    kept: FloatArray
+    x: Mapping[str, FloatArray]
+
+    @property
+    def last(self) -> BoolArray:
+        """Which are the last snapshot of their run, (N,)."""
+        return np.append(self.run[1:] != self.run[:-1], True)[: len(self.run)]
+
+    def points(self, predictor: str, keep: BoolArray | None = None) -> Points:
+        """Return the law's points: snapshots with a finite predictor, of those where keep (N,) holds, and the runs that have any."""
+        finite = np.isfinite(self.x[predictor])
+        return Points(self.run, self.x[predictor], self.y, self.noise, **labels(self.runs)).where(finite if keep is None else finite & keep)
+
+
+def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Snapshots:
+    """Return the snapshots of runs with their predictors, keys of `PREDICTORS`."""
+    found = [(k, point) for k, run in enumerate(runs) for point in run.curve if point["update"] > 0]
+    x = {name: np.array([value(point, PREDICTORS[name]) for _, point in found], dtype=float) for name in predictors}
+    return Snapshots(
+        runs,
+        np.array([k for k, _ in found], dtype=np.int64),
+        np.array([point["update"] for _, point in found], dtype=np.int64),
+        np.array([point["forgetting"]["value"] for _, point in found], dtype=float),
+        np.array([_variance(point["original"].values()) for _, point in found], dtype=float),
+        np.array([(point["new_task"]["test"]["rate"], point["retention"]["value"]) for _, point in found], dtype=float).reshape(-1, 2),
+        {name: 1.0 - each if name.startswith(_SIMILAR) else each for name, each in x.items()},
+    )
+
+
+def updated(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs that have a snapshot after an update."""
+    return [run for run in runs if any(point["update"] > 0 for point in run.curve)]
+
+
+def common_arms(runs: Mapping[str, Sequence[Run]]) -> set[str]:
+    """Return the arms that are among the runs of every group; none if there is no group."""
+    return set.intersection(*({run.arm for run in each} for each in runs.values())) if runs else set()
+
+
+def final_points(runs: Sequence[Run]) -> Points:
+    """Return a point per run that was updated, its final policy's, for the headline's predictor, by greedy success."""
+    runs = updated(runs)
+    rates = [[(each["base"]["greedy"]["rate"], each["final"]["greedy"]) for each in run.record["original"].values()] for run in runs]
+    return Points(
+        np.arange(len(runs)),
+        np.array([value(run.record, PREDICTORS[HEADLINE]) for run in runs], dtype=float),
+        np.array([np.mean([base - final["rate"] for base, final in each]) for each in rates], dtype=float),
+        np.array([_variance([final for _, final in each]) for each in rates], dtype=float),
+        **labels(runs),
+    )
+
+
+def labels(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return what the law's points know of runs."""
+    return {
+        "arm": [run.arm for run in runs],
+        "family": [run.family for run in runs],
+        "task": [run.task for run in runs],
+        "base": [str(run.record["base"]) for run in runs],
+    }
+
+
+def _variance(rates: Collection[Mapping[str, Any]]) -> float:
+    """That of the mean of success rates; one episode does not tell its own, and may have the largest that there is."""
+    return float(sum(rate["rate"] * (1 - rate["rate"]) / (rate["episodes"] - 1) if rate["episodes"] > 1 else 0.25 for rate in rates)) / len(rates) ** 2

@@ -1,0 +1,196 @@
+"""Where a run may be stopped: at its best SELECT success, at the end of its budget, or where it first crosses a level of success.
+
+SELECT starts choose, TEST starts give every number, so no run is stopped by the luck that it is then measured with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from razorbench.measures.success import score
+from razorbench.statistics.base_success import NEARLY_SOLVED
+from razorbench.statistics.finished_runs import Run, lookup, value
+
+STOPS = ("best", "end")
+"""`best`: the first snapshot with the highest SELECT success, the base's own included. `end`: the final policy, when the budget is used up."""
+_KL = "divergence.kl_forward.new"
+LEVELS = (0.5, 0.7, 0.9, 0.95)
+"""Levels of success on the new task at which runs are compared."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One policy of a run, measured on TEST, and what it took to get there.
+
+    snapshot: its numbers, in the form of a line of the curve; original skills have 25 episodes each at `best` and 100 at `end` (default protocol).
+    select_episodes: SELECT episodes that choosing this policy took; `best` is known only at the end, so it pays for every look.
+    base_success: greedy success of the base on the new task, see `starts.base_success`.
+    """
+
+    snapshot: Mapping[str, Any]
+    select_episodes: int
+    base_success: float
+
+    @property
+    def success(self) -> float:
+        """Greedy success on the new task, TEST."""
+        return float(self.snapshot["new_task"]["test"]["rate"])
+
+    @property
+    def select_success(self) -> float | None:
+        """Greedy success on the new task, SELECT; None if it was not measured."""
+        return self.number("new_task.select.rate")
+
+    @property
+    def retention(self) -> float | None:
+        """Retention of original skills, TEST; None if the base solves none."""
+        return self.number("retention.value")
+
+    @property
+    def forgetting(self) -> float | None:
+        """Mean loss of success on original skills, TEST."""
+        return self.number("forgetting.value")
+
+    @property
+    def score(self) -> float | None:
+        """`metrics.score` with the base's success on its card's SELECT starts; None where that exceeds .5, as the task is nearly solved already."""
+        return None if self.base_success > NEARLY_SOLVED else score(self.success, self.base_success, self.retention)
+
+    @property
+    def update(self) -> int | None:
+        """The update after which it was taken; None where no snapshots were kept."""
+        return _whole(self.number("update"))
+
+    @property
+    def env_steps(self) -> int | None:
+        """Environment steps until then."""
+        return _whole(self.number("env_steps"))
+
+    @property
+    def demo_episodes(self) -> int | None:
+        """Demonstrations used until then."""
+        return _whole(self.number("demo_episodes"))
+
+    @property
+    def gradient_steps(self) -> int | None:
+        """Gradient steps until then."""
+        return _whole(self.number("gradient_steps"))
+
+    def number(self, path: str) -> float | None:
+        """Return the number at a dotted path of the snapshot, such as `divergence.kl_forward.new`; None if it is not there or not finite."""
+        return _finite(self.snapshot, path)
+
+
+def stop(run: Run, name: str) -> Stop | None:
+    """Return where a run stops under a rule of `STOPS`; None for `best` of a run whose snapshots were not kept.
+
+    Raises KeyError for another name.
+    """
+    return {"best": _best, "end": _end}[name](run)
+
+
+def _best(run: Run) -> Stop | None:
+    if not run.curve:
+        return None
+    looks = sum(int(point["new_task"]["select"]["episodes"]) for point in run.curve)
+    # `max` returns the first of equals, the cheapest.
+    return Stop(max(run.curve, key=_select), looks, run.base_success)
+
+
+def _end(run: Run) -> Stop:
+    """The final policy, as the record has it, in a snapshot's form."""
+    record = run.record
+    shared = {key: record.get(key) for key in ("forgetting", "retention", "divergence", "drift")}
+    costs = {key: record["budget"].get(key) for key in ("env_steps", "demo_episodes", "expert_queries", "gradient_steps")}
+    new = {"test": record["new_task"]["final"]["greedy"], "select": record["new_task"].get("select")}
+    skills = {skill: rates["final"]["greedy"] for skill, rates in (record["original"] or {}).items()}
+    update = run.curve[-1]["update"] if run.curve else None
+    return Stop({"update": update, **costs, "new_task": new, "original": skills, **shared}, 0, run.base_success)
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """A number known to lie between two others: value is the best guess, low and high its bounds; all three are equal where it was measured."""
+
+    value: float
+    low: float
+    high: float
+
+
+Uncrossed = Literal["its snapshots were not kept", "the base is there already", "it never gets there"]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The two neighbouring snapshots between which SELECT success first reaches a level: below it before, at or above it after."""
+
+    level: float
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+    def number(self, path: str) -> Bracket | None:
+        """Return a number at the level, on the line between the snapshots over SELECT success; its bounds are the snapshots' own. None if either lacks it."""
+        before, after = _finite(self.before, path), _finite(self.after, path)
+        if before is None or after is None:
+            return None
+        share = (self.level - _select(self.before)) / (_select(self.after) - _select(self.before))
+        return Bracket(before + share * (after - before), min(before, after), max(before, after))
+
+
+def crossing(run: Run, level: float) -> Crossing | Uncrossed:
+    """Return where SELECT success first crosses a level, or why it does not."""
+    if not run.curve:
+        return "its snapshots were not kept"
+    # Rates are whole episodes over 100; the slack is for their last bit alone.
+    bar = level - 1e-9
+    if _select(run.curve[0]) >= bar:
+        return "the base is there already"
+    for before, after in pairwise(run.curve):
+        if _select(after) >= bar:
+            return Crossing(level, before, after)
+    return "it never gets there"
+
+
+def undefined(run: Run, place: str) -> str | None:
+    """Return why a run is undefined at a stop or at a level such as `0.9`, None if it is not."""
+    if place in STOPS:
+        return None if stop(run, place) is not None else "its snapshots were not kept"
+    found = crossing(run, float(place))
+    return found if isinstance(found, str) else None
+
+
+def around_forward_kl(run: Run, nats: float) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """Return the two neighbouring snapshots between which forward KL on the new task first reaches a level; None if it does not."""
+    for low, high in pairwise(run.curve):
+        # Not a number where it was not measured, which no comparison passes.
+        if value(low, _KL) < nats <= value(high, _KL):
+            return low, high
+    return None
+
+
+def at_forward_kl(run: Run, nats: float, path: str) -> float | None:
+    """Return a snapshot's number where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
+
+    KL is measured on the same states in every snapshot and is no rate of episodes, so the interpolation needs no bracket. path: dotted, as of `value`.
+    """
+    if (found := around_forward_kl(run, nats)) is None:
+        return None
+    (low, high), (before, after) = ([value(point, name) for point in found] for name in (_KL, path))
+    return before + (after - before) * (nats - low) / (high - low)
+
+
+def _select(point: Mapping[str, Any]) -> float:
+    return float(point["new_task"]["select"]["rate"])
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _finite(part: Mapping[str, Any], path: str) -> float | None:
+    found = lookup(part, path)
+    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None

@@ -1,0 +1,1 @@
+"""Files: result folders, records, checkpoints, locks, and reading what may be damaged or hostile."""

@@ -1,0 +1,324 @@
+"""Where results lie and how they are written: one folder per run, every file atomically, `record.json` last."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from razorbench.errors import FileDamaged, RazorbenchError, Unreadable, UsageError
+from razorbench.store import bounded
+from razorbench.store.disk import exists, near, trouble
+from razorbench.store.lock import Claim, clear
+from razorbench.store.output import warn
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+"""Of tasks, bases, methods, budgets and sequences: never a path."""
+STATE = "state"
+"""Folder of what a killed run goes on from."""
+RECORD, CURVE, EPISODES, POLICY, LOG, FAILED = "record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors", "log.txt", "failed.txt"
+PACKED_CURVE, PACKED_EPISODES = "curve.jsonl.xz", "episodes.columns.xz"
+"""As `compact` keeps them; of episodes, a line holds a column, which packs three times as well as rows."""
+_AGAIN = "delete its folder and run again"
+MOST_RECORD = 8_000_000
+"""Bytes of a record; most have 16 thousand."""
+SCHEMA = 1
+PROTOCOL = 7
+"""Raised by any change of measure, split or harness that could move a result."""
+REQUIRED = (
+    *("schema", "protocol", "task", "method", "base", "seed", "budget", "upstream", "config", "hashes", "versions", "machine"),
+    *("git", "wall_s", "new_task", "original", "forgetting", "retention", "score", "divergence"),
+)
+
+
+def digest(identity: Any) -> str:
+    """SHA-256 of canonical JSON."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+def make_writable(folder: Path, given: str, setting: str) -> None:
+    """Make a folder and see that files can be written there; raises UsageError naming what was given and the setting to change."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{given}: cannot write there ({error.strerror}); choose a writable folder with {setting}") from error
+
+
+@contextmanager
+def filling(folder: Path, given: str, setting: str) -> Iterator[None]:
+    """Make a folder for the block to fill. If the block fails, what was missing or empty before is so again; what held something is left as it is."""
+    folder = folder.absolute()
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    make_writable(folder, given, setting)
+    empty = not any(folder.iterdir())
+    try:
+        yield
+    except BaseException:
+        for each in folder.iterdir() if empty else ():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+        with suppress(OSError):  # something else has come there
+            for place in missing:
+                place.rmdir()
+        raise
+
+
+def write_atomically(final: Path, write: Callable[[Path], object], temporary: Path | None = None) -> None:
+    """Call `write` on a temporary path and move the result into place; whenever the power fails, the old file or the new one is whole."""
+    temporary = temporary or final.parent / f"{uuid.uuid4().hex}-{final.name}"
+    try:
+        write(temporary)
+        _sync(temporary)
+        os.replace(temporary, final)
+        _sync(final.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+_RESTORE = "restore it, or rebuild the base with `razorbench pretrain`"
+
+
+def raw(path: Path, remedy: str = _RESTORE) -> bytes:
+    """Return a file's bytes; raises FileDamaged if it cannot be read."""
+    try:
+        return bounded.read(path)
+    except bounded.Missing as error:
+        raise FileDamaged(f"{path} cannot be read: there is no such file; {remedy}") from error
+    except bounded.Refused as error:
+        raise _unreadable(error, path) or FileDamaged(f"{path} cannot be read ({error}); {remedy}") from error
+
+
+def _unreadable(error: bounded.Refused, path: Path) -> Unreadable | None:
+    """The error for a file that the file system refuses, None if it was read and is not what it may be."""
+    said = None if error.__cause__ is None else trouble(error.__cause__, path)
+    return None if said is None else Unreadable(said)
+
+
+def content(path: Path, remedy: str = _RESTORE, most: int = bounded.MOST_FILE) -> bytes:
+    """Return a file's bytes, at most so many, unpacked if its name ends in .gz or .xz; raises FileDamaged if it cannot be read."""
+    data, packed = raw(path, remedy), path.suffix.removeprefix(".")
+    try:
+        return bounded.unpacked(data, packed, most) if packed in bounded.PACKED else data
+    except bounded.Refused as error:
+        raise FileDamaged(f"{path} cannot be read ({error}): the file was changed or cut short; {remedy}") from error
+
+
+def turned(table: str) -> str:
+    """Return a table of plain words and commas with rows for columns; raises ValueError if its rows are not of one length."""
+    return "".join(",".join(column) + "\n" for column in zip(*(line.split(",") for line in table.splitlines()), strict=True))
+
+
+class RunFolder:
+    """One run's folder, `<results>/<task>/<method>/seed<k>-<hash>/`."""
+
+    file = RECORD
+    required: Sequence[str] = REQUIRED
+
+    def __init__(self, results: Path, task: str, method: str, seed: int, run_hash: str) -> None:
+        for name in (task, method):
+            if not re.fullmatch(NAME, name):
+                raise UsageError(f"{bounded.shown(name)} would be a folder's name: use letters, digits, _, . and -, the first a letter or a digit")
+        self.results = results
+        self.path = results / task / method / f"seed{seed}-{run_hash[:12]}"
+        self.hash = run_hash
+        self._claim: Claim | None = None
+
+    @contextmanager
+    def claimed(self) -> Iterator[Claim]:
+        """Hold the folder for the block, and forget why an earlier try failed.
+
+        Raises UsageError if the folder cannot be made, Claimed if another living worker holds it, and TakenOver from `write` once one has taken it over.
+        """
+        make_writable(self.path, f"results={near(self.results)}", "results=DIR")
+        with Claim(self.path) as self._claim:
+            (self.path / FAILED).unlink(missing_ok=True)
+            try:
+                yield self._claim
+            finally:
+                self._claim = None
+
+    def record(self) -> dict[str, Any] | None:
+        """Return the finished record, or None if there is none yet."""
+        path = self.path / self.file
+        return read_record(path, self.required) if exists(path) else None
+
+    def again(self) -> RunFolder:
+        """Return a folder in this one for doing a finished run once more: until `adopt`, what there is stays as it is."""
+        twin = copy.copy(self)
+        twin.path, twin.file = self.path / ".again", "again.json"
+        return twin
+
+    def adopt(self, again: RunFolder) -> None:
+        """Put what a run left that was done once more in the place of what there is: the record first, the policy last, so that a kill in between is made good.
+
+        Raises Claimed while another worker does so.
+        """
+        with self.claimed():
+            if not exists(again.path / again.file):
+                return
+            self.write_text(self.file, (again.path / again.file).read_text(encoding="utf-8"))
+            for name in (PACKED_CURVE, PACKED_EPISODES):
+                (self.path / name).unlink(missing_ok=True)
+            for name in ("config.yaml", CURVE, EPISODES, "checkpoints", POLICY):
+                if exists(again.path / name):
+                    if name == "checkpoints":
+                        shutil.rmtree(self.path / name, ignore_errors=True)
+                    os.replace(again.path / name, self.path / name)
+        shutil.rmtree(again.path, ignore_errors=True)
+
+    def write(self, name: str | Path, write: Callable[[Path], object]) -> None:
+        """Write a file atomically, if the claim still holds; name: in the folder, or an absolute path.
+
+        What is being written lies in the claim. Whoever takes the run over removes that, so that nothing of a worker that wakes gets into place.
+        """
+        final = self.path / name
+        if self._claim is None:
+            write_atomically(final, write)
+            return
+        final.parent.mkdir(parents=True, exist_ok=True)
+        self._claim.check()
+        try:
+            write_atomically(final, write, self._claim.room / f"{uuid.uuid4().hex}-{final.name}")
+        except FileNotFoundError:
+            self._claim.check()
+            raise
+
+    def set_aside(self, name: str | Path) -> None:
+        """Move a file or folder that is not to be trusted out of the way, if the claim still holds; `tidy` removes what lies in the folder."""
+        if self._claim is not None:
+            self._claim.check()
+        aside = self.path / f"{name}.set-aside"
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            os.replace(self.path / name, aside)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file atomically."""
+        self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write the record; its presence is what makes the run finished."""
+        (self.path / FAILED).unlink(missing_ok=True)
+        self.write_text(self.file, json.dumps(record, indent=2, allow_nan=False) + "\n")
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what only unfinished work needs, and what a worker left that failed while another finished."""
+        for name in (STATE, f"{STATE}.set-aside"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        with suppress(OSError):
+            (self.path / FAILED).unlink()
+        clear(self.path)
+
+    def write_failure(self, error: Exception) -> None:
+        """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is unexpected.
+
+        Nothing is left if there is a record: then the run is done, whatever failed later. Where nothing can be written the sentence goes to stderr.
+        """
+        log = self.path / LOG
+        trace: list[str] = []
+        if isinstance(error, RazorbenchError):
+            sentence = str(error)
+        elif (said := trouble(error, self.path)) is not None:
+            sentence = said
+        else:
+            sentence, trace = f"unexpected {type(error).__name__}: {error} ({_place(error)}); see {near(log)}", traceback.format_exception(error)
+        try:
+            if exists(self.path / self.file):
+                return
+            self.write_text(FAILED, sentence + "\n")
+            with log.open("a", encoding="utf-8") as file:
+                file.write("".join([*trace, f"failed: {sentence}\n"]))
+            if exists(self.path / self.file):
+                self.tidy()
+        except OSError:
+            warn(sentence)
+
+    def failure(self) -> str | None:
+        """Return why the run failed last time, if it did."""
+        return self._said(FAILED).strip() or None
+
+    def log_size(self) -> int:
+        """Return how many bytes the run has logged so far."""
+        path = self.path / LOG
+        return path.stat().st_size if exists(path) else 0
+
+    def last_word(self) -> str:
+        """Return the last line of the run's log, or that there is none."""
+        lines = self._said(LOG).splitlines()
+        return lines[-1] if lines else "there is none"
+
+    def _said(self, name: str) -> str:
+        """Return what a text file of the folder says, or why it cannot be read; nothing if it is not there."""
+        try:
+            return bounded.read(self.path / name).decode(errors="replace")
+        except bounded.Missing:
+            return ""
+        except bounded.Refused as error:
+            return f"{name} cannot be read: {error}"
+
+
+class SequenceFolder(RunFolder):
+    """A sequence's folder, `<results>/<sequence>/<method>/seed<k>-<hash>/`, with its record in `sequence.json`."""
+
+    file = "sequence.json"
+    required = (
+        *("schema", "protocol", "sequence", "tasks", "method", "base", "seed", "budget", "config", "hashes", "versions", "machine"),
+        *("git", "wall_s", "success", "original_skills", "retention", "transfer"),
+    )
+
+
+def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any]:
+    """Read a record; raises FileDamaged if it is not a whole record of this schema."""
+    try:
+        record = bounded.parsed(bounded.text(bounded.read(path, MOST_RECORD)))
+    except bounded.Missing as error:
+        raise FileDamaged(f"record {path} does not exist: give a finished run's folder, as printed at its end") from error
+    except bounded.Refused as error:
+        raise _unreadable(error, path) or FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else type(record).__name__
+        raise FileDamaged(f"record {path} has schema {bounded.shown(found)}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
+    missing = [key for key in required if key not in record]
+    if missing:
+        raise FileDamaged(f"record {path} lacks {', '.join(missing)}: it is damaged; {_AGAIN}")
+    return record
+
+
+def read_curve(folder: Path) -> list[dict[str, Any]]:
+    """Read a run's snapshots, as the run left them or packed; raises FileDamaged if the file is missing or damaged."""
+    path = folder / PACKED_CURVE if (folder / PACKED_CURVE).exists() else folder / CURVE
+    try:
+        return bounded.parsed_lines(bounded.text(content(path, _AGAIN, bounded.MOST_TEXT)))
+    except bounded.Refused as error:
+        raise FileDamaged(f"curve {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
+
+
+def _place(error: Exception) -> str:
+    """Say where an error came up: the last line that is not of an installed package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = [frame for frame in frames if "site-packages" not in frame.filename][-1:] or frames[-1:]
+    return "".join(f"line {frame.lineno} of {near(Path(frame.filename))}" for frame in last)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk keep what was written to a file, or which files a folder holds."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,255 @@
+"""What the parity study says: tables of plain values, and a text in which every number is one of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from razorbench.measures.success import Estimate
+from razorbench.seeding import generator
+from razorbench.studies.findings import Findings, Row
+from razorbench.studies.parity.figures import figures
+from razorbench.studies.parity.law import Fit, Sweep, between, fit, matched, resamples, student
+from razorbench.studies.parity.measures import DIVERGENCES, PREDICTORS
+from razorbench.studies.parity.methods import METHODS
+from razorbench.types import FloatArray
+
+LAW = "kl_forward_new"
+CEILINGS = 4
+"""How many highest learning rates the fits are repeated under, from the sweep's own down: what is fitted depends on how far runs are pushed."""
+PAIRS = (("oracle", "grpo_kl"), ("grpo_kl", "grpo"), ("grpo", "sft_2"), ("sft_2", "sft_1"), ("reinforce", "sft_2"))
+"""Neighbours in the paper's order, the first retaining more; and its claim that on-policy data are enough, without negatives (section 5.1)."""
+_INPUTS = {"_new": "new task", "_old": "old task", "": ""}
+
+
+def findings(sweep: Sweep, targets: Sequence[float]) -> Findings:
+    """Return text, tables and figures of a sweep."""
+    seeds, methods, runs, _ = sweep.values["old"].shape
+    counts = resamples(seeds, methods, runs, generator("parity", "resamples"))
+    predictors = [name + suffix for name, suffix in itertools.product(PREDICTORS, _INPUTS) if name + suffix in sweep.values]
+    fits = {name: fit(sweep.values[name], sweep.values["forgetting"], counts) for name in predictors}
+    at_target = {target: matched(sweep, target) for target in targets}
+    tables = {
+        "bases": _bases(sweep),
+        "rivals": _rivals(fits),
+        "ceilings": _ceilings(sweep),
+        "methods": _methods(sweep, fits[LAW]),
+        "matched": _matched(sweep, at_target),
+        "order": _order(sweep, at_target),
+        "checkpoints": _checkpoints(sweep),
+    }
+    return Findings(_text(sweep, fits[LAW], tables), tables, figures(sweep, fits[LAW], tables))
+
+
+def _bases(sweep: Sweep) -> list[Row]:
+    names = ("parity", "parity_sampled", "old")
+    return [{"seed": seed, **{name: _short(sweep.base[name][index]) for name in names}} for index, seed in enumerate(sweep.seeds)]
+
+
+def _rivals(fits: Mapping[str, Fit | None]) -> list[Row]:
+    """One row per predictor and inputs it is measured on; leads: the law's R2 minus this one's, on the same resamples and in the same bases."""
+    rows, law = [], fits[LAW]
+    for (name, (title, paper)), (suffix, inputs) in itertools.product(PREDICTORS.items(), _INPUTS.items()):
+        if name + suffix not in fits:
+            continue
+        row: Row = {"predictor": title, "inputs": inputs, "paper_r2": paper if suffix != "_old" else None}
+        found = fits[name + suffix]
+        estimates: dict[str, Estimate | None] = dict.fromkeys(("r2", "lead", "r2_unseen", "rising_r2", "rising_lead", "rising_r2_unseen"))
+        if found and law:
+            estimates["r2"] = found.r2
+            estimates["lead"] = between(law.r2.value - found.r2.value, law.draws - found.draws)
+            estimates["r2_unseen"] = student(found.parabola_unseen)
+            estimates["rising_r2"] = student(found.monotone)
+            estimates["rising_lead"] = student(law.monotone - found.monotone)
+            estimates["rising_r2_unseen"] = student(found.monotone_unseen)
+        rows.append(row | {key: value for part in estimates.items() for key, value in _interval(*part).items()})
+    return rows
+
+
+def _ceilings(sweep: Sweep) -> list[Row]:
+    """One row per highest learning rate: R2 of a parabola in each measure of the outputs on the new task, over the runs up to that rate."""
+    rates, rows = np.unique(sweep.rates), []
+    for ceiling in rates[:: -max(1, len(rates) // CEILINGS)][:CEILINGS]:
+        kept = sweep.rates <= ceiling
+        part = {f"{name}_new": sweep.values[f"{name}_new"][:, :, kept] for name in DIVERGENCES}
+        forgetting = sweep.values["forgetting"][:, :, kept]
+        counts = resamples(len(sweep.seeds), len(sweep.methods), int(kept.sum()), generator("parity", "resamples", "ceilings"))
+        row: Row = {"highest_rate": _short(ceiling), "largest_kl": _short(part[LAW].max()), "largest_forgetting": _short(forgetting.max())}
+        for name, x in part.items():
+            found = fit(x, forgetting, counts)
+            row |= _interval(name, found.r2 if found else None)
+        rows.append(row)
+    return rows
+
+
+def _methods(sweep: Sweep, law: Fit | None) -> list[Row]:
+    """One row per method: the largest forward KL and forgetting that it came to, and how far from the parabola it lies on average."""
+    largest = {name: sweep.values[name].max(axis=(0, 2, 3)) for name in (LAW, "forgetting", "parity")}
+    return [
+        {
+            "method": METHODS[method],
+            "largest_kl": _short(largest[LAW][index]),
+            "largest_forgetting": _short(largest["forgetting"][index]),
+            "largest_parity": _short(largest["parity"][index]),
+            "mean_residual": _short(law.residuals[index]) if law else None,
+        }
+        for index, method in enumerate(sweep.methods)
+    ]
+
+
+def _matched(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) -> list[Row]:
+    """One row per target and method, measured on TEST; seeds: in how many the target is defined and reached."""
+    rows = []
+    for target, found in at_target.items():
+        for index, method in enumerate(sweep.methods):
+            row: Row = {"target": target, "method": METHODS[method], "seeds": int((~np.isnan(found["old"][:, index])).sum())}
+            for name in ("old", "forgetting", "parity", "parity_sampled", LAW):
+                row |= _interval(name, student(found[name][:, index]))
+            rows.append(row)
+    return rows
+
+
+def _order(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) -> list[Row]:
+    """One row per target and pair: how much more of the old task the first retains, paired by base."""
+    rows = []
+    for (target, found), pair in itertools.product(at_target.items(), PAIRS):
+        better, worse = (found["old"][:, sweep.methods.index(method)] for method in pair)
+        interval = student(better - worse)
+        verdict = "undecided" if not interval or interval.low <= 0 <= interval.high else "as in the paper" if interval.low > 0 else "against the paper"
+        row: Row = {"target": target, "first": METHODS[pair[0]], "second": METHODS[pair[1]], "seeds": int((~np.isnan(better - worse)).sum())}
+        rows.append(row | _interval("gap", interval) | {"verdict": verdict})
+    return rows
+
+
+def _checkpoints(sweep: Sweep) -> list[Row]:
+    """One row per checkpoint with what the figures show; the other predictors take a run anew, which gives the same."""
+    rows = []
+    for (seed, method, run, point), kl in np.ndenumerate(sweep.values[LAW]):
+        values = {"parity": sweep.values["parity"], "old": sweep.values["old"], "forgetting": sweep.values["forgetting"]}
+        rows.append(
+            {
+                "seed": sweep.seeds[seed],
+                "method": sweep.methods[method],
+                "learning_rate": _short(sweep.rates[run]),
+                "schedule": sweep.schedules[run],
+                "epochs": int(sweep.epochs[run]),
+                "update": int(sweep.updates[run, point]),
+                **{name: _short(value[seed, method, run, point]) for name, value in values.items()},
+                "kl_forward": _short(kl),
+            }
+        )
+    return rows
+
+
+def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) -> str:
+    seeds, methods, runs, points = sweep.values["old"].shape
+    rivals = tables["rivals"]
+    parity, old = ([base[name] for base in tables["bases"]] for name in ("parity", "old"))
+    parts = [
+        "# Parity on images: what forgetting follows, and which methods forget",
+        f"{seeds} bases, {methods} methods, {runs} runs of each on each base, {points} checkpoints a run: {seeds * methods * runs * points} points, all used. "
+        f"The bases start at {min(parity):.3f} to {max(parity):.3f} at parity, the new task, and at {min(old):.3f} to {max(old):.3f} at the old task, "
+        "which is not trained again. Forgetting is the drop of accuracy at the old task. Every measure is on images that no network was trained on.",
+        "## Forgetting against forward KL",
+        _law(sweep, law, rivals),
+        "![What is retained at every parity accuracy, and forgetting against forward KL](tradeoff.png)",
+        _table(
+            ("method", "largest forward KL, nats", "largest forgetting", "largest parity accuracy", "mean of forgetting minus parabola"),
+            [[row["method"], *(_number(value) for value in list(row.values())[1:])] for row in tables["methods"]],
+        ),
+        "## Rivals",
+        "R2 of a parabola over all points, with an interval by a bootstrap over whole runs. A rising step function takes no side on the shape: its R2 is "
+        "within a base, then with each method predicted from the others, means over bases with Student intervals. Leads are forward KL's R2 on the new "
+        "task minus the rival's, on the same resamples and in the same bases. Fisher information is on old-task inputs, as in the paper.",
+        _table(
+            ("predictor", "inputs", "R2 in the paper", "R2, parabola", "lead", "R2, rising", "lead", "R2, rising, unseen method"),
+            [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(_shown(row, name) for name in _COLUMNS)] for row in rivals],
+        ),
+        "![R2 of every predictor beside the paper's](rivals.png)",
+        _standing("By a parabola", "lead", rivals),
+        _standing("By a rising step function", "rising_lead", rivals),
+        "R2 of a parabola over the runs with learning rates up to a highest one only, with an interval by a bootstrap over runs.",
+        _table(
+            ("highest learning rate", "largest forward KL, nats", *(f"R2, {PREDICTORS[name][0]}" for name in DIVERGENCES)),
+            [[f"{row['highest_rate']:.1e}", _number(row["largest_kl"]), *(_shown(row, f"{name}_new") for name in DIVERGENCES)] for row in tables["ceilings"]],
+        ),
+        "## What is retained at the same parity accuracy",
+        "The checkpoint that retains most of those that reach the target, both on SELECT images, measured on TEST images: means over the bases in which one "
+        "reaches it and the base was not there already, with Student intervals.",
+        _table(
+            ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "the same, sampled", "forward KL, nats"),
+            [[row["target"], row["method"], row["seeds"], *(_shown(row, name) for name in _MATCHED)] for row in tables["matched"]],
+        ),
+        "![What is retained at the same parity accuracy](matched.png)",
+        "Old-task accuracy of the first minus that of the second, which the paper finds to be positive, paired by base. The intervals are not corrected for "
+        "their number.",
+        _table(
+            ("target", "first", "second", "bases", "first minus second", "verdict"),
+            [[*list(row.values())[:4], _shown(row, "gap"), row["verdict"]] for row in tables["order"]],
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_COLUMNS = ("r2", "lead", "rising_r2", "rising_lead", "rising_r2_unseen")
+_MATCHED = ("old", "forgetting", "parity", "parity_sampled", LAW)
+
+
+def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> str:
+    """Say how well forward KL does."""
+    if law is None:
+        return "Forward KL on the new task is not finite or does not vary: there is nothing to fit."
+    largest = sweep.values[LAW].max()
+    row = next(row for row in rivals if _is_law(row))
+    turn = law.turning_point()
+    shape = f"turns over at {turn:.1f} nats, while the largest KL is {largest:.1f}" if turn is not None else "does not turn over"
+    return (
+        f"A parabola has an R2 of {_shown(row, 'r2')} (paper: {row['paper_r2']}) and {shape}. Within a base, with each method predicted from the others, it "
+        f"has {_shown(row, 'r2_unseen')}. A rising step function has {_shown(row, 'rising_r2')} within a base, and {_shown(row, 'rising_r2_unseen')} on "
+        "methods that it has not seen."
+    )
+
+
+def _standing(measure: str, lead: str, rivals: Sequence[Row]) -> str:
+    """Say which rivals forward KL on the new task is ahead of, by the intervals of its leads."""
+    others = [row for row in rivals if row["lead"] is not None and not _is_law(row)]
+    groups = {
+        "is ahead of": [row for row in others if row[f"{lead}_low"] > 0],
+        "is behind": [row for row in others if row[f"{lead}_high"] < 0],
+        "cannot be told from": [row for row in others if row[f"{lead}_low"] <= 0 <= row[f"{lead}_high"]],
+    }
+    named = {verb: "; ".join(row["predictor"] + (f" ({row['inputs']})" if row["inputs"] else "") for row in rows) for verb, rows in groups.items()}
+    lines = [f"- it {verb} {len(groups[verb])}: {names or 'none'}" for verb, names in named.items()]
+    return "\n".join([f"{measure}, forward KL on the new task, of {len(others)} rivals:", "", *lines])
+
+
+def _is_law(row: Row) -> bool:
+    return (row["predictor"], row["inputs"]) == (PREDICTORS["kl_forward"][0], "new task")
+
+
+def _interval(name: str, estimate: Estimate | None) -> Row:
+    """Return an estimate as three plain values, None where it is undefined."""
+    values = (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), (None if value is None else _short(value) for value in values), strict=True))
+
+
+def _short(value: Any) -> float:
+    """Return a number with four significant digits, which is more than is known of any."""
+    return float(f"{float(value):.4g}")
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _shown(row: Row, name: str) -> str:
+    if row[name] is None:
+        return "undefined"
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)])

@@ -1,0 +1,235 @@
+"""The board: packages with the levels that they have reached, ranked within their track by scores on fresh starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from razorbench.errors import UsageError
+from razorbench.measures.success import Estimate
+from razorbench.reports.tables import slug
+from razorbench.statistics.base_success import NEARLY_SOLVED
+from razorbench.statistics.comparison import MEASURES, Number, Numbers, numbers, paired, units
+from razorbench.statistics.finished_runs import Run
+from razorbench.statistics.stops import LEVELS
+from razorbench.statistics.suite_score import suite
+from razorbench.store.folder import PROTOCOL
+from razorbench.submissions import hostile, schema
+from razorbench.submissions.installed import Known
+from razorbench.submissions.levels import contradiction
+from razorbench.submissions.likeness import prints, reads_like, twins
+from razorbench.submissions.package import Package
+from razorbench.submissions.replay import fresh_score
+from razorbench.submissions.schema import FILE, Level, Submission, Track
+from razorbench.submissions.validate import off_protocol, validate, vouched
+
+SELF_REPORTED, VALIDATED, REPLAYED, RETRAINED = "self-reported", "validated", "replayed", "retrained"
+DECLARED = ("track", "costs", "SELECT rows", "snapshots", "at_best")
+"""What a package alone says, and only a retraining shows."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A package on the board.
+
+    told: what it says of itself; vouches: the level's file; fresh: its score on fresh starts by task and seed, where it is defined, if all of it was
+    replayed. place: by fresh scores, among all that were replayed. rank: the same among those retrained alone; why: it has none.
+    """
+
+    folder: str
+    digest: str
+    told: Submission
+    level: str
+    runs: Sequence[Run]
+    fresh: Numbers | None = None
+    place: int | None = None
+    rank: int | None = None
+    why: str = ""
+    vouches: Level | None = None
+
+    @property
+    def fresh_score(self) -> Estimate | None:
+        """The mean over tasks on fresh starts."""
+        return None if self.fresh is None else units(self.fresh).difference
+
+    @property
+    def page(self) -> str:
+        """Name of its page's folder."""
+        return f"{slug(self.folder)}-{self.digest[:12]}"
+
+    @property
+    def protocol(self) -> int:
+        """Of its runs."""
+        return int(self.runs[0].record["protocol"]) if self.runs else PROTOCOL
+
+    @property
+    def declared(self) -> Sequence[str]:
+        """What of it nobody has checked, as it does not follow from what is in a package."""
+        return () if self.level == RETRAINED else DECLARED
+
+    def end(self, name: str) -> Estimate | None:
+        """Return a measure of `schema.MEASURES` of the final policies: as they were replayed, where they were, so that no tolerance adds to it; or as told."""
+        replayed = None if self.vouches is None else self.vouches.replayed
+        found = (self.told.scores if replayed is None or name not in replayed else replayed).get(name)
+        return None if found is None else Estimate(found.value, *found.ci95)
+
+    def suite(self, name: str) -> Estimate | None:
+        """Return a measure of `compare.MEASURES` over the entry's tasks; None if it is undefined, or if the entry is not valid."""
+        if not self.runs:
+            return None
+        value = suite(numbers(self.runs, self.runs[0].arm, MEASURES[name]), sorted({run.task for run in self.runs})).value
+        return value if isinstance(value, Estimate) else None
+
+    def at(self, level: float) -> Estimate | None:
+        """Retention at a success on the new task: of what others have retrained alone, as curves are only declared before."""
+        return self.suite(f"retention@{level:g}") if self.level == RETRAINED else None
+
+
+@dataclass(frozen=True)
+class Board:
+    """Entries of one suite, one track and one protocol, best first; those without a rank stand after those that have one, by their place."""
+
+    suite: str
+    track: Track
+    entries: Sequence[Entry]
+    protocol: int = PROTOCOL
+
+
+def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
+    """Return a package's entry; one whose digest has a level was validated then.
+
+    Raises UsageError if it does not even say what it is, or if its level contradicts it or itself.
+    """
+    package = Package(root)
+    name = package.digest
+    level = levels.get(name)
+    told, runs, faults = validate(package, known) if level is None else vouched(package, known)
+    if told is None:
+        raise UsageError(f"{root} is no package: {next(fault for fault in faults if fault.file == FILE)}")
+    if faults:
+        return Entry(root.name, name, told, SELF_REPORTED, (), why=f"not valid, {len(faults)} fault{'s' if len(faults) > 1 else ''}; the first: {faults[0]}")
+    if level is None:
+        return Entry(root.name, name, told, VALIDATED, runs, why="not replayed yet")
+    if (wrong := contradiction(level, runs)) is not None:
+        raise UsageError(f"the level of {root} contradicts itself or the package: {wrong}; replay the package again, and keep what that writes")
+    found = Entry(root.name, name, told, level.level, runs, vouches=level)
+    if found.protocol == PROTOCOL and (fault := off_protocol(told, runs, known)) is not None:
+        return replace(found, runs=(), why=f"of another protocol: {fault}")
+    if level.level == VALIDATED:
+        return replace(found, why="only a share of its runs was replayed")
+    starts = {(run.task, int(run.record["seed"])): run.base_success for run in runs}
+    scores = {(each.task, each.seed): fresh_score(each.task, each.success, starts[each.task, each.seed]) for each in level.fresh.runs}
+    fresh = {key: Number.exact(score) for key, score in scores.items() if score is not None}
+    # Whoever starts from a base that nearly solves a task has no score there, and neither has anyone else.
+    if not fresh or set(fresh) != {key for key, success in starts.items() if success <= NEARLY_SOLVED}:
+        return replace(found, why="its score on fresh starts is undefined for some task and seed")
+    return replace(found, fresh=fresh, why="" if level.level == RETRAINED else "not retrained: its track, costs and curve are declared")
+
+
+def entries(packages: Sequence[Path], known: Known, levels: Mapping[str, Level]) -> list[Entry]:
+    """Return every package's entry, see `entries_of`."""
+    return entries_of([entry(package, known, levels) for package in packages])
+
+
+def entries_of(found: Sequence[Entry]) -> list[Entry]:
+    """Return entries again; of those that are alike, in checksums, policies or names, the one that was there first has a claim to them."""
+    known_by = {id(each): prints(each.runs) for each in found}
+    # Good before bad, vouched for before new, then by the day.
+    before = sorted(found, key=lambda each: (each.level == SELF_REPORTED, each.vouches is None, each.vouches.when if each.vouches else "", each.folder))
+    shown: dict[int, Entry] = {}
+    for k, each in enumerate(before):
+        alike = next((why for other in before[:k] if (why := _like(each, other, known_by[id(each)], known_by[id(other)])) is not None), None)
+        shown[id(each)] = each if alike is None else replace(each, level=SELF_REPORTED, runs=(), fresh=None, why=alike)
+    return [shown[id(each)] for each in found]
+
+
+def _like(ours: Entry, theirs: Entry, our_prints: Any, their_prints: Any) -> str | None:
+    """Say in what an entry is like one that has the claim, None if in nothing."""
+    if ours.digest == theirs.digest:
+        return f"it has the checksums of {theirs.folder}"
+    if (number := twins(our_prints, their_prints)) > 0:
+        return f"{number} of its {len(ours.runs)} policies are nearly those of {theirs.folder}"
+    # Under a new protocol an entry's own authors enter it again.
+    again = ours.protocol != theirs.protocol and ours.told.authors == theirs.told.authors
+    if not again and (reads := reads_like(ours.told, theirs.told)) is not None:
+        return f"{reads}: give it a name of its own"
+    return None
+
+
+def boards(entries: Sequence[Entry]) -> list[Board]:
+    """Return a board for each suite, track and protocol, ranked, the latest protocol first."""
+    groups: dict[tuple[int, str, str], list[Entry]] = {}
+    for each in entries:
+        groups.setdefault((-each.protocol, each.told.suite, each.told.track.model_dump_json()), []).append(each)
+    return [Board(suite, group[0].told.track, ranked(group), -protocol) for (protocol, suite, _), group in sorted(groups.items())]
+
+
+def ranked(entries: Sequence[Entry]) -> list[Entry]:
+    """Return entries of one board in order of rank, those without one after them, in order of place."""
+
+    def mean(each: Entry) -> float:
+        return each.fresh_score.value if each.fresh_score is not None else float("-inf")
+
+    scored = sorted((each for each in entries if each.fresh is not None), key=lambda each: (-mean(each), each.told.name))
+    placed = {each.folder + each.digest: number for each, number in _numbered(scored)}
+    ranks = {each.folder + each.digest: number for each, number in _numbered([each for each in scored if each.level == RETRAINED])}
+    numbered = [replace(each, place=placed[key], rank=ranks.get(key)) for each in scored for key in [each.folder + each.digest]]
+    rest = sorted((each for each in entries if each.fresh is None), key=lambda each: each.told.name)
+    return sorted(numbered, key=lambda each: each.rank is None) + rest
+
+
+def _numbered(ordered: Sequence[Entry]) -> list[tuple[Entry, int]]:
+    """Number entries in their order.
+
+    Whoever cannot be distinguished from the best shares its rank: the 95% Student interval of their difference, paired by task and seed, holds 0.
+    """
+    numbered: list[tuple[Entry, int]] = []
+    best: Entry | None = None
+    for position, each in enumerate(ordered, 1):
+        number = position
+        if best is not None and best.fresh is not None and each.fresh is not None:
+            difference = paired(best.fresh, each.fresh).difference
+            if difference is None or difference.low <= 0.0 <= difference.high:
+                number = numbered[-1][1]
+        if number == position:
+            best = each
+        numbered.append((each, number))
+    return numbered
+
+
+def as_json(found: Sequence[Board]) -> dict[str, Any]:
+    """Return `leaderboard.json`."""
+
+    def one(each: Entry) -> dict[str, Any]:
+        vouches = each.vouches
+        return {
+            "rank": each.rank,
+            "place": each.place,
+            "unranked": each.why or None,
+            "level": each.level,
+            "declared": list(each.declared),
+            "package": each.digest,
+            "folder": each.folder,
+            "level_file": None
+            if vouches is None
+            else {**vouches.model_dump(mode="json", include={"who", "when", "fresh_seed", "exact"}), "sha256": sha(vouches)},
+            "fresh_score": _plain(each.fresh_score),
+            "replayed": None if vouches is None or vouches.replayed is None else vouches.model_dump(mode="json")["replayed"],
+            "at_best": {name: _plain(each.suite(f"{name}@best")) for name in schema.MEASURES},
+            "retention_at": {f"{level:g}": _plain(each.at(level)) for level in LEVELS},
+            **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
+        }
+
+    shown = [{"suite": each.suite, "protocol": each.protocol, "track": each.track.model_dump(), "entries": [one(e) for e in each.entries]} for each in found]
+    return {"schema": 2, "boards": shown}
+
+
+def sha(level: Level) -> str:
+    """What tells a level from every other."""
+    return hostile.sha256(level.model_dump_json().encode())
+
+
+def _plain(found: Estimate | None) -> dict[str, Any] | None:
+    return None if found is None else {"value": found.value, "ci95": [found.low, found.high]}

@@ -1,0 +1,71 @@
+"""The run that a submitted record describes, made anew from what it says and what is registered; nothing that it names is imported or called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from razorbench.bases.base import Base
+from razorbench.errors import RazorbenchError, UsageError
+from razorbench.method.data import Budget
+from razorbench.method.protocol import Method
+from razorbench.registry.building import typed
+from razorbench.runs.spec import EvalSettings, RunSpec
+from razorbench.store.folder import digest
+from razorbench.task import Task
+
+FROM_FILE = "sha256:"
+"""Begins what a record says of demonstrations that came from a file."""
+
+
+def run_spec(record: Mapping[str, Any], task: Task, base: Base, budget: Budget, settings: EvalSettings, registered: Method) -> RunSpec:
+    """Return the run of a registered method with the hyper-parameters that the record's configuration names.
+
+    Of demonstrations from a file it has the digest alone. Raises UsageError with a sentence if the hyper-parameters are none of the method's.
+    """
+    config, name, demos = record["config"], str(record["method"]["name"]), str(record["method"]["demos"])
+    first = next(iter(task.experts))
+    from_file = demos.startswith(FROM_FILE)
+    method = _method(config.get("method"), registered, "config.method")
+    spec = RunSpec(
+        task=task,
+        method_name=name,
+        method=method,
+        base=base,
+        seed=int(record["seed"]),
+        budget=budget,
+        style=first if from_file else demos,
+        eval=settings,
+        recorded=cast(Any, (None, demos.removeprefix(FROM_FILE))) if from_file else None,
+    )
+    if (upstream := getattr(method, "upstream", None)) is not None:
+        before = str((record["upstream"] or {}).get("method"))
+        spec = replace(spec, upstream=replace(spec, method=upstream, method_name=before, style=first, recorded=None))
+    return spec
+
+
+def run_hash(spec: RunSpec) -> str:
+    """Return the hash of a run that a record describes; raises UsageError if its hyper-parameters are no plain values."""
+    try:
+        return digest(spec.identity())
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"config.method holds what is no plain value ({error})") from error
+
+
+def _method(node: Any, registered: Method, where: str) -> Method:
+    """The method with a node's hyper-parameters; its class is the registered one, whatever the node names."""
+    cls = type(registered)
+    target = f"{cls.__module__}.{cls.__qualname__}"
+    if not isinstance(node, Mapping) or node.get("_target_") != target:
+        raise UsageError(f"{where} is not of {target}")
+    values = {key: value for key, value in node.items() if key not in ("_target_", "upstream")}
+    if (upstream := getattr(registered, "upstream", None)) is not None:
+        values["upstream"] = _method(node.get("upstream"), upstream, f"{where}.upstream")
+    try:
+        made: Method = typed(cls, {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}, where)
+    except RazorbenchError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{where} is refused by {target} ({type(error).__name__})") from error
+    return made

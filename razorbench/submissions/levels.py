@@ -1,0 +1,92 @@
+"""The board's own files: what level a package has reached, checked as packages are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from razorbench.errors import UsageError
+from razorbench.measures.success import score
+from razorbench.statistics.finished_runs import Run
+from razorbench.submissions import hostile
+from razorbench.submissions.hostile import Faults
+from razorbench.submissions.installed import differences
+from razorbench.submissions.replay import fresh_retention, fresh_score, over, score_text
+from razorbench.submissions.schema import Level
+
+_MOST_LEVEL = 4_000_000
+_MOST_FILES = 10_000
+
+
+def read_levels(folder: Path) -> dict[str, Level]:
+    """Return the board's levels by package digest; of several for one package the last by date.
+
+    Raises UsageError for a folder that is none, for a file that is no level, and for two of one package and day.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"--levels {folder}: no such folder; give the one that holds what `razorbench replay --out` wrote, or leave it out")
+    found: dict[str, tuple[Path, Level]] = {}
+    for path in sorted(folder.glob("*.json"))[:_MOST_FILES]:
+        level = _read(folder, path)
+        other = found.get(level.package)
+        if other is not None and other[1].when == level.when and other[1] != level:
+            raise UsageError(f"levels {other[0]} and {path} are of one package and one day, {level.when}: keep one of them")
+        if other is None or other[1].when < level.when:
+            found[level.package] = path, level
+    return {digest: level for digest, (_, level) in found.items()}
+
+
+def _read(folder: Path, path: Path) -> Level:
+    data = hostile.read(folder, path.name, _MOST_LEVEL, faults := Faults())
+    text = None if data is None else hostile.text(path.name, data, faults)
+    if text is not None:
+        hostile.parsed(path.name, text, faults)
+    why = str(faults[0]) if faults else ""
+    try:
+        if not faults and text is not None:
+            return Level.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    raise UsageError(f"level {path} is none that `razorbench replay --out` writes ({why}): remove it, or replay the package again")
+
+
+def contradiction(level: Level, runs: Sequence[Run]) -> str | None:
+    """Return where a level says what cannot be of a package with these runs, None if nowhere."""
+    there = {(run.task, int(run.record["seed"])): run for run in runs}
+    told = {(each.task, each.seed): each for each in level.fresh.runs}
+    whole = level.level != "validated"
+    if len(told) != len(level.fresh.runs) or not told.keys() <= there.keys() or (whole and told.keys() != there.keys()):
+        return f"its fresh runs are {len(level.fresh.runs)}, not {'each' if whole else 'some'} of the package's {len(there)} once"
+    if (level.retrained_exact is not None) != (level.level == "retrained") and whole:
+        return f"its retrained_exact is {level.retrained_exact}, its level {level.level}"
+    for name in ("exact", "retrained_exact"):
+        if (getattr(level, name) or 0) > len(told):
+            return f"its {name} is {getattr(level, name)}, of {len(told)} runs"
+    for key, one in told.items():
+        run = there[key]
+        if one.success.keys() != {run.task, *run.record["original"]} or not all(rates.keys() == {"base", "final"} for rates in one.success.values()):
+            return f"its success of {one.task}, seed {one.seed}, is not of the new task and of each original skill, base and final"
+        # Before cards had 500 starts, a score began from what the base did on the fresh ones.
+        kept, rates = fresh_retention(one.task, one.success), one.success[one.task]
+        wanted = [fresh_score(one.task, one.success, run.base_success), score(rates["final"], rates["base"], kept)]
+        if not any(_near(one.score, each) for each in wanted):
+            return f"its score of {one.task}, seed {one.seed}, is {one.score}, its success rates come to {wanted[0]}"
+    total: dict[str, Any] | None = over({key: one.score for key, one in told.items()})
+    said = None if level.fresh.score is None else {"value": level.fresh.score.value, "ci95": list(level.fresh.score.ci95)}
+    if differences(said, total, "score", _close):
+        return f"its score is {None if said is None else said['value']}, those of its runs come to {None if total is None else total['value']}"
+    if level.fresh.score_text != score_text(total):
+        return f"its score_text is {level.fresh.score_text!r}, its score {score_text(total)!r}"
+    return None
+
+
+def _near(one: float | None, other: float | None) -> bool:
+    return one is other if one is None or other is None else _close(one, other)
+
+
+def _close(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-9

@@ -1,0 +1,54 @@
+"""Whose work is it? Entries whose policies, or whose names, are almost those of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from razorbench.statistics.finished_runs import Run, value
+from razorbench.submissions.names import skeleton
+from razorbench.submissions.schema import Submission
+from razorbench.types import FloatArray
+
+_MEASURED = (
+    *(f"divergence.kl_forward.{states}" for states in ("new", "new_instructed", "random", "original")),
+    *(f"divergence.w2.{states}" for states in ("new", "random", "original")),
+    *("divergence.kl_reverse.new", "divergence.action_mse.random", "drift.weights.l1", "drift.weights.l2", "drift.weights.fisher", "drift.weights.spectral"),
+)
+"""Computed from weights, and continuous in them: weights that were moved a little have nearly the same."""
+NEAR = 0.02
+"""Largest relative difference of any of them. Of 152,000 pairs of runs of the board's first 26 entries, the nearest two differ by 0.09."""
+
+Prints = Mapping[tuple[str, int, str], FloatArray]
+"""By task, seed and base: the measures of a policy."""
+
+
+def prints(runs: Sequence[Run]) -> Prints:
+    """Return what a policy is known by, of every run whose policy is not the base itself."""
+    found = {
+        (run.task, int(run.record["seed"]), str(run.record["hashes"]["base_policy"])): np.array([value(run.record, name) for name in _MEASURED]) for run in runs
+    }
+    return {key: print_ for key, print_ in found.items() if print_.any()}
+
+
+def twins(ours: Prints, theirs: Prints) -> int:
+    """Return how many policies of one entry are nearly those of another."""
+    common = [key for key in ours if key in theirs]
+    if not common:
+        return 0
+    a, b = (np.array([each[key] for key in common]) for each in (ours, theirs))
+    off = np.abs(a - b) / np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-12)
+    # Not a number where it was not measured, of both alike.
+    return int((np.nan_to_num(off, nan=0.0).max(axis=1) < NEAR).sum())
+
+
+def reads_like(ours: Submission, theirs: Submission) -> str | None:
+    """Return what of an entry could be taken for another's: its name, or an author who is written otherwise; None if nothing."""
+    if skeleton(ours.name) == skeleton(theirs.name):
+        return f"its name {ours.name} reads like {theirs.name}"
+    for author in ours.authors:
+        for other in theirs.authors:
+            if author != other and skeleton(author) == skeleton(other):
+                return f"its author {author} reads like {other}, of {theirs.name}"
+    return None

@@ -1,0 +1,104 @@
+"""Can someone else, with the method's public code, get from a package's configurations what its records say?
+
+On the processor, the packages and the versions of a record its retraining has to repeat it, row by row. Elsewhere training goes another way from the
+first rounding on: there what was used up has to agree within a tenth, and the means over all runs within their 95% intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from razorbench.errors import UsageError
+from razorbench.runs.run import run as do
+from razorbench.statistics.comparison import MEASURES, Number, Numbers, paired
+from razorbench.statistics.comparison import numbers as by_run
+from razorbench.statistics.finished_runs import Run
+from razorbench.store.folder import PACKED_CURVE, RECORD
+from razorbench.submissions.check_run import COSTS
+from razorbench.submissions.hostile import Faults
+from razorbench.submissions.identity import FROM_FILE, run_spec
+from razorbench.submissions.installed import Known, differences
+from razorbench.submissions.replay import same_place
+from razorbench.submissions.schema import FILE, Submission
+
+REPEATED = ("budget", "upstream", "new_task", "original", "forgetting", "retention", "score", "divergence", "drift")
+"""What a retrained record has to share; of the others, times and places may differ."""
+ALONG = {
+    "success along the runs": lambda point: point["new_task"]["test"]["rate"],
+    "retention along the runs": lambda point: point["retention"]["value"],
+}
+_NEAR = 0.1
+
+
+def retrainable(submission: Submission, runs: Sequence[Run], known: Known) -> None:
+    """Raise UsageError if the method is not registered, or learned from a file that is not in the package."""
+    if submission.method not in known.methods:
+        raise UsageError(f"method {submission.method} is not registered: get its code, and give its conf folder with --config-dir, or replay without --retrain")
+    for run in runs:
+        if run.record["method"]["demos"].startswith(FROM_FILE):
+            raise UsageError(f"{run.folder}: its demonstrations came from a file, which a package does not hold; replay without --retrain")
+
+
+def retrain(submission: Submission, runs: Sequence[Run], known: Known, folder: Path, faults: Faults, say: Callable[[str], None]) -> int:
+    """Do runs of a valid package again, in a results folder, where a stopped retraining goes on; disagreements are added to the faults.
+
+    Returns how many repeated to the bit. Raises UsageError as `retrainable` does.
+    """
+    retrainable(submission, runs, known)
+    again, exact = [], 0
+    for number, run in enumerate(runs, 1):
+        task, base = known.tasks[run.task], known.base(submission.track.base, int(run.record["seed"]))
+        spec = run_spec(run.record, task, base, known.budgets[submission.track.budget], known.settings, known.methods[submission.method])
+        say(f"training {number} of {len(runs)}: {run.task}, seed {spec.seed}")
+        outcome = do(spec, folder, dict(run.record["config"]))
+        again.append(Run(outcome.record, outcome.curve, run.styles, outcome.path))
+        if same_place(run):
+            exact += _repeats(again[-1], run, faults)
+        else:
+            _used(again[-1], run, faults)
+    _agree(again, runs, faults)
+    return exact
+
+
+def _repeats(ours: Run, theirs: Run, faults: Faults) -> bool:
+    """Whether two runs are the same to the last bit; the first difference is added."""
+    record, curve = (f"{theirs.folder.as_posix()}/{file}" for file in (RECORD, PACKED_CURVE))
+    pairs = [(record, key, theirs.record[key], ours.record[key]) for key in REPEATED]
+    pairs.append((curve, "lines", len(theirs.curve), len(ours.curve)))
+    pairs += [(curve, f"line {number}", *both) for number, both in enumerate(zip(theirs.curve, ours.curve, strict=False), 1)]
+    for file, path, found, wanted in pairs:
+        for where, one, other in differences(found, wanted, path, lambda a, b: a == b):
+            faults.add(file, where, one, f"{other}, as retrained on the record's own platform")
+            return False
+    return True
+
+
+def _used(ours: Run, theirs: Run, faults: Faults) -> None:
+    for cost in COSTS:
+        found, wanted = theirs.record["budget"][cost], ours.record["budget"][cost]
+        if abs(found - wanted) > _NEAR * max(found, wanted):
+            faults.add(f"{theirs.folder.as_posix()}/{RECORD}", f"budget.{cost}", found, f"{wanted} give or take a tenth, as retrained")
+
+
+def _agree(ours: Sequence[Run], theirs: Sequence[Run], faults: Faults) -> None:
+    """The means over all runs: the 95% interval of each difference, paired by task and seed, has to hold 0."""
+
+    def numbers(runs: Sequence[Run], measure: str) -> Numbers:
+        if measure in MEASURES:
+            return by_run(runs, runs[0].arm, MEASURES[measure])
+        read: Any = ALONG[measure]
+        return {(run.task, int(run.record["seed"])): Number.exact(float(np.mean([read(point) for point in run.curve]))) for run in runs}
+
+    for measure in ("success@end", "retention@end", "score@end", *ALONG):
+        difference = paired(numbers(theirs, measure), numbers(ours, measure)).difference
+        if difference is not None and not difference.low <= 0.0 <= difference.high:
+            faults.add(
+                FILE,
+                measure.removesuffix("@end"),
+                f"{difference.value:+.3f} off",
+                f"0 within its interval, {difference.low:+.3f} to {difference.high:+.3f}, as retrained",
+            )

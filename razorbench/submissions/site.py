@@ -1,0 +1,170 @@
+"""The board as a static site: one page with a table for each suite and track, a page for each entry, and `leaderboard.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from razorbench.measures.success import Estimate
+from razorbench.method.counting import uncounted
+from razorbench.reports.content import Gallery, Section
+from razorbench.reports.drawing import styled
+from razorbench.reports.page import page, write
+from razorbench.reports.tables import Links, Table, Value
+from razorbench.statistics.comparison import MEASURES
+from razorbench.statistics.stops import LEVELS, STOPS, Stop, stop
+from razorbench.statistics.suite_score import Undefined
+from razorbench.store.folder import PROTOCOL
+from razorbench.submissions import schema
+from razorbench.submissions.board import RETRAINED, Board, Entry, as_json
+from razorbench.submissions.plots import law, pareto
+
+_MEASURED = ("score", "success", "retention", "forward KL")
+"""How the board names `schema.MEASURES`; forward KL is on the new task, nats per decision."""
+_GIVEN = {"old_task_data": "old-task data", "demonstrations": "demonstrations", "environment_steps": "environment steps", "expert_queries": "an expert"}
+DECLARED = "declared unless retrained"
+"""Stands in the title of every number that nobody could compute anew."""
+_LEVELS = (
+    "Levels: self-reported proves nothing; validated, that the numbers follow from the rows and weights in the package; replayed, that its final policies "
+    "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in; retrained, that someone else got the "
+    "same from its configurations, so that track, budget and curve are no more only declared. Rank and place are by fresh starts alone: rank among those "
+    "that were retrained, place among all that were replayed, whose track and costs are their own word. Whoever cannot be distinguished from the best "
+    "shares its rank or place (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base solves "
+    "over half of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below "
+    "retrained; at end: "
+    "its final policies, as replayed where they were. Retention at the same success is shown of what was retrained. A board holds one protocol: entries of "
+    "an earlier one keep their places among themselves."
+)
+
+
+def site(boards: Sequence[Board], out: Path) -> Path:
+    """Write the site and return its page."""
+    with styled():
+        drawn = [
+            _pictures(suite, protocol, [each for board in boards if (board.suite, board.protocol) == (suite, protocol) for each in board.entries])
+            for suite, protocol in dict.fromkeys((board.suite, board.protocol) for board in boards)
+        ]
+    sections = [Section("How to read it", [_LEVELS], []), *(_section(board) for board in boards), *drawn]
+    entries = [each for board in boards for each in board.entries]
+    title = f"RazorBench: {len(entries)} submission{'s' if len(entries) != 1 else ''}"
+    write(out, page(title, "Robot policies that learn something new: what do they keep?", sections, {}), sections)
+    (out / "leaderboard.json").write_text(json.dumps(as_json(boards), indent=2) + "\n", encoding="utf-8")
+    for each in entries:
+        sections = _entry(each)
+        folder = out / "entries" / each.page
+        write(folder, page(each.told.name, "An entry of the RazorBench leaderboard.", sections, {}), sections)
+    return out / "index.html"
+
+
+def _section(board: Board) -> Section:
+    given = [words for key, words in _GIVEN.items() if getattr(board.track, key)]
+    title = f"{board.suite}: base {board.track.base}, budget {board.track.budget}, with {', '.join(given) if given else 'nothing but the base'}"
+    title += "" if board.protocol == PROTOCOL else f", protocol {board.protocol}"
+    columns = (
+        "rank",
+        "place",
+        "entry",
+        "authors",
+        "method",
+        "level",
+        "score, fresh starts",
+        *(f"{name} {_at(where)}" for name in _MEASURED for where in STOPS),
+        *(f"env steps to {where}, {DECLARED}" for where in STOPS),
+        f"SELECT episodes to find best, {DECLARED}",
+        *(f"retention at success {level:g}" for level in LEVELS),
+        "unranked because",
+    )
+    protocol = () if board.protocol == PROTOCOL else (f"protocol{board.protocol}",)
+    name = "_".join(("board", *protocol, board.suite, board.track.base, board.track.budget, *(key for key in _GIVEN if getattr(board.track, key))))
+    note = f"Track: {DECLARED}."
+    if board.protocol != PROTOCOL:
+        note += f" These entries were made under protocol {board.protocol}; the present one is {PROTOCOL}. They are compared with one another alone."
+    return Section(title, [note], [Table(name, "Entries", columns, [_row(each) for each in board.entries])])
+
+
+def _at(where: str) -> str:
+    return f"at {where}" + (f", {DECLARED}" if where == "best" else "")
+
+
+def _pictures(suite: str, protocol: int, entries: Sequence[Entry]) -> Section:
+    text = "Entries that are not valid are not drawn."
+    title, name = (suite, suite) if protocol == PROTOCOL else (f"{suite}, protocol {protocol}", f"{suite} protocol {protocol}")
+    return Section(f"{title}: all entries", [text], [Gallery([pareto(name, entries), law(name, entries)])])
+
+
+def _row(each: Entry) -> Sequence[Value]:
+    return [
+        "" if each.rank is None else each.rank,
+        "" if each.place is None else each.place,
+        Links([(each.told.name, f"entries/{each.page}/index.html")]),
+        ", ".join(each.told.authors),
+        each.told.method,
+        each.level,
+        each.fresh_score or Undefined("not replayed"),
+        *(_number(each, name, where) for name in schema.MEASURES for where in STOPS),
+        *(_mean(each, name) for name in ("env_steps@best", "env_steps@end", "select_episodes@best")),
+        *("" if each.level != RETRAINED else each.at(level) or Undefined("not reached") for level in LEVELS),
+        each.why,
+    ]
+
+
+def _number(each: Entry, name: str, where: str) -> Value:
+    if where == "best" or (name == "score" and each.runs):
+        return each.suite(f"{name}@{where}") or Undefined("not measured in valid runs")
+    return each.end(name) or Undefined("for some task")
+
+
+def _mean(each: Entry, name: str) -> Value:
+    found = [number.value for run in each.runs if (number := MEASURES[name].number(run)) is not None]
+    return round(sum(found) / len(found)) if found else Undefined("not measured in valid runs")
+
+
+def _stopped(there: Stop | None) -> list[Value]:
+    """Score, success, retention and forward KL of one policy."""
+    if there is None:
+        return [Undefined("no curve")] * len(_MEASURED)
+    rates, kept, kl = there.snapshot["new_task"]["test"], there.snapshot["retention"], there.number("divergence.kl_forward.new")
+    return [
+        Undefined("nearly solved already") if there.score is None else there.score,
+        Estimate(rates["rate"], *rates["ci95"]),
+        Undefined("undefined") if kept["value"] is None else Estimate(kept["value"], *kept["ci95"]),
+        Undefined("not measured") if kl is None else kl,
+    ]
+
+
+def _entry(each: Entry) -> list[Section]:
+    told = each.told
+    about: list[tuple[Value, Value]] = [
+        ("board", Links([("all entries", "../../index.html")])),
+        ("authors", ", ".join(told.authors)),
+        ("method", told.method),
+        ("suite", told.suite),
+        ("base, budget", f"{told.track.base}, {told.track.budget}"),
+        *((f"used {words}", "yes" if getattr(told.track, key) else "no") for key, words in _GIVEN.items()),
+        ("level", each.level if each.vouches is None else f"{each.level} by {each.vouches.who or 'someone'}, {each.vouches.when}"),
+        ("protocol", each.protocol),
+        ("track, costs, SELECT rows, snapshots", "retrained" if each.level == RETRAINED else "declared"),
+        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record["budget"]))) or "none"),
+        ("rank", str(each.rank) if each.rank is not None else f"none: {each.why}"),
+        ("place", "none" if each.place is None else each.place),
+        ("licence", told.licence),
+        ("code", told.code or "none"),
+        ("paper", told.paper or "none"),
+        ("package, SHA-256", each.digest),
+    ]
+    rows: list[Sequence[Value]] = []
+    for run in each.runs:
+        fresh = (each.fresh or {}).get((run.task, int(run.record["seed"])))
+        best, end = (_stopped(stop(run, name)) for name in STOPS)
+        rows.append(
+            [
+                run.task,
+                int(run.record["seed"]),
+                Undefined("not replayed") if fresh is None else fresh.value,
+                *(value for pair in zip(best, end, strict=True) for value in pair),
+            ]
+        )
+    columns = ("task", "seed", "score, fresh starts", *(f"{name} {_at(where)}" for name in _MEASURED for where in STOPS))
+    tables = [Table("about", "What it is", ("what", "told"), about)]
+    return [Section(told.name, [told.description], [*tables, *([Table("runs", "Its runs", columns, rows)] if rows else [])])]

@@ -1,0 +1,193 @@
+"""Is a submission what it says? Everything that follows from its rows and weights is computed anew; all faults are listed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from razorbench.measures.success import Estimate
+from razorbench.statistics.comparison import MEASURES, Number, Numbers, numbers
+from razorbench.statistics.finished_runs import Run
+from razorbench.statistics.suite_score import suite
+from razorbench.store.folder import POLICY, PROTOCOL, RECORD
+from razorbench.submissions import hostile, schema
+from razorbench.submissions.check_run import Expected, check_protocol, check_run, kept_run, told_run
+from razorbench.submissions.hostile import Fault, Faults
+from razorbench.submissions.installed import Known, differences
+from razorbench.submissions.package import Package
+from razorbench.submissions.schema import FILE, RUN_FILES, SUMS, Submission, Track, run_folder
+
+Reader = Callable[[Package, str, int, Submission, Known, Faults], Run | None]
+_SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_./-]+)")
+
+
+def validate(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+    """Return a package's submission and runs, as far as they can be read, and all that is wrong with it."""
+    return _read(package, known, check_run)
+
+
+def vouched(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+    """Return the same of a package whose digest a level of the board's vouches for: that it is still what was validated, by its checksums.
+
+    Its policies may be left out, which are most of its bytes. What it says is as it was said, against the protocol of its time: see `off_protocol`.
+    """
+    return _read(package, known, told_run, left_out=POLICY)
+
+
+def kept(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
+    """Return the same, with all that still follows computed anew from what was kept: rates, forgetting, retention and scores, from the rows."""
+    return _read(package, known, kept_run, left_out=POLICY)
+
+
+def without_policies(package: Package) -> bool:
+    """Whether no policy lies in a package."""
+    return not any(Path(name).name == POLICY for name in hostile.listing(package.root, Faults()))
+
+
+def off_protocol(submission: Submission, runs: Sequence[Run], known: Known) -> Fault | None:
+    """Return where runs are not of the installed tasks, bases and protocol, None if they are."""
+    faults = Faults()
+    for run in runs:
+        if not faults:
+            check_protocol(run.record, Expected.of(run.task, int(run.record["seed"]), submission, known), f"{run.folder.as_posix()}/{RECORD}", faults)
+    return faults[0] if faults else None
+
+
+def _read(package: Package, known: Known, read: Reader, left_out: str | None = None) -> tuple[Submission | None, list[Run], Faults]:
+    faults = Faults()
+    sizes = hostile.listing(package.root, faults)
+    submission = _submission(package, faults)
+    if submission is None:
+        return None, [], faults
+    before = len(faults)
+    for field, found, allowed in (
+        ("suite", submission.suite, known.suites),
+        ("track.base", submission.track.base, known.bases),
+        ("track.budget", submission.track.budget, known.budgets),
+    ):
+        if found not in allowed:
+            faults.add(FILE, field, found, f"one of {', '.join(sorted(allowed))}")
+    if len(faults) > before:
+        return submission, [], faults
+    tasks, seeds = known.suites[submission.suite]
+    wanted = [f"{run_folder(task, seed)}/{file}" for task in tasks for seed in seeds for file in RUN_FILES]
+    for name in sorted(set(sizes) - {FILE, SUMS, *wanted}):
+        faults.add(name, "presence", "there", "nothing: it belongs to no run of the suite and its published seeds")
+    _sums(package, [FILE, *wanted], [name for name in wanted if Path(name).name == left_out and name not in sizes], faults)
+    if left_out is not None and faults:
+        return submission, [], faults
+    runs = [run for task in tasks for seed in seeds if (run := read(package, task, seed, submission, known, faults)) is not None]
+    if len(runs) == len(tasks) * len(seeds):
+        _one_setting(runs, faults)
+        _totals(submission, runs, tasks, faults)
+    return submission, runs, faults
+
+
+def track(runs: Sequence[Run]) -> Track:
+    """Return what the runs' method was given, upstream included."""
+
+    def used(*costs: str) -> bool:
+        return any(run.record["budget"][cost] or (run.record["upstream"] or {}).get(cost) for run in runs for cost in costs)
+
+    record = runs[0].record
+    return Track(
+        base=runs[0].base,
+        budget=record["budget"]["name"],
+        old_task_data=any(run.record["budget"]["old_task_data"] for run in runs),
+        demonstrations=used("demo_episodes"),
+        environment_steps=used("env_steps"),
+        expert_queries=used("expert_queries"),
+    )
+
+
+def scores(runs: Sequence[Run], tasks: Sequence[str]) -> dict[str, schema.Estimate | None]:
+    """Return the runs' numbers over a suite's tasks."""
+    found = {}
+    for name in schema.MEASURES:
+        value = suite(_declared(runs, name), tasks).value
+        found[name] = schema.Estimate(value=value.value, ci95=(value.low, value.high)) if isinstance(value, Estimate) else None
+    return found
+
+
+def _declared(runs: Sequence[Run], name: str) -> Numbers:
+    """A number of final policies as their records have it, whose score may differ from the analysis's own (`stops.Stop.score`)."""
+    if name != "score":
+        return numbers(runs, runs[0].arm, MEASURES[f"{name}@end"])
+    return {(run.task, int(run.record["seed"])): Number.exact(run.record["score"]) for run in runs if run.record["score"] is not None}
+
+
+def _submission(package: Package, faults: Faults) -> Submission | None:
+    text = package.text(FILE, faults)
+    if text is None or hostile.parsed(FILE, text, faults) is None:
+        return None
+    try:
+        return Submission.model_validate_json(text)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            faults.add(FILE, ".".join(map(str, each["loc"])) or "content", each["input"], each["msg"])
+        return None
+
+
+def _sums(package: Package, wanted: Sequence[str], absent: Sequence[str], faults: Faults) -> None:
+    text = package.text(SUMS, faults)
+    if text is None:
+        return
+    told: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _SUM.fullmatch(line)
+        if match is None or match[2] in told or match[2] not in wanted:
+            faults.add(SUMS, f"line {number}", line, "the SHA-256 of a file of the package, two spaces, its path; each file once")
+            continue
+        told[match[2]] = match[1]
+    for name in wanted:
+        if name not in told:
+            faults.add(SUMS, name, "missing", "its SHA-256")
+        elif name not in absent and (content := package.read(name, faults)) is not None and hostile.sha256(content) != told[name]:
+            faults.add(name, "SHA-256", hostile.sha256(content), told[name])
+
+
+def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], faults: Faults) -> None:
+    """Compare what the submission says of all runs together with what they say."""
+    arms = sorted({run.arm for run in runs})
+    if len(arms) > 1:
+        faults.add(FILE, "demonstration styles of its runs", ", ".join(arms), "one arm: each task's first style, or each task's second")
+        return
+    totals: Mapping[str, Any] = {
+        "track": track(runs).model_dump(),
+        "scores": {name: None if value is None else value.model_dump() for name, value in scores(runs, tasks).items()},
+    }
+    told = submission.model_dump(include={"track", "scores"})
+    # Programs of an earlier protocol gave narrow intervals other ends: they knew less sampling noise.
+    slack = 1e-9 if all(run.record["protocol"] == PROTOCOL for run in runs) else 1e-4
+    for path, found, expected in differences(_plain(told), totals, "submission", lambda a, b: abs(a - b) <= slack * max(1.0, abs(b))):
+        faults.add(FILE, path.removeprefix("submission."), found, expected)
+
+
+def _one_setting(runs: Sequence[Run], faults: Faults) -> None:
+    """A package is one experiment: of one method version with the same hyper-parameters, one protocol, one MuJoCo and one torch."""
+
+    def setting(run: Run) -> dict[str, Any]:
+        record = run.record
+        return {
+            "protocol": record["protocol"],
+            "method": {key: value for key, value in record["method"].items() if key != "demos"},
+            "upstream.method": (record["upstream"] or {}).get("method"),
+            "config": {key: value for key, value in record["config"].items() if key not in ("task", "seed", "demos")},
+            "versions": {name: ".".join(record["versions"].get(name, "missing").split(".")[:2]) for name in ("mujoco", "torch")},
+        }
+
+    first = setting(runs[0])
+    for run in runs[1:]:
+        for where, found, other in differences(setting(run), first, "", lambda a, b: a == b):
+            faults.add(f"{run.folder.as_posix()}/{RECORD}", where.lstrip("."), found, f"{other}, as in {runs[0].folder.as_posix()}: a package has one setting")
+
+
+def _plain(node: Any) -> Any:
+    """Tuples as lists, as in JSON."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    return [_plain(value) for value in node] if isinstance(node, list | tuple) else node

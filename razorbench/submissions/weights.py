@@ -1,0 +1,80 @@
+"""What follows from the weights in a package: divergences and drift of its final policy, which its last snapshot is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from razorbench.bases.base import Base
+from razorbench.measures.drift import DriftRuler
+from razorbench.measures.probe_states import Ruler
+from razorbench.policy import network as policies
+from razorbench.statistics.finished_runs import lookup
+from razorbench.store.folder import PACKED_CURVE, POLICY, RECORD
+from razorbench.submissions import hostile, kinds
+from razorbench.submissions.hostile import Faults
+from razorbench.submissions.installed import compare
+from razorbench.submissions.package import Package
+from razorbench.task import Task
+
+VISITED = "new_tuned_states"
+"""States that a policy itself visits."""
+
+
+def measured_anew(
+    package: Package, record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], task: Task, base: Base, folder: str, faults: Faults
+) -> dict[str, Any] | None:
+    """Compare divergences and drift with those of the base and of the policy in the package, and return the policy's, if it is one of the base's shape."""
+    name, file = f"{folder}/{POLICY}", f"{folder}/{RECORD}"
+    tuned = read_policy(package, name, base.policy, faults)
+    if tuned is None:
+        return None
+    with policies.one_thread(), np.errstate(all="ignore"):
+        ruler, drift = (each(base.policy, base.probes, task, base.skills) for each in (Ruler, DriftRuler))
+        first, last = ({"divergence": ruler.measure(policy), "drift": drift.measure(policy)} for policy in (base.policy, tuned))
+    if not kinds.check(kinds.Measured, last, name, faults):
+        return None
+    points = [(f"{folder}/{PACKED_CURVE}, line {number}", curve[number - 1], wanted) for number, wanted in ((1, first), (len(curve), last))]
+    for where, point, wanted in points[: len(curve)]:
+        for path, value in wanted.items():
+            compare(point[path], value, path, where, faults, loosely=True)
+    for number, point in enumerate(curve, 1):
+        for path, keys in (("divergence", last["divergence"]), ("drift", last["drift"])):
+            _shape(point[path], keys, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
+    for name, values in last["divergence"].items():
+        # On states that the policy itself visits: these need its physics, and are checked by replay.
+        told = lookup(record, f"divergence.{name}.{VISITED}")
+        if not isinstance(told, float):
+            faults.add(file, f"divergence.{name}.{VISITED}", told, "a number, 0 or more")
+            return None
+        values[VISITED] = told
+    for path, value in last.items():
+        compare(record[path], value, path, file, faults, loosely=True)
+    return last
+
+
+def _shape(found: Any, like: Any, path: str, file: str, faults: Faults) -> None:
+    """Add where plain data has other keys than what it should be like."""
+    if isinstance(like, Mapping):
+        for key in sorted(like.keys() ^ found.keys()):
+            faults.add(file, f"{path}.{key}", "missing" if key in like else "there", "there" if key in like else "nothing")
+        for key in like.keys() & found.keys():
+            _shape(found[key], like[key], f"{path}.{key}", file, faults)
+
+
+def read_policy(package: Package, name: str, base: ActorCriticPolicy, faults: Faults) -> ActorCriticPolicy | None:
+    """Return the policy in a file, if it is one of the base's shape with a log-std that methods keep to."""
+    data = package.read(name, faults)
+    found = None if data is None else hostile.tensors(name, data, base.state_dict(), faults)
+    if found is None:
+        return None
+    low, high = policies.LOG_STD_RANGE
+    if "log_std" in found and not bool(((found["log_std"] >= low) & (found["log_std"] <= high)).all()):
+        faults.add(name, "log_std", found["log_std"].tolist(), f"values in {[low, high]}")
+        return None
+    tuned = policies.clone(base).eval()
+    tuned.load_state_dict(found)
+    return tuned

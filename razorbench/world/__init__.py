@@ -1,0 +1,1 @@
+"""Batched physics: engine, episodes, rollouts, Gymnasium environments, cameras."""

@@ -1,0 +1,141 @@
+"""The batch engine: environments of mixed tasks in lock-step on MuJoCo's thread pool, one slot each.
+
+For a given start and action sequence an episode is bit-equal whatever the thread count, batch size, slot or
+neighbours: physics is per slot, and everything between physics and action is elementwise.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+
+from razorbench import meter
+from razorbench.errors import NotFinite
+from razorbench.task import Start, Task, World
+from razorbench.types import BoolArray, FloatArray, IntArray
+from razorbench.world import cores
+
+_POSITIONS_AND_VELOCITIES = mujoco.mjtStage.mjSTAGE_VEL.value
+_NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value
+_UNPHYSICAL = 1e4
+"""No position, angle or velocity of a sound simulation comes near (m, rad, per second)."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Steps environments of several tasks that share one world.
+
+    An environment is a slot; `ids`, (M,) and ascending, says which slots a call is about. Sensors are those of the
+    decision's end; observations, success and experts all read these. Bodies at rest sleep, so a slot is more than its
+    physics state: an episode is reproduced by its start and its actions, not by a state in its middle.
+    Where the simulation diverges, say because an object was flung off in a fast spin, the environment is lost: it stands
+    still with its last sound readings, unsolved, until it begins anew.
+    task: (N,) index into the engine's tasks; goal: (N, G); state: (N, nstate) full physics states, a live view; lost: (N,).
+    """
+
+    def __init__(self, tasks: tuple[Task, ...] | list[Task], size: int, threads: int | None = None) -> None:
+        self.tasks = tuple(tasks)
+        self.world: World = self.tasks[0].world
+        self._models = [self.world.model(task.variant) for task in self.tasks]
+        self._instructions = np.array([task.slot for task in self.tasks])
+        self._delayed = np.array([task.delayed for task in self.tasks])
+        self._batch = Batch(self._models[0], size, cores.threads() if threads is None else threads, persistent=True)
+        self.task = np.zeros(size, dtype=np.int64)
+        self.goal = np.zeros((size, self.world.goal_size))
+        self.state = self._batch.state[:, : mujoco.mj_stateSize(self._models[0], mujoco.mjtState.mjSTATE_FULLPHYSICS)]
+        self.lost = np.zeros(size, dtype=bool)
+        self._control, self._measured = self._batch.bind("ctrl"), self._batch.bind("sensordata")
+        self._sensors = np.zeros_like(self._measured)  # the last sound ones
+        self._waiting = np.zeros_like(self._control)  # the last command of a delayed task
+        self._read: tuple[IntArray, Any] | None = None  # the readings last asked for, until something moves
+
+    def begin(self, ids: IntArray, task: IntArray | int, start: Start) -> None:
+        """Put environments at their starts. task: (M,) indices into the engine's tasks."""
+        self.task[ids], self.goal[ids] = task, start.goal
+        if any(model is not self._models[0] for model in self._models):
+            self._batch.set_models([self._models[k] for k in self.task])
+        self._batch.reset(ids, stage=_NOTHING)
+        self.state[ids] = start.state
+        self._batch.forward(ids, stage=_POSITIONS_AND_VELOCITIES)
+        self._sensors[ids], self.lost[ids] = self._measured[ids], False
+        self._read = None
+        if self._delayed.any():
+            self._waiting[ids] = self.world.control(self.readings(ids), np.tile(self.world.hold, (len(ids), 1)))
+
+    def step(self, ids: IntArray, actions: FloatArray) -> None:
+        """Advance environments by one decision, but for those that are lost. actions: (M, A) in [-1, 1].
+
+        Raises NotFinite if an action is NaN or infinite.
+        """
+        if not np.isfinite(actions).all():
+            bad = int(np.flatnonzero(~np.isfinite(actions).all(axis=1))[0])
+            raise NotFinite(f"action of environment {ids[bad]} is {actions[bad]}: actions must be finite numbers in [-1, 1]; check the policy")
+        meter.tell("env_steps", len(ids))
+        command = self.world.control(self.readings(ids), np.asarray(actions, dtype=np.float64))
+        late = self._delayed[self.task[ids]]
+        if late.any():
+            command, self._waiting[ids] = np.where(late[:, None], self._waiting[ids], command), command
+        self._control[ids] = command
+        moving = ids[~self.lost[ids]] if self.lost.any() else ids
+        self._batch.step(moving, nstep=self.world.substeps, stage=_POSITIONS_AND_VELOCITIES)
+        measured = self._measured[moving]
+        sound = (np.abs(self.state[moving]) < _UNPHYSICAL).all(axis=1) & np.isfinite(measured).all(axis=1)
+        if not sound.all():
+            for bad in moving[~sound]:
+                self.lost[bad] = True
+                _log.warning("the simulation of environment %d (%s) diverged: its episode counts as failed", bad, self.tasks[self.task[bad]].id)
+            moving, measured = moving[sound], measured[sound]
+        self._sensors[moving] = measured
+        self._read = ids, self.world.readings(self._sensors[ids], self.goal[ids])
+
+    def readings(self, ids: IntArray) -> Any:
+        """Return the world's named readings of environments as they are now."""
+        if self._read is None or self._read[0] is not ids:
+            self._read = ids, self.world.readings(self._sensors[ids], self.goal[ids])
+        return self._read[1]
+
+    def readings_towards(self, ids: IntArray, goal: FloatArray) -> Any:
+        """Return the readings with other goals (M, G) in the place of the environments' own."""
+        return self.world.readings(self._sensors[ids], goal)
+
+    def observe(self, ids: IntArray) -> FloatArray:
+        """Return observations (M, O) float32."""
+        return self.world.observe(self.readings(ids), self._instructions[self.task[ids]])
+
+    def success(self, ids: IntArray) -> BoolArray:
+        """Return which environments have solved their task, (M,)."""
+        solved = np.zeros(len(ids), dtype=bool)
+        for task, index, readings in self._by_task(ids):
+            solved[index] = task.success(readings)
+        return solved
+
+    def shaped(self, ids: IntArray) -> FloatArray:
+        """Return the mean of each environment's shaped reward terms, (M,) in [0, 1]; 0 for a task without terms."""
+        reward = np.zeros(len(ids))
+        for task, index, readings in self._by_task(ids):
+            reward[index] = sum(term(readings) for term in task.terms.values()) / max(len(task.terms), 1)
+        return reward
+
+    def expert(self, ids: IntArray, style: str | None = None) -> FloatArray:
+        """Return the scripted experts' actions (M, A); `style` None takes each task's first."""
+        meter.tell("expert_queries", len(ids))
+        actions = np.zeros((len(ids), self.world.action_size))
+        with meter.silence():
+            for task, index, readings in self._by_task(ids):
+                actions[index] = task.experts[style or next(iter(task.experts))](readings)
+        return np.clip(actions, -1.0, 1.0)
+
+    def _by_task(self, ids: IntArray) -> list[tuple[Task, IntArray, Any]]:
+        if len(self.tasks) == 1:
+            return [(self.tasks[0], np.arange(len(ids)), self.readings(ids))]
+        which = self.task[ids]
+        groups: list[tuple[Task, IntArray, Any]] = []
+        for k in np.unique(which):
+            index = np.flatnonzero(which == k)
+            groups.append((self.tasks[k], index, self.readings(ids[index])))
+        return groups

@@ -1,0 +1,33 @@
+"""A task's own scenes with goals elsewhere, in which other skills can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from razorbench.task import Start, Task
+from razorbench.types import FloatArray
+from razorbench.world.engine import Engine
+
+Goals = Callable[[Any, FloatArray], list[FloatArray]]
+"""Readings of N scenes and the uniforms (N, start_uniforms) of their starts to goals (N, goal_size), as many kinds as there are."""
+
+
+def with_goals(task: Task, goals: Goals) -> list[Task]:
+    """Return the task with goals of each kind in the place of its own, and all else as it is."""
+    kinds = len(_goals(task, goals, np.zeros((1, task.world.start_uniforms))))
+    return [replace(task, start=partial(_start, task, goals, kind)) for kind in range(kinds)]
+
+
+def _start(task: Task, goals: Goals, kind: int, u: FloatArray) -> Start:
+    return Start(task.start(u).state, _goals(task, goals, u)[kind])
+
+
+def _goals(task: Task, goals: Goals, u: FloatArray) -> list[FloatArray]:
+    engine, ids = Engine([task], len(u), 1), np.arange(len(u))
+    engine.begin(ids, 0, task.start(u))
+    return goals(engine.readings(ids), u)
