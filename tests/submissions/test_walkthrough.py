@@ -22,7 +22,7 @@ def test_from_a_method_file_to_a_board(tmp_path):
     (suite / "one.yaml").write_text("tasks: [stack]\nseeds: [0]\n")
     smaller = {"task=core": "task=stack budget=quick", "seed=0,1,2": "seed=0", "pack results": "pack results --suite one --budget quick"}
     said = []
-    commands = blocks[""].strip().splitlines()
+    commands = blocks["bash"].strip().splitlines()
     commands.insert(4, commands[3].replace("replay package", "replay package --retrain again"))
     for command in commands:
         for whole, part in smaller.items():

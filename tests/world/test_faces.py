@@ -8,7 +8,7 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ROOT, SKILLS, TASKS, task
+from conftest import SKILLS, TASKS, task
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
@@ -395,12 +395,3 @@ def test_sb3_resets_go_on_and_given_seeds_repeat():
     assert np.array_equal(other.reset(), second)
     env.seed(6)
     assert np.array_equal(env.reset()[0], first[1])
-
-
-def test_the_examples_in_the_docs_run(capsys):
-    page = ROOT / "docs" / "environments.md"
-    if not page.exists():
-        pytest.skip("there is no checkout here")
-    for block in page.read_text(encoding="utf-8").split("```python\n")[1:]:
-        exec(compile(block.split("```")[0], str(page), "exec"), {})
-    assert capsys.readouterr().out.startswith(("True", "False"))
