@@ -19,6 +19,7 @@ from razorbench.measures.episodes import Episodes
 from razorbench.measures.summary import Subject
 from razorbench.statistics.finished_runs import Run
 from razorbench.store.packing import xz
+from razorbench.store.record import Record, Snapshot
 from razorbench.submissions.package import Package
 from razorbench.submissions.rows import told_rows
 from razorbench.submissions.validate import scores
@@ -56,7 +57,7 @@ def agreeing(*changes, elsewhere=True):
         for point in points:
             point |= subject.snapshot(episodes, "base" if point["update"] == 0 else f"update{point['update']}", known.settings.skill_episodes)
         (package / CURVE).write_bytes(xz("".join(json.dumps(point) + "\n" for point in points).encode()))
-        totals = scores([Run(record, points, ("direct",), Path(RUN))], ["stack"])
+        totals = scores([Run(Record.model_validate(record), list(map(Snapshot.model_validate, points)), ("direct",), Path(RUN))], ["stack"])
         edit(
             package,
             "submission.json",

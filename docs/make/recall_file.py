@@ -17,7 +17,7 @@ from razorbench.registry.config import registry
 from razorbench.store import bounded
 from razorbench.store.folder import POLICY, write_atomically
 from razorbench.store.output import in_a_sentence
-from razorbench.store.record import read_run
+from razorbench.store.reading import read_run
 from razorbench.store.walk import readable, walk
 from razorbench.types import FloatArray
 
@@ -54,10 +54,10 @@ def main() -> None:
     with registry() as registered, network.one_thread():
         asking: Asking = registered.item("study", "asked")
         for path, record in readable(paths, read_run):
-            run = record["hashes"]["run"]
+            run = record.hashes.run
             if run in found:
                 continue
-            task, base = registered.recorded(record)
+            task, base = registered.recorded(record.plain())
             tuned = network.load(path.parent / POLICY, base.policy)
             key = base.id, task.fingerprint()
             if key not in visited:

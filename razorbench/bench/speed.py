@@ -275,9 +275,9 @@ def _whole_run(spec: RunSpec) -> dict[str, Any]:
     parts = {scope: phases.of(scope) for scope in ("training", "measuring", "rest")}
     return {
         "budget": spec.budget.name,
-        "wall_s": record["wall_s"],
+        "wall_s": record.wall_s,
         "seconds": parts,
-        "training_us_per_env_step": {phase: 1e6 * s / max(record["budget"]["env_steps"], 1) for phase, s in parts["training"].items()},
+        "training_us_per_env_step": {phase: 1e6 * s / max(record.budget.env_steps, 1) for phase, s in parts["training"].items()},
         "peak_memory_gb": _peak_memory_gb(),
     }
 

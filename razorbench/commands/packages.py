@@ -34,6 +34,6 @@ def level_of(package: Package, folder: Path | None) -> Level | None:
 
 def as_kept(level: Level, runs: Sequence[Run]) -> str:
     """Return what to say of a package whose policies were left out after it was replayed."""
-    protocol = int(runs[0].record["protocol"]) if runs else PROTOCOL
+    protocol = runs[0].record.protocol if runs else PROTOCOL
     earlier = "" if protocol == PROTOCOL else f"made under protocol {protocol}, the present one is {PROTOCOL}; "
     return f"{earlier}kept without policies: {level.level} on {level.when} by {level.who or 'someone'}, score on fresh starts {level.fresh.score_text}"

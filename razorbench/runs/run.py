@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.disk import exists, near
-from razorbench.store.folder import LOG, POLICY, PROTOCOL, SCHEMA, STATE, RunFolder, read_curve, read_record
+from razorbench.store.folder import LOG, POLICY, PROTOCOL, RECORD, SCHEMA, STATE, RunFolder
 from razorbench.store.lock import Claim
+from razorbench.store.reading import read_run, read_snapshots
+from razorbench.store.record import Record, Snapshot
 from razorbench.task import Split
 from razorbench.world.rollout import Cell, play_policy
 
@@ -42,11 +44,11 @@ _PATIENCE_S = 1.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: its folder, its record, the points of its curve, and whether any work was done."""
+    """What a run left: its folder, its record, the snapshots of its curve, and whether any work was done."""
 
     path: Path
-    record: dict[str, Any]
-    curve: list[dict[str, Any]]
+    record: Record
+    curve: Sequence[Snapshot]
     worked: bool
 
 
@@ -76,8 +78,8 @@ def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = n
     numbers that are not finite; nothing that a later run would trust is left behind then.
     """
     folder = working = spec.folder(results)
-    if with_policy and (record := folder.record()) is not None and not exists(folder.path / POLICY):
-        _check_versions(record, folder)
+    if with_policy and folder.record() is not None and not exists(folder.path / POLICY):
+        _check_versions(read_run(folder.path / RECORD), folder)
         working = folder.again()
     upstream = None
     if (before := spec.upstream) is not None and working.record() is None:
@@ -86,14 +88,14 @@ def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = n
     worked = carry_out(working, lambda claim: _Run(spec, working, config, telling(claim, watch), threads, upstream).carry_out())
     if working is not folder:
         folder.adopt(working)
-    return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
+    return Outcome(folder.path, read_run(folder.path / RECORD), read_snapshots(folder.path), worked)
 
 
-def _check_versions(record: Mapping[str, Any], folder: RunFolder) -> None:
+def _check_versions(record: Record, folder: RunFolder) -> None:
     """Raise UsageError if a run that was kept without its policy would come to another one by now."""
     here = provenance.versions()
     for package in ("mujoco", "torch"):
-        then = str(record["versions"].get(package))
+        then = str(record.versions.get(package))
         if then.split(".")[:2] != here[package].split(".")[:2]:
             raise UsageError(
                 f"{near(folder.path)} was kept without the {POLICY} that this run builds on, and was made with {package} {then}, here is {here[package]}: "
@@ -271,8 +273,8 @@ class _Run:
         if self.upstream is None or spec.upstream is None:
             return {"method": None, "run": None, **used} if any(used.values()) else None
         before = self.upstream.record
-        total = {cost: amount + before["budget"][cost] for cost, amount in used.items()}
-        return {"method": spec.upstream.method_name, "run": before["hashes"]["run"], **total}
+        total = {cost: amount + getattr(before.budget, cost) for cost, amount in used.items()}
+        return {"method": spec.upstream.method_name, "run": before.hashes.run, **total}
 
 
 def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:

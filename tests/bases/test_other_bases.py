@@ -24,7 +24,7 @@ def cases():
 @pytest.mark.parametrize(("base", "method"), cases())
 def test_method_adapts_base(base, method, tmp_path):
     spec, composed = compose("task=pick_can", f"method={method}", f"base={base}", *TINY, *TINY_METHOD[method])
-    record = run(spec, tmp_path, composed).record
+    record = run(spec, tmp_path, composed).record.plain()
     assert record["base"] == f"{base}-s0"
     forward = record["divergence"]["kl_forward"]
     assert np.isfinite(forward["new"])

@@ -25,8 +25,8 @@ from razorbench.statistics.claims import Claim
 from razorbench.statistics.comparison import MEASURES, contrast, numbers, paired
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.statistics.pooling import pool
-from razorbench.statistics.suite_score import Undefined
 from razorbench.statistics.verdicts import Verdict, told
+from razorbench.store.estimate import Undefined
 from razorbench.store.folder import PROTOCOL, SCHEMA, SequenceFolder
 
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}

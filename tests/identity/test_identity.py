@@ -237,7 +237,7 @@ def test_a_record_s_config_is_what_the_object_has(tmp_path, monkeypatch):
 
     spec, plain = compose("task=stack", "method=frozen", *TINY)
     plain["base"]["directory"] = str(tmp_path)
-    record = run(spec, tmp_path, plain).record
+    record = run(spec, tmp_path, plain).record.plain()
     assert "directory" not in record["config"]["base"]
     assert str(tmp_path) not in json.dumps(record)
 

@@ -12,14 +12,15 @@ import pytest
 from synthetic import QUESTIONS, write_run
 
 from razorbench.commands import main
-from razorbench.measures.success import Estimate
 from razorbench.reports.build import report
 from razorbench.reports.drawing import _apart
 from razorbench.reports.looks import looks
-from razorbench.reports.tables import Links, Table, number, plain, slug
+from razorbench.reports.tables import Links, Table, plain, slug
 from razorbench.statistics.finished_runs import Run, read_runs
 from razorbench.statistics.pooling import pool
-from razorbench.statistics.suite_score import Alone, Undefined
+from razorbench.statistics.suite_score import Alone
+from razorbench.store.estimate import Estimate, Undefined, number
+from razorbench.store.reading import read_run, read_snapshots
 
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}
 HOSTILE = "<script>alert(1)</script>\"'&$x_{$\x00\ud800|javascript:"
@@ -163,13 +164,13 @@ def test_names_that_mean_harm_stay_text(tmp_path):
     runs = []
     for seed in range(3):
         hostile = write_run(tmp_path / "runs", "stack", "evil", seed, speed=0.2, harm=0.2)
-        record = json.loads((hostile / "record.json").read_text())
-        method = {"name": HOSTILE, "family": HOSTILE + "f", "version": 1, "demos": "../../" + HOSTILE}
-        record |= {"task": f"{HOSTILE}-v1", "base": "mlp-s0", "method": method, "versions": {"mujoco": HOSTILE, "torch": "2"}}
-        record["original"] = {HOSTILE if skill == "push" else skill: rates for skill, rates in record["original"].items()}
-        curve = [json.loads(line) for line in (hostile / "curve.jsonl").read_text().splitlines()]
-        for point in curve:
-            point["original"] = {HOSTILE if skill == "push" else skill: rates for skill, rates in point["original"].items()}
+        record = read_run(hostile / "record.json")
+        method = record.method.model_copy(update={"name": HOSTILE, "family": HOSTILE + "f", "demos": "../../" + HOSTILE})
+        names = {"task": f"{HOSTILE}-v1", "base": "mlp-s0", "method": method, "versions": {"mujoco": HOSTILE, "torch": "2"}}
+        record, *curve = (
+            part.model_copy(update={"original": {HOSTILE if skill == "push" else skill: rates for skill, rates in part.original.items()}})
+            for part in (record.model_copy(update=names), *read_snapshots(hostile))
+        )
         runs.append(Run(record, curve, (), hostile.with_name(f"seed{seed}-<img src=x onerror=alert(2)>")))
     found = report(pool(runs, "mlp", "standard"), list, {}, QUESTIONS, tmp_path / "out", lambda _: None)
     text = found.read_text(encoding="utf-8")

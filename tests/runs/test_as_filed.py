@@ -120,5 +120,5 @@ def test_what_was_measured_is_what_the_file_holds_to_the_last_bit(tmp_path):
         filed = policies.load(done.path / f"{file}.safetensors", found.base.policy)
         with policies.one_thread():
             measured, drifted = ruler.measure(filed), drift.measure(filed)
-        assert all(told["divergence"][name][where] == number for name, numbers in measured.items() for where, number in numbers.items())
-        assert told["drift"] == drifted
+        assert all(told.divergence[name][where] == number for name, numbers in measured.items() for where, number in numbers.items())
+        assert told.drift.plain() == drifted

@@ -8,11 +8,11 @@ from calibration import MARGIN, SCENARIOS, STUDIES, TASKS, rates, table
 from conftest import ROOT
 
 from razorbench.commands.claims import styles_of
-from razorbench.measures.success import Estimate
 from razorbench.registry.config import registry
 from razorbench.statistics.comparison import MEASURES, numbers
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.statistics.verdicts import LESS, MORE, SAME, Sample, Verdict, holm, student, told, too_few
+from razorbench.store.estimate import Estimate
 
 
 def sample(*values, floor=0.0):

@@ -132,7 +132,7 @@ LIES = {
     "another base": (RECORD, setting("base", "mlp-s1"), f"{RECORD}: base is mlp-s1, expected mlp-s0"),
     "another task": (RECORD, setting("hashes.task_spec", "0" * 64), f"{RECORD}: hashes.task_spec is 000"),
     "another protocol": (RECORD, setting("protocol", 1), f"{RECORD}: protocol is 1, expected"),
-    "a seed that is true": (RECORD, setting("seed", False), f"{RECORD}: seed is False, expected Input should be a valid integer"),
+    "a seed that is true": (RECORD, setting("seed", False), f"{RECORD}: seed is False, expected a valid integer"),
     "more episodes": (RECORD, setting("config.eval.episodes", 9), f"{RECORD}: config.eval.episodes is 9, expected 10"),
     "a larger cap": (RECORD, setting("budget.caps.gradient_steps", 10**6), f"{RECORD}: budget.caps.gradient_steps is 1000000, expected 1000"),
     "more than the cap": (
@@ -140,7 +140,7 @@ LIES = {
         setting("budget.gradient_steps", 10**6),
         f"{RECORD}: budget.gradient_steps is 1000000, expected a whole number, 0 or more, at most",
     ),
-    "a cost below 0": (RECORD, setting("budget.env_steps", -1), f"{RECORD}: budget.env_steps is -1, expected a whole number, 0 or more"),
+    "a cost below 0": (RECORD, setting("budget.env_steps", -1), f"{RECORD}: budget.env_steps is -1, expected greater than or equal to 0"),
     "old data unsaid": (RECORD, setting("budget.old_task_data", True), f"{RECORD}: budget.old_task_data is True, expected False"),
     "other hyper-parameters": (RECORD, setting("config.method.learning_rate", 1e-5), f"{RECORD}: hashes.run is "),
     "code to import": (RECORD, setting("config.method._target_", "os.system"), "config.method is not of razorbench.baselines.sft.SFT"),
