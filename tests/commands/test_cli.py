@@ -10,6 +10,8 @@ import pytest
 from conftest import TINY, TINY_METHOD, razorbench
 from omegaconf import OmegaConf
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 RUN = ["task=pick_place", "method=sft", *TINY, *TINY_METHOD["sft"]]
 
 

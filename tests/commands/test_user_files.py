@@ -11,6 +11,8 @@ from razorbench.registry import config
 from razorbench.registry.overrides import literal, quoted
 from razorbench.runs import sweep
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 METHODS = """
 from dataclasses import dataclass
 from typing import ClassVar

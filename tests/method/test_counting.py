@@ -25,6 +25,8 @@ from razorbench.world.gym_envs import TaskVecEnv
 from razorbench.world.rollout import Cell, play_policy
 from razorbench.world.stepper import Stepper
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 CAPS = {"env_steps": 100, "demo_episodes": 20, "expert_queries": 100, "gradient_steps": 40}
 
 

@@ -18,6 +18,8 @@ from razorbench.registry import config
 from razorbench.runs.run import run
 from razorbench.runs.sequence import SequenceSpec, forward_transfer_auc, run_sequence
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 SKILLS = 8
 
 

@@ -13,6 +13,8 @@ from razorbench.measures.episodes import Episodes
 from razorbench.registry import config
 from razorbench.statistics import search
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 
 @pytest.fixture(scope="module")
 def study():

@@ -27,6 +27,8 @@ from razorbench.store import lock
 from razorbench.store.folder import MOST_RECORD
 from razorbench.store.walk import read_records, walk
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 WITNESS = "witness.called"
 CODE = {"_target_": WITNESS, "_args_": ["touch"], "_partial_": False}
 

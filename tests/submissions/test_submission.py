@@ -22,12 +22,12 @@ from razorbench.submissions.validate import validate
 
 
 @pytest.fixture(scope="module")
-def known():
+def known(few_states):
     return small_known()
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(few_states, tmp_path_factory):
     return small_runs(tmp_path_factory.mktemp("results"))
 
 
