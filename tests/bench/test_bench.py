@@ -133,6 +133,7 @@ def test_a_python_with_everything_passes(monkeypatch):
     speed.check_peers(sys.executable)
 
 
+@pytest.mark.pages
 def test_the_performance_page_is_that_of_its_figures():
     docs = ROOT / "docs"
     if not docs.exists():

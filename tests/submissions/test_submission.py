@@ -230,6 +230,7 @@ def test_the_command(package, capsys):
     assert "no such folder" in said.err
 
 
+@pytest.mark.pages
 def test_the_published_schema_is_the_present_one():
     docs = ROOT / "docs" / "submission.schema.json"
     assert docs.read_text() == json_schema(), "write razorbench.submissions.schema.json_schema() there"
