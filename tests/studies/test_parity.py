@@ -326,6 +326,7 @@ def test_the_study_runs_on_files_of_mnist(tmp_path):
     assert "# Parity on images" in small.run(lambda line: None).text
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_the_whole_study_in_its_time():
     started = time.perf_counter()
