@@ -17,10 +17,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import seeding
 from razorbench.measures.divergence import PER_STATE
 from razorbench.policy import network
-from razorbench.task import Split, Task
+from razorbench.task import Goals, Split, Task
 from razorbench.types import BoolArray, FloatArray
 from razorbench.world.rollout import Cell, play_policy
-from razorbench.world.scenes import Goals, with_goals
+from razorbench.world.scenes import with_goals
 
 
 @dataclass(frozen=True)

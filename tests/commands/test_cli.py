@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, TINY_METHOD, razorbench
+from conftest import TINY, TINY_METHOD, project, razorbench
 from omegaconf import OmegaConf
 
 pytestmark = pytest.mark.usefixtures("few_states")
@@ -97,6 +97,37 @@ def test_check_says_yes_or_what_is_wrong(capsys, monkeypatch):
     assert "kept/golden is not a file of golden trajectories" in err
 
 
+def test_check_of_a_method_says_yes_or_what_is_wrong(capsys, tmp_path, monkeypatch):
+    conf = project(tmp_path, monkeypatch, MINE)
+    (conf / "mine.yaml").write_text("_target_: mine.Mine\n")
+    mine = ["check", "mine", "--config-dir", "conf"]
+    assert razorbench(capsys, *mine) == (0, "mine: conforms\n", "")
+    Path("mine.py").write_text(MINE.replace("return base", "return None"))
+    monkeypatch.delitem(sys.modules, "mine")
+    assert razorbench(capsys, *mine) == (1, "mine: method=mine returned NoneType: `adapt` must return the tuned policy\n", "")
+    Path("conf/task").mkdir()
+    Path("conf/task/mine.yaml").write_text("_target_: mine.make\n")
+    code, out, err = razorbench(capsys, *mine)
+    assert (code, out) == (2, "")
+    assert err == "razorbench: mine is the name of a task and of a method: rename one of the two yaml files\n"
+
+
+MINE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Mine:
+    family: ClassVar[str] = "ours"
+    version: ClassVar[int] = 1
+    old_task_data: ClassVar[bool] = False
+
+    def adapt(self, base, task, budget, rng):
+        return base
+"""
+
+
 def test_check_names_every_fault_of_a_broken_task():
     Path("broken.py").write_text(
         "from dataclasses import replace\nfrom razorbench.envs.lift import make as original\n\n"
@@ -153,8 +184,11 @@ WRONG = {
         "demos=scoop: pick_place-v1 has no such demonstration style; there are direct, detour",
     ),
     "odd instruction": (["task=stack", "method=ppo", "task.instruction=mine"], "it must be own or shared"),
-    "check without a task": (["check"], "the following arguments are required: task"),
-    "check of an unknown task": (["check", "stak"], "task=stak: no such task or skill (did you mean stack?); there are"),
+    "check without a name": (["check"], "the following arguments are required: name"),
+    "check of an unknown task": (["check", "stak"], "stak: no such task, skill or method (did you mean stack?); there are"),
+    "check of a task with settings": (["check", "stack", "method.epochs=2"], "method.epochs=2: settings are for methods, and stack is a task; leave them out"),
+    "check of a method with other settings": (["check", "sft", "task=stack"], "task=stack: a method is checked with settings of its own and of its budget"),
+    "check of a method's golden": (["check", "sft", "--golden", "x"], "--golden=x: it is for tasks, and sft is a method; leave it out"),
     "check of an unknown skill": (["check", "lever_pul"], "(did you mean lever_pull?); there are"),
     "video of nothing": (["video"], "needs a run's folder, or --gallery"),
     "video of both": (["video", "here", "--gallery"], "needs a run's folder, or --gallery"),

@@ -29,10 +29,9 @@ from razorbench.baselines.sft_recall import SFTRecall
 from razorbench.baselines.sft_rehearse import SFTRehearse
 from razorbench.baselines.sft_rl import SFTRL
 from razorbench.baselines.simpo import SimPO, mean_likelihoods, simpo_loss
-from razorbench.baselines.supervised import Minibatches
 from razorbench.baselines.weight_merge import WeightMerge
 from razorbench.errors import UsageError
-from razorbench.measures.drift import fisher_diagonal
+from razorbench.method import Minibatches, fisher_diagonal
 from razorbench.method.data import Budget, Demonstrations, Rollouts
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import network as policies
