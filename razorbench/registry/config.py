@@ -25,6 +25,7 @@ from razorbench.errors import UsageError, among
 from razorbench.identity.catalog import own_folder, unsound
 from razorbench.registry import recorded
 from razorbench.registry.building import UPSTREAM, Builder, build, expected
+from razorbench.registry.filling import Loader
 from razorbench.registry.overrides import is_name, key, literal, no_such_key, quoted, resolvers
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import RunSpec
@@ -54,6 +55,9 @@ def registry(searchpath: str | None = None) -> Iterator[Registry]:
     found = Registry(searchpath)
     GlobalHydra.instance().clear()
     with initialize_config_module("razorbench.conf", version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        hydra.config_loader = Loader(hydra.config_loader.get_search_path())
         yield found
     GlobalHydra.instance().clear()
 
@@ -87,13 +91,19 @@ class Registry:
         for override in overrides:
             if (group := key(override)) in _CHOSEN and not override.startswith("~") and not is_name(override):
                 raise UsageError(f"{override}: it must be a name; there are {', '.join(self.names(group))}")
-        try:
+        with self.explaining(overrides):
             composed = compose(name, overrides=self._extra + overrides, return_hydra_config=hydra)
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(self._sentence(error, overrides)) from error
         if hydra:
             self._refuse_unused(composed, overrides)
         return composed
+
+    @contextmanager
+    def explaining(self, overrides: Sequence[str]) -> Iterator[None]:
+        """Raise UsageError, a sentence, for what Hydra finds wrong in the block with yaml files and these overrides."""
+        try:
+            yield
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(self._sentence(error, overrides)) from error
 
     def names(self, group: str) -> list[str]:
         """Return the names registered in a group, a user's own among them."""

@@ -63,6 +63,18 @@ def test_a_package_is_valid_and_says_what_it_was_given(results, known, tmp_path)
     assert faults(tmp_path / "frozen", known) == []
 
 
+def test_a_setting_that_an_older_record_lacks_is_the_default(package, known):
+    record = json.loads((package / RECORD).read_text())
+    del record["config"]["task"]["easy"], record["config"]["base"]["rounds"]
+    (package / RECORD).write_text(json.dumps(record))
+    seal(package)
+    assert faults(package, known) == []
+    del record["config"]["base"]["epochs"]
+    (package / RECORD).write_text(json.dumps(record))
+    seal(package)
+    assert faults(package, known) == [f"{RECORD}: config.base.epochs is missing, expected something"]
+
+
 def test_what_cannot_be_packed(results, known, tmp_path):
     leaderboard = f"python -m razorbench -m results={results} budget=quick base=mlp method=sft task=stack seed=1"
     with pytest.raises(UsageError, match=f"1 of 2 runs of sft on two are missing: do them with `{leaderboard}`, then pack again"):
