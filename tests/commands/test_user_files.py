@@ -139,7 +139,7 @@ def test_a_faulty_file_is_a_sentence_and_stops_nothing_else(kind, conf, capsys, 
 
 
 def test_a_faulty_task_does_not_stop_the_check_of_another(capsys, monkeypatch):
-    monkeypatch.setattr(config.Registry, "names", lambda self, group: {"task": ["faulty", "stack"], "skill": ["lift"]}[group])
+    monkeypatch.setattr(config.Registry, "names", lambda self, group: {"task": ["faulty", "stack"], "skill": ["lift"], "method": []}[group])
     (tasks := Path("conf/task")).mkdir()
     (tasks / "faulty.yaml").write_text("- a list\n")
     code, out, err = razorbench(capsys, "check", "stack", "--config-dir", "conf")
