@@ -219,7 +219,7 @@ CONFIG = {
     "a task that is code": (on(RECORD, setting("config.task", {"_target_": "os.system", "command": "id"})), "config.task._target_ is os.system, expected"),
     "a base that is code": (on(RECORD, setting("config.base", {"_target_": "os.system"})), "config.base._target_ is os.system, expected"),
     "a shaped reward": (on(RECORD, setting("config.task.reward", "shaped")), "config.task.reward is shaped, expected sparse"),
-    "an easier task": (on(RECORD, setting("config.task.easy", True)), "config.task.easy is there, expected nothing"),
+    "an easier task": (on(RECORD, setting("config.task.easy", True)), "config.task.easy is True, expected False"),
     "a larger budget": (on(RECORD, setting("config.budget.demo_episodes", 10**6)), "config.budget.demo_episodes is 1000000, expected"),
     "another seed": (on(RECORD, setting("config.seed", 7)), "config.seed is 7, expected 0"),
     "a frozen log-std": (on(RECORD, setting("config.log_std", "frozen")), "config.log_std is frozen, expected trained"),
