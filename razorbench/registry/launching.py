@@ -17,8 +17,10 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from razorbench.errors import Claimed, TakenOver
-from razorbench.registry.config import finding, plain_config, registry, results_of, spec
+from razorbench.registry.config import registry, spec
+from razorbench.registry.folders import finding
 from razorbench.registry.overrides import literal
+from razorbench.registry.plain import plain_config, results_of
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import RunSpec
 from razorbench.store.output import lenient, warn
