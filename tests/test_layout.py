@@ -10,7 +10,7 @@ from importlib import import_module
 import pytest
 from conftest import ROOT
 
-# From the top. A room imports only rooms below it. Tasks stand beside `world`, methods beside `method`: the package knows neither.
+# From the top. A room imports only rooms below it. The package imports no task and no method.
 ROOMS = (
     *("__main__", "commands", "submissions", "studies", "registry", "bench", "reports", "runs", "statistics", "monitor", "bases", "measures", "method"),
     *("world", "task", "policy", "identity", "store", "meter", "seeding", "errors", "types"),
