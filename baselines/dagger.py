@@ -15,8 +15,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
-from razorbench.baselines.supervised import Descent, Minibatches, descend
-from razorbench.method import Budget, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Descent, Minibatches, TaskHandle, clone, descend, log_likelihood
 from razorbench.types import BoolArray
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.replay import fit_both
-from razorbench.baselines.supervised import Supervised
-from razorbench.method import Budget, TaskHandle
+from razorbench.method import Budget, Supervised, TaskHandle
 
 
 @dataclass(frozen=True)

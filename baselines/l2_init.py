@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
-from razorbench.method import Budget, TaskHandle, actor_parameters, clone, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, actor_parameters, clone, log_likelihood
 
 
 @dataclass(frozen=True)

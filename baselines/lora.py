@@ -16,9 +16,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 from torch.nn.utils import parametrize
 
-from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, actor_parameters, clone, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, actor_parameters, clone
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,7 @@ class LoRA(Supervised):
             merge(policy, plain)
             task.update(plain, update, total, loss=loss)
 
-        self.fit(
-            policy,
-            task,
-            len(demos.actions),
-            lambda i: -log_likelihood(policy, demos.observations[i], demos.actions[i]).mean(),
-            rng,
-            report=report,
-        )
+        self.fit_to(policy, task, demos.observations, demos.actions, rng, report=report)
         merge(policy, plain)  # once more, for a run that was killed after the last update
         return plain
 

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
-from razorbench.method import Budget, TaskHandle, clone, kl, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, clone, kl, log_likelihood
 
 Elsewhere = Callable[[torch.Tensor], torch.Tensor]
 """Demonstrated observations (B, O) to as many others, (B, O)."""

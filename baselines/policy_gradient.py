@@ -20,9 +20,8 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
-from razorbench.baselines.supervised import Minibatches, descend
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Minibatches, TaskHandle, clone, descend, log_likelihood
 from razorbench.types import BoolArray, FloatArray
 
 

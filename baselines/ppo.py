@@ -22,8 +22,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, actor_parameters, clone, critic_parameters
-from razorbench.world.gym_envs import TaskVecEnv
+from razorbench.method import Budget, TaskHandle, TaskVecEnv, actor_parameters, clone, critic_parameters
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, clone
 
 
 @dataclass(frozen=True)
@@ -43,5 +42,4 @@ def fit_both(method: Supervised, base: ActorCriticPolicy, task: TaskHandle, new:
     """Fit a copy of the base to that many demonstrations of the new task and of the original skills, mixed."""
     parts = task.demonstrations(new, rng), task.old_demonstrations(old, rng)
     observations, actions = torch.cat([part.observations for part in parts]), torch.cat([part.actions for part in parts])
-    policy = clone(base)
-    return method.fit(policy, task, len(actions), lambda i: -log_likelihood(policy, observations[i], actions[i]).mean(), rng)
+    return method.fit_to(clone(base), task, observations, actions, rng)

@@ -15,8 +15,7 @@ import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
-from razorbench.baselines.supervised import Minibatches, Supervised, descend
-from razorbench.method import Budget, TaskHandle, clone, kl, log_likelihood
+from razorbench.method import Budget, Minibatches, Supervised, TaskHandle, clone, descend, kl
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,9 @@ class SelfDistill(Supervised):
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Make the teacher, then learn from it; one update is one round."""
-        demos, teacher = task.demonstrations(budget.demo_episodes, rng), clone(base)
-        self.fit(
-            teacher,
-            task,
-            len(demos.actions),
-            lambda i: -log_likelihood(teacher, demos.observations[i], demos.actions[i]).mean(),
-            rng,
-            steps=budget.gradient_steps // 2,
-            report=lambda update, total, loss: None,
-        )
+        demos = task.demonstrations(budget.demo_episodes, rng)
+        half = budget.gradient_steps // 2
+        teacher = self.fit_to(clone(base), task, demos.observations, demos.actions, rng, steps=half, report=lambda update, total, loss: None)
         teacher.requires_grad_(False)
         policy = clone(base)
         optimizer = task.optimizer(policy, self.learning_rate)

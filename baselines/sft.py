@@ -12,8 +12,7 @@ from typing import ClassVar
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
-from razorbench.method import Budget, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, clone
 
 
 @dataclass(frozen=True)
@@ -25,5 +24,4 @@ class SFT(Supervised):
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Fit the demonstrations; one update is one gradient step."""
         demos = task.demonstrations(budget.demo_episodes, rng)
-        policy = clone(base)
-        return self.fit(policy, task, len(demos.actions), lambda i: -log_likelihood(policy, demos.observations[i], demos.actions[i]).mean(), rng)
+        return self.fit_to(clone(base), task, demos.observations, demos.actions, rng)

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, clone, log_likelihood
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,4 @@ class SFTNear(Supervised):
         mean = np.bincount(demos.episode, likely) / np.bincount(demos.episode)
         order = rng.permutation(len(mean)) if self.choose == "random" else np.argsort(mean if self.choose == "farthest" else -mean, kind="stable")
         rows = np.flatnonzero(np.isin(demos.episode, order[: max(1, round(self.share * len(mean)))]))
-        observations, actions = demos.observations[rows], demos.actions[rows]
-        policy = clone(base)
-        return self.fit(policy, task, len(rows), lambda i: -log_likelihood(policy, observations[i], actions[i]).mean(), rng)
+        return self.fit_to(clone(base), task, demos.observations[rows], demos.actions[rows], rng)

@@ -19,9 +19,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, clone, log_likelihood
 from razorbench.types import IntArray
 
 _WIDTH = 512
@@ -54,8 +53,7 @@ class SFTOracle(Supervised):
         observations, actions, needed = task.once(lambda: self.successes(base, task, starts, rng))
         if not needed.any():
             raise UsageError(f"the base solves none of {len(starts)} starts in {self.tries} tries, so it has no success to fit: choose another task or base")
-        policy = clone(base)
-        self.fit(policy, task, len(actions), lambda i: -log_likelihood(policy, observations[i], actions[i]).mean(), rng)
+        policy = self.fit_to(clone(base), task, observations, actions, rng)
         task.notes |= {
             "coverage": float((needed > 0).mean()),
             "uncovered_starts": starts[needed == 0].tolist(),

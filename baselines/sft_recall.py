@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from razorbench.baselines.sft_rehearse import SFTRehearse
 from razorbench.errors import UsageError
 from razorbench.method import TaskHandle
-from razorbench.world.scenes import Goals
+from razorbench.task import Goals
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench.baselines.lwf import Elsewhere, LwF
 from razorbench.errors import UsageError
 from razorbench.method import Budget, TaskHandle
-from razorbench.world.scenes import Goals
+from razorbench.task import Goals
 
 
 @dataclass(frozen=True)

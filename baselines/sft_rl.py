@@ -13,9 +13,8 @@ from typing import ClassVar
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.method import Budget, Method, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Method, Supervised, TaskHandle, clone
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,4 @@ class SFTRL(Supervised):
         if not len(rows):
             raise UsageError(f"the upstream policy solves none of {len(starts)} starts, so there is nothing to fit: give it a larger budget")
         task.notes["successes"] = int(played.success.sum())
-        observations, actions = played.observations[rows], played.actions[rows]
-        policy = clone(base)
-        return self.fit(policy, task, len(rows), lambda i: -log_likelihood(policy, observations[i], actions[i]).mean(), rng)
+        return self.fit_to(clone(base), task, played.observations[rows], played.actions[rows], rng)

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Minibatches, Supervised, descend
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Minibatches, Supervised, TaskHandle, clone, descend, log_likelihood
 from razorbench.types import IntArray
 
 

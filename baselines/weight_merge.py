@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.baselines.supervised import Supervised
 from razorbench.errors import UsageError
-from razorbench.method import Budget, TaskHandle, actor_parameters, clone, log_likelihood
+from razorbench.method import Budget, Supervised, TaskHandle, actor_parameters, clone
 
 _POINTS = 24
 """Points of the line that are reported as updates."""
@@ -37,15 +36,8 @@ class WeightMerge(Supervised):
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Fit the demonstrations, then walk the line; one update is one of 24 points on it."""
-        demos, tuned = task.demonstrations(budget.demo_episodes, rng), clone(base)
-        self.fit(
-            tuned,
-            task,
-            len(demos.actions),
-            lambda i: -log_likelihood(tuned, demos.observations[i], demos.actions[i]).mean(),
-            rng,
-            report=lambda update, total, loss: None,
-        )
+        demos = task.demonstrations(budget.demo_episodes, rng)
+        tuned = self.fit_to(clone(base), task, demos.observations, demos.actions, rng, report=lambda update, total, loss: None)
         policy = clone(base)
         for point in task.updates(_POINTS, policy=policy):
             alpha = self.alpha * point / _POINTS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from razorbench.envs import layout
 from razorbench.envs.experts import UP
 from razorbench.envs.physics import Readings
+from razorbench.task import Goals
 from razorbench.types import FloatArray
-from razorbench.world.scenes import Goals
 
 _AIR = ((0.40, -0.15, 0.12), (0.60, 0.15, 0.28))
 """Where the tool and what it carries have room, m."""

@@ -19,8 +19,7 @@ import numpy as np
 
 from razorbench.envs.posture import READY, posture
 from razorbench.errors import UsageError
-from razorbench.identity import source
-from razorbench.task import Start
+from razorbench.task import Start, code_digest
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 STEP = 0.08
@@ -173,7 +172,7 @@ class Workcell:
         """Return a digest of the model, of the code that tasks share, and of the posture table."""
         code = [files("razorbench.envs").joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _SHARED]
         weights = files("razorbench.envs").joinpath("posture.npy").read_bytes()
-        return hashlib.sha256("\n".join([_physics_xml(), *map(source.digest, code)]).encode() + weights).hexdigest()
+        return hashlib.sha256("\n".join([_physics_xml(), *map(code_digest, code)]).encode() + weights).hexdigest()
 
     def readings(self, sensors: FloatArray, goal: FloatArray) -> Readings:
         """Name the sensors. sensors: (N, nsensordata), goal: (N, 4)."""

@@ -1,4 +1,7 @@
-"""What a task must offer, and what the world that it lives in must offer. No concrete task is known here."""
+"""The public door for authors of tasks: a task file needs this module, `razorbench.types` and `razorbench.errors`. Only the names in `__all__` are promised.
+
+It says what a task offers, and what the world offers that the task lives in. It knows no concrete task.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ from gymnasium.spaces import Box
 from razorbench import meter, seeding
 from razorbench.errors import UsageError
 from razorbench.identity.parts import made_of, own, shipped
+from razorbench.identity.source import digest as code_digest
 from razorbench.types import BoolArray, FloatArray, IntArray
+
+__all__ = ["Expert", "Goals", "Split", "Start", "Task", "World", "code_digest"]
 
 
 class Split(Enum):
@@ -82,6 +88,8 @@ class Start:
 
 Expert = Callable[[Any], FloatArray]
 """Readings of N environments to actions (N, action_size); acts on the state alone."""
+Goals = Callable[[Any, FloatArray], list[FloatArray]]
+"""Readings of N scenes and the uniforms (N, start_uniforms) of their starts to goals (N, goal_size), as many kinds as there are."""
 
 
 @dataclass(frozen=True)

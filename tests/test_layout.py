@@ -1,12 +1,16 @@
 """The rooms of the package, and who may import what."""
 
 import ast
+import os
+import subprocess
+import sys
 from functools import cache
+from importlib import import_module
 
 import pytest
 from conftest import ROOT
 
-# From the top. A room imports only rooms below it. Tasks stand beside `world`, methods beside `method`: the package knows neither.
+# From the top. A room imports only rooms below it. The package imports no task and no method.
 ROOMS = (
     *("__main__", "commands", "submissions", "studies", "registry", "bench", "reports", "runs", "statistics", "monitor", "bases", "measures", "method"),
     *("world", "task", "policy", "identity", "store", "meter", "seeding", "errors", "types"),
@@ -76,11 +80,71 @@ def test_no_file_knows_a_task_or_a_method_and_one_room_knows_hydra(path):
         assert not {name for name in imported(path) if name.split(".")[0] in ("hydra", "omegaconf")}
 
 
-@pytest.mark.parametrize("folder", ["envs", "baselines"])
-def test_tasks_and_methods_import_the_core_and_their_own_kind_only(folder):
-    other = {"envs": "razorbench.baselines", "baselines": "razorbench.envs"}[folder]
-    for path in (ROOT / folder).glob("*.py"):
-        assert not {name for name in imported(path) if name.startswith((other, "hydra", "omegaconf"))}
+DOORS = {
+    "envs": ("razorbench.task", "razorbench.types", "razorbench.errors", "razorbench.envs"),
+    "baselines": ("razorbench.method", "razorbench.task", "razorbench.types", "razorbench.errors", "razorbench.baselines"),
+}
+"""What files of tasks and of methods may import of this package: the public doors, and files of their own folder."""
+
+
+def names_taken(text, door):
+    """The names that a Python text takes from a module; the module's own name if it takes the module whole."""
+    nodes = list(ast.walk(ast.parse(text)))
+    taken = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) and node.module == door for alias in node.names}
+    return taken | {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names if alias.name == door}
+
+
+def modules_taken(text):
+    """The modules that a Python text takes names from, or takes whole."""
+    nodes = list(ast.walk(ast.parse(text)))
+    return {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)} | {
+        alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+    }
+
+
+def authored():
+    """The texts of all that authors write, by the folder whose rules they keep: tasks, methods, and the examples in the docs."""
+    for folder in DOORS:
+        for path in sorted((ROOT / folder).glob("*.py")):
+            yield pytest.param(path.read_text(encoding="utf-8"), folder, id=f"{folder}/{path.name}")
+    for page in ("CONTRIBUTING.md", "docs/leaderboard.md"):
+        for number, block in enumerate((ROOT / page).read_text(encoding="utf-8").split("```python\n")[1:]):
+            code = block.split("```")[0]
+            yield pytest.param(code, "envs" if "razorbench.envs" in code else "baselines", id=f"{page}-{number}")
+
+
+@pytest.mark.parametrize(("text", "folder"), authored())
+def test_tasks_and_methods_come_in_by_the_public_doors(text, folder):
+    ours = {module for module in modules_taken(text) if module.split(".")[0] in ("razorbench", "hydra", "omegaconf")}
+    own = f"razorbench.{folder}"
+    assert {module for module in ours if module not in DOORS[folder] and not module.startswith(f"{own}.")} == set()
+    for door in ("razorbench.method", "razorbench.task"):
+        assert names_taken(text, door) <= set(import_module(door).__all__)
+
+
+@pytest.mark.parametrize("door", ["razorbench.method", "razorbench.task"])
+def test_a_public_door_says_so_first_and_opens_before_any_other(door):
+    code = f"import {door} as door; print(door.__doc__.splitlines()[0]); [getattr(door, name) for name in door.__all__]"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("The public door for authors of ")
+
+
+SB3_INSIDE = {"mlp_extractor", "action_net", "value_net", "log_std"}
+"""Parts of Stable-Baselines3's policies. `log_std` is also a setting of a run and a number of our Gaussian."""
+
+
+def test_one_file_and_lora_look_inside_a_policy():
+    """The others ask `razorbench/policy/network.py`."""
+    found = set()
+    for folder in ("razorbench", "baselines", "envs", "docs/make"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and node.attr in SB3_INSIDE:
+                    holder = node.value.id if isinstance(node.value, ast.Name) else ""
+                    if node.attr != "log_std" or holder not in ("self", "other", "spec"):
+                        found.add(str(path.relative_to(ROOT)))
+    assert found == {"razorbench/policy/network.py", "baselines/lora.py"}
 
 
 def test_nothing_is_ever_unpickled():

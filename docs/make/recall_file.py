@@ -1,4 +1,4 @@
-"""Measures how far the final policies of a study moved where their bases go when asked for old skills.
+"""Measures how far the final policies of a study moved on the states that their bases visit under the instructions of old skills.
 
 `python docs/make/recall_file.py build/study baselines/results/asked.csv` measures all runs whose policies are there and keeps the rows of all others.
 """
@@ -43,7 +43,7 @@ def _write(path: Path, found: Mapping[str, Mapping[str, float]]) -> None:
 
 def main() -> None:
     """Measure every run of a results folder whose final policy is there."""
-    parser = argparse.ArgumentParser(description="Measure how far policies moved where their bases go, asked for old skills in the new task's scenes.")
+    parser = argparse.ArgumentParser(description="Measure how far policies moved on states that their bases visit under old skills' instructions.")
     parser.add_argument("study", type=Path, help="results folder with runs and their policies")
     parser.add_argument("out", type=Path, help="CSV file to write, or to add to")
     options = parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
             key = base.id, task.fingerprint()
             if key not in visited:
                 if base.goals is None:
-                    raise UsageError(f"{base.id} names no goals, so it cannot be asked for old skills elsewhere: name some in its yaml")
+                    raise UsageError(f"{base.id} names no goals, so old skills cannot be placed in other scenes: name some in its yaml")
                 visited[key] = asking.visited(base.policy, task, base.skills, base.goals)
             found[run] = measure(base.policy, tuned, visited[key])
     write_atomically(options.out, lambda path: _write(path, found))

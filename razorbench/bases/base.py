@@ -17,8 +17,7 @@ from razorbench.identity.parts import made_of
 from razorbench.measures import probe_states
 from razorbench.policy import network
 from razorbench.store.folder import content
-from razorbench.task import Task, spaces
-from razorbench.world.scenes import Goals
+from razorbench.task import Goals, Task, spaces
 
 CARD_SCHEMA = 1
 

@@ -1,49 +1,106 @@
-"""`razorbench check`: say what is wrong with a task, a sentence per fault."""
+"""`razorbench check`: say what is wrong with a task or a method, a sentence per fault."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from razorbench.commands.parser import Parser
+from razorbench.errors import UsageError, among
+
+if TYPE_CHECKING:
+    from razorbench.registry.config import Registry
+
+_TINY = ("env_steps=16384", "demo_episodes=40", "expert_queries=2000", "gradient_steps=200")
+"""The budget of a method's runs; three iterations of `ppo` with its own settings."""
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Say what is wrong with a task, or with all; 1 if anything is."""
-    made = Parser(prog="razorbench check", description="Say what is wrong with a task, a sentence per fault: shapes, starts, success, experts, physics.")
-    made.add_argument("task", help="name of a new task or an original skill, or `all`")
+    """Say what is wrong with a task, a method, or all tasks; 1 if anything is. Raises UsageError for a name that is neither, or both."""
+    made = Parser(
+        prog="razorbench check",
+        description="Say what is wrong with a task or a method, a sentence per fault. Of a task: shapes, starts, success, experts, physics. "
+        "Of a method: whether tiny runs repeat, keep the budget, go on after a kill, leave the base alone and report updates.",
+    )
+    made.add_argument("name", help="name of a new task, an original skill or a method, or `all` for all tasks")
+    made.add_argument("settings", nargs="*", help="for a method: settings of its tiny runs, as in method.epochs=2 budget.env_steps=40960")
     made.add_argument("--config-dir", help="your own conf folder")
-    made.add_argument("--golden", type=Path, metavar="FILE", help="also compare with the golden trajectories in this .npz file, written if there is none yet")
-    options = made.parse_args(arguments)
+    made.add_argument(
+        "--golden", type=Path, metavar="FILE", help="for a task: also compare with the golden trajectories in this .npz file, written if there is none yet"
+    )
+    options = made.parse_intermixed_args(arguments)
 
-    from razorbench.identity.parts import shipped
     from razorbench.registry import config
-    from razorbench.store.folder import make_writable
+
+    with config.registry(options.config_dir) as registry:
+        if _is_method(registry, options.name):
+            if options.golden is not None:
+                raise UsageError(f"--golden={options.golden}: it is for tasks, and {options.name} is a method; leave it out")
+            return _check_method(registry, options.name, options.settings)
+        if options.settings:
+            raise UsageError(f"{options.settings[0]}: settings are for methods, and {options.name} is {_described(options.name)}; leave them out")
+        return _check_tasks(registry, options.name, options.golden)
+
+
+def _described(name: str) -> str:
+    return "no method" if name == "all" else "a task"
+
+
+def _is_method(registry: Registry, name: str) -> bool:
+    """Whether a name is that of a method; False for a task, and for `all`. Raises UsageError if it is both, or neither."""
+    methods, tasks = registry.names("method"), [*registry.names("task"), *registry.names("skill")]
+    if name in methods and name in tasks:
+        raise UsageError(f"{name} is the name of a task and of a method: rename one of the two yaml files")
+    if name not in (*methods, *tasks, "all"):
+        raise UsageError(f"{name}: no such task, skill or method{among(name, [*tasks, *methods])}")
+    return name in methods
+
+
+def _check_method(registry: Registry, name: str, settings: Sequence[str]) -> int:
+    from razorbench.registry import config
+    from razorbench.runs.conformance import check_method
+    from razorbench.runs.spec import RunSpec
+
+    for setting in settings:
+        if not setting.startswith(("method.", "method@", "budget.")):
+            raise UsageError(f"{setting}: a method is checked with settings of its own and of its budget, as in method.epochs=2 or budget.env_steps=40960")
+    tiny = ["budget.name=check", *(f"budget.{cap}" for cap in _TINY)]
+    composed = registry.compose(["task=pick_place", f"method={name}", *tiny, *settings])
+    spec = config.spec(composed, composed.hydra.runtime.choices)
+    assert isinstance(spec, RunSpec)
+    faults = check_method(spec)
+    for sentence in faults or ["conforms"]:
+        print(f"{name}: {sentence}")
+    return 1 if faults else 0
+
+
+def _check_tasks(registry: Registry, name: str, golden_file: Path | None) -> int:
+    from razorbench.identity.parts import shipped
+    from razorbench.store.writable import make_writable
     from razorbench.world import golden
     from razorbench.world.conformance import check_shipped, check_task
 
-    with config.registry(options.config_dir) as registry:
-        chosen = None if options.task == "all" else registry.task_or_skill(options.task)
-        everything, skills = registry.all_tasks(), registry.names("skill")
+    chosen = None if name == "all" else registry.task_or_skill(name)
+    everything, skills = registry.all_tasks(), registry.names("skill")
     wanted = everything if chosen is None else [chosen]
-    compare = options.golden is not None and options.golden.exists()
-    if options.golden is not None and not compare:
-        make_writable(options.golden.parent, str(options.golden), "--golden")
+    compare = golden_file is not None and golden_file.exists()
+    if golden_file is not None and not compare:
+        make_writable(golden_file.parent, str(golden_file), "--golden")
     good = []
     for task in wanted:
-        found = check_task(task, everything)
-        if not found and task.id in shipped("task"):
+        faults = check_task(task, everything)
+        if not faults and task.id in shipped("task"):
             ours = [other for other in everything if other.id in shipped("task")]
             with as_file(files("razorbench.envs").joinpath("golden.npz")) as file:
-                found = check_shipped(task, ours, skills, file, Path(__file__).parents[2] / "docs" / "tasks.md")
-        if compare and not found and (difference := golden.difference(task, options.golden)):
-            found = [difference]
-        for sentence in found:
+                faults = check_shipped(task, ours, skills, file, Path(__file__).parents[2] / "docs" / "tasks.md")
+        if golden_file is not None and compare and not faults and (difference := golden.difference(task, golden_file)):
+            faults = [difference]
+        for sentence in faults or ["conforms"]:
             print(f"{task.id}: {sentence}")
-        if not found:
+        if not faults:
             good.append(task)
-            print(f"{task.id}: conforms")
-    if options.golden is not None and not compare and good:
-        golden.write(good, options.golden)
+    if golden_file is not None and not compare and good:
+        golden.write(good, golden_file)
     return 0 if len(good) == len(wanted) else 1

@@ -15,7 +15,7 @@ from razorbench.submissions.validate import without_policies
 
 SHOWN = 40
 DECLARED = "declared, as nothing in a package shows it: track, costs, SELECT rows, snapshots"
-LEVELS_HELP = "folder of the board's levels, for a package that was kept without policies; by default the folder levels beside that of the entries"
+LEVELS_HELP = "folder of the board's levels, for a package that was kept without policies; by default the folder `levels` where that of the entries is"
 
 
 def opened(root: Path) -> Package:
@@ -27,8 +27,8 @@ def opened(root: Path) -> Package:
 
 def level_of(package: Package, folder: Path | None) -> Level | None:
     """Return the level that vouches for a package kept without its policies; None for any other package."""
-    beside = package.root.absolute().parent.parent / "levels"
-    levels = folder or (beside if beside.is_dir() else None)
+    nearby = package.root.absolute().parent.parent / "levels"
+    levels = folder or (nearby if nearby.is_dir() else None)
     return read_levels(levels).get(package.digest) if levels is not None and without_policies(package) else None
 
 

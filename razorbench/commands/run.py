@@ -22,8 +22,8 @@ from razorbench.runs.spec import RunSpec
 from razorbench.runs.suggest import completed
 from razorbench.runs.tracking import tracking
 from razorbench.store.disk import near
-from razorbench.store.folder import make_writable
 from razorbench.store.output import harmless, warn
+from razorbench.store.writable import make_writable
 
 
 def command(arguments: Sequence[str]) -> int:

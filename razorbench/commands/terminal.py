@@ -124,7 +124,7 @@ def report(record: Record, console: Console) -> None:
     }
     for name, text in lines.items():
         console.print(f"{name:<30}{text}")
-    for sentence in uncounted(used.plain()):
+    for sentence in uncounted(used.uncounted):
         console.print(f"{'uncounted':<30}{sentence}")
 
 

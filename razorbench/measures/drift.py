@@ -11,7 +11,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
 from razorbench.measures.probe_states import Probe
-from razorbench.policy.network import actor_parameters, clone, distribution, hidden, log_likelihood
+from razorbench.policy.network import actor_parameters, fisher_diagonal, hidden
 from razorbench.task import Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -114,17 +114,3 @@ def _mutual(kernel: FloatArray, k: int) -> BoolArray:
     np.put_along_axis(near, np.argpartition(-others, min(k, len(kernel) - 1) - 1, axis=1)[:, :k], True, axis=1)
     mutual: BoolArray = near & near.T
     return mutual
-
-
-def fisher_diagonal(base: ActorCriticPolicy, states: torch.Tensor, rng: np.random.Generator) -> list[torch.Tensor]:
-    """Return the mean over states (N, O) of squared gradients of log pi_0(a | x), a drawn from pi_0, per actor parameter."""
-    policy = clone(base)
-    drawn = distribution(base, states.numpy()).sample(rng.random((len(states), *base.action_space.shape)))
-    actions = torch.from_numpy(drawn.astype(np.float32))
-    parameters = actor_parameters(policy)
-    total = [torch.zeros_like(parameter) for parameter in parameters]
-    for state, action in zip(states, actions, strict=True):
-        gradients = torch.autograd.grad(log_likelihood(policy, state[None], action[None]).sum(), parameters)
-        for sum_, gradient in zip(total, gradients, strict=True):
-            sum_ += gradient.square()
-    return [sum_ / len(states) for sum_ in total]

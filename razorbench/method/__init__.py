@@ -1,22 +1,34 @@
-"""What the author of a method needs: its protocol, its budget, and the handle that it is given."""
+"""The public door for authors of methods: a method file needs this module, `razorbench.task`, `razorbench.types` and `razorbench.errors`.
+
+It holds the protocol of a method, its budget, the handle that it is given, the policies' densities and divergences, and the loop of supervised methods.
+Only the names in `__all__` are promised.
+"""
 
 from razorbench.method.data import Budget, Demonstrations, Notes, Rollouts, Used
 from razorbench.method.handle import TaskHandle
 from razorbench.method.protocol import Method
-from razorbench.policy import actor_parameters, clone, critic_parameters, distribution, kl, log_likelihood
+from razorbench.method.supervised import Descent, Minibatches, Supervised, descend
+from razorbench.policy import actor_parameters, clone, critic_parameters, distribution, fisher_diagonal, kl, log_likelihood
+from razorbench.world.gym_envs import TaskVecEnv
 
 __all__ = [
     "Budget",
     "Demonstrations",
+    "Descent",
     "Method",
+    "Minibatches",
     "Notes",
     "Rollouts",
+    "Supervised",
     "TaskHandle",
+    "TaskVecEnv",
     "Used",
     "actor_parameters",
     "clone",
     "critic_parameters",
+    "descend",
     "distribution",
+    "fisher_diagonal",
     "kl",
     "log_likelihood",
 ]

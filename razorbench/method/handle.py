@@ -21,13 +21,13 @@ from razorbench.method.data import ACTION_NOISE, Budget, Demonstrations, Notes, 
 from razorbench.policy import network
 from razorbench.policy.network import all_finite
 from razorbench.store.checkpoint import Checkpoints
-from razorbench.task import Split, Task, asking, other_slots
+from razorbench.task import Goals, Split, Task, asking, other_slots
 from razorbench.types import FloatArray, IntArray
 from razorbench.world import cores
 from razorbench.world.engine import Engine
 from razorbench.world.gym_envs import TaskVecEnv
 from razorbench.world.rollout import Cell, play
-from razorbench.world.scenes import Goals, with_goals
+from razorbench.world.scenes import with_goals
 
 _MOST_TORCH_THREADS = 3
 """With four, gradients of the 72 inputs' weights differ in the last bit from those with one."""
@@ -182,9 +182,7 @@ class TaskHandle:
 
     def optimizer(self, tuned: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
         """Return Adam over the actor's trainable parameters, the same for every method; the log-std keeps its range, or its value where a run freezes it."""
-        if not network.has_tokens(tuned):
-            tuned.log_std.requires_grad_(self.log_std_trains)
-        return network.actor_optimizer(tuned, learning_rate)
+        return network.actor_optimizer(tuned, learning_rate, log_std_trains=self.log_std_trains)
 
     def updates(self, total: int, **parts: Stateful | dict[str, Any]) -> Iterator[int]:
         """Yield the numbers of the updates to do, 1 to `total`; in a run that was killed, those that are left.

@@ -1,7 +1,7 @@
 """Policies: Stable-Baselines3 actor-critics, their action distributions and their files."""
 
 from razorbench.policy.distributions import Categorical, Distribution, Gaussian
-from razorbench.policy.network import actor_parameters, clone, critic_parameters, distribution, kl, load, log_likelihood, save
+from razorbench.policy.network import actor_parameters, clone, critic_parameters, distribution, fisher_diagonal, kl, load, log_likelihood, save
 
 __all__ = [
     "Categorical",
@@ -11,6 +11,7 @@ __all__ = [
     "clone",
     "critic_parameters",
     "distribution",
+    "fisher_diagonal",
     "kl",
     "load",
     "log_likelihood",

@@ -75,8 +75,10 @@ def critic_parameters(policy: ActorCriticPolicy) -> list[nn.Parameter]:
     return [p for name, p in policy.named_parameters() if _is_critic(name)]
 
 
-def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
-    """Return Adam over the actor's trainable parameters that keeps the log-std in its range after every step."""
+def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float, *, log_std_trains: bool = True) -> torch.optim.Adam:
+    """Return Adam over the actor's trainable parameters. After every step the log-std is put back into its range; it stays as it is unless `log_std_trains`."""
+    if not has_tokens(policy):
+        policy.log_std.requires_grad_(log_std_trains)
     optimizer = torch.optim.Adam([p for p in actor_parameters(policy) if p.requires_grad], lr=learning_rate, eps=1e-5, fused=True)
 
     def clamp(*_: Any) -> None:
@@ -85,6 +87,12 @@ def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float) -> torch.op
     if not has_tokens(policy):
         optimizer.register_step_post_hook(clamp)
     return optimizer
+
+
+def stray_log_std(tensors: Mapping[str, torch.Tensor]) -> list[float] | None:
+    """Return the log-std among a policy's tensors if it leaves its range; None if it keeps to it, or if the policy has none."""
+    found, (low, high) = tensors.get("log_std"), LOG_STD_RANGE
+    return None if found is None or bool(((found >= low) & (found <= high)).all()) else found.tolist()
 
 
 def log_likelihood(policy: ActorCriticPolicy, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
@@ -121,6 +129,20 @@ def distribution(policy: ActorCriticPolicy, observations: FloatArray) -> Distrib
         if has_tokens(policy):
             return Categorical(parameters, _CENTRES.numpy().astype(np.float64))
         return Gaussian(parameters, policy.log_std.numpy().astype(np.float64))
+
+
+def fisher_diagonal(base: ActorCriticPolicy, states: torch.Tensor, rng: np.random.Generator) -> list[torch.Tensor]:
+    """Return the mean over states (N, O) of squared gradients of log pi_0(a | x), a drawn from pi_0, per actor parameter."""
+    policy = clone(base)
+    drawn = distribution(base, states.numpy()).sample(rng.random((len(states), *base.action_space.shape)))
+    actions = torch.from_numpy(drawn.astype(np.float32))
+    parameters = actor_parameters(policy)
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    for state, action in zip(states, actions, strict=True):
+        gradients = torch.autograd.grad(log_likelihood(policy, state[None], action[None]).sum(), parameters)
+        for sum_, gradient in zip(total, gradients, strict=True):
+            sum_ += gradient.square()
+    return [sum_ / len(states) for sum_ in total]
 
 
 def has_tokens(policy: ActorCriticPolicy) -> bool:

@@ -138,7 +138,7 @@ def every_run(material: Material) -> Section:
     ]
     text = ["Click a column's title to sort. Links lead to the files that this page was made from, where they lie beside it."]
     for arm, runs in material.by_arm.items():
-        said = dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.plain()))
+        said = dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.uncounted))
         text += [f"Costs of `{arm}` that went uncounted: {each}." for each in said]
     if material.apart:
         count = len(material.apart)

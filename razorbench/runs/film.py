@@ -25,7 +25,7 @@ _HOLD = 10
 
 
 def film(folder: Path, named: Callable[[Mapping[str, Any]], tuple[Task, Base]], kind: str, episodes: int) -> list[Path]:
-    """Film base beside tuned policy on the new task and on the most-forgotten skill; returns the files written. named: task and base that a record names."""
+    """Film base and tuned policy side by side on the new task and on the most-forgotten skill; returns the files. named: task and base of a record."""
     record = read_run(folder / RECORD)
     task, base = named(record.plain())
     tuned = policies.load(folder / POLICY, base.policy)

@@ -21,8 +21,9 @@ from razorbench.measures.summary import estimate
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import network as policies
 from razorbench.runs.adapting import adapted
+from razorbench.runs.head import described, record_head
 from razorbench.runs.history import Journal
-from razorbench.runs.run import Progress, Watcher, carry_out, described, log, no_watcher, record_head, snapshot_schedule, telling
+from razorbench.runs.run import Progress, Watcher, carry_out, log, no_watcher, snapshot_schedule, telling
 from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints

@@ -15,6 +15,7 @@ from razorbench.errors import UsageError
 from razorbench.measures.episodes import Episodes
 from razorbench.measures.summary import Subject
 from razorbench.method.data import Used
+from razorbench.registry.filling import usual
 from razorbench.runs.run import snapshot_schedule
 from razorbench.runs.spec import EvalSettings
 from razorbench.statistics.finished_runs import Run
@@ -224,7 +225,9 @@ def _config(told: Told, expected: Expected, file: str, faults: Faults) -> None:
         # Left out, the demonstrations are those of the task's first style.
         "demos": None if style is None and demos == next(iter(expected.task.experts)) else demos,
     }
-    for where, found, other in differences({key: value for key, value in config.items() if key != "method"}, wanted, "config", lambda a, b: a == b):
+    # A record from before all settings were in it lacks those that have their defaults.
+    filled = {key: {**usual(wanted[key]), **value} if key in ("task", "base") and isinstance(value, Mapping) else value for key, value in config.items()}
+    for where, found, other in differences({key: value for key, value in filled.items() if key != "method"}, wanted, "config", lambda a, b: a == b):
         faults.add(file, where, found, other)
     if not isinstance(config.get("method"), Mapping):
         faults.add(file, "config.method", config.get("method", "missing"), "the method's settings")

@@ -144,7 +144,7 @@ def _entry(each: Entry) -> list[Section]:
         ("level", each.level if each.vouches is None else f"{each.level} by {each.vouches.who or 'someone'}, {each.vouches.when}"),
         ("protocol", each.protocol),
         ("track, costs, SELECT rows, snapshots", "retrained" if each.level == RETRAINED else "declared"),
-        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record.budget.plain()))) or "none"),
+        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record.budget.uncounted))) or "none"),
         ("rank", str(each.rank) if each.rank is not None else f"none: {each.why}"),
         ("place", "none" if each.place is None else each.place),
         ("licence", told.licence),

@@ -70,9 +70,8 @@ def read_policy(package: Package, name: str, base: ActorCriticPolicy, faults: Fa
     found = None if data is None else hostile.tensors(name, data, base.state_dict(), faults)
     if found is None:
         return None
-    low, high = policies.LOG_STD_RANGE
-    if "log_std" in found and not bool(((found["log_std"] >= low) & (found["log_std"] <= high)).all()):
-        faults.add(name, "log_std", found["log_std"].tolist(), f"values in {[low, high]}")
+    if (stray := policies.stray_log_std(found)) is not None:
+        faults.add(name, "log_std", stray, f"values in {[*policies.LOG_STD_RANGE]}")
         return None
     tuned = policies.clone(base).eval()
     tuned.load_state_dict(found)

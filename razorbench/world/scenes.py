@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from razorbench.task import Start, Task
+from razorbench.task import Goals, Start, Task
 from razorbench.types import FloatArray
 from razorbench.world.engine import Engine
-
-Goals = Callable[[Any, FloatArray], list[FloatArray]]
-"""Readings of N scenes and the uniforms (N, start_uniforms) of their starts to goals (N, goal_size), as many kinds as there are."""
 
 
 def with_goals(task: Task, goals: Goals) -> list[Task]:

@@ -9,6 +9,8 @@ from conftest import METHODS, TINY, TINY_METHOD, compose
 from razorbench import baselines
 from razorbench.runs.run import run
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 BASES = sorted({card.stem.rpartition("-s")[0] for card in Path(baselines.__file__).parent.glob("policies/*.json")} - {"mlp"})
 ONE_PER_KIND = ("frozen", "ppo", "sft", "lora")
 """Those that run by default on sizes other than the default one, where nothing differs but shapes."""

@@ -155,6 +155,7 @@ def test_every_predictor_lies_where_records_have_it():
     assert {measured.number(path) for path in PREDICTORS.values()} == {1.5, None}
 
 
+@pytest.mark.pages
 def test_every_predictor_is_on_the_page_of_measures():
     page = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
     for path in PREDICTORS.values():

@@ -14,6 +14,8 @@ from razorbench.statistics.finished_runs import final_points, read_runs, snapsho
 from razorbench.statistics.pooling import pool
 from razorbench.statistics.verdicts import told
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 EDGES = {
     "one episode": {"episodes": (1, 1)},
     "one skill": {"skills": ("reach",)},

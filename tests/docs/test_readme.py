@@ -7,6 +7,7 @@ from razorbench.registry import config
 from razorbench.store.reading import read_run
 
 
+@pytest.mark.pages
 def test_figures_are_those_of_the_cards_and_the_records():
     if not (ROOT / "README.md").exists():
         pytest.skip("there is no checkout here")
@@ -20,6 +21,7 @@ def test_figures_are_those_of_the_cards_and_the_records():
     assert readme.bases_page(page, cards, skills) == page, "run docs/make/readme.py"
 
 
+@pytest.mark.pages
 def test_the_page_of_tasks_has_the_sheets_of_today():
     page = ROOT / "docs" / "tasks.md"
     if not page.exists():

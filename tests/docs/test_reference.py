@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 from conftest import TINY, TINY_METHOD, compose
 from kept_runs import enter, keep, restore
 from packages import SETTINGS, packed, small_known, small_runs
@@ -10,6 +11,8 @@ from razorbench.runs.run import run
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.submissions import board
 from razorbench.submissions.levels import read_levels
+
+pytestmark = pytest.mark.usefixtures("few_states")
 
 
 def test_a_study_goes_on_from_what_was_kept(tmp_path):

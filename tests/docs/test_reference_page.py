@@ -142,6 +142,7 @@ def test_sequences_by_hand(tmp_path):
     assert not sequences(tmp_path, ()).rows
 
 
+@pytest.mark.pages
 @pytest.mark.slow
 def test_what_is_in_the_repository_is_of_the_records_there(tmp_path):
     if not (ROOT / "baselines" / "results" / "runs").exists():

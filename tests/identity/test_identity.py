@@ -256,16 +256,16 @@ def test_the_lock_notices_changed_new_and_gone():
 
 SERVING = (
     *("errors", "types", "identity.catalog", "identity.source", "world.cores", "world.given", "runs.base_cache", "runs.history", "runs.log"),
-    *(f"store.{name}" for name in ("bounded", "checkpoint", "disk", "folder", "lock", "output", "provenance")),
+    *(f"store.{name}" for name in ("bounded", "checkpoint", "disk", "folder", "lock", "output", "provenance", "writable")),
 )
 """Modules that a run needs and that decide no result."""
 
 
-def test_every_module_that_a_run_needs_is_either_locked_or_known_to_decide_nothing():
+def test_every_module_that_a_run_needs_is_locked_or_known_to_decide_nothing():
     loaded = "(name for name, module in sys.modules.items() if name.startswith('razorbench.') and not hasattr(module, '__path__'))"
     script = f"import sys, razorbench.runs.run, razorbench.runs.sequence; print(*{loaded})"
     needed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert {name.removeprefix("razorbench.") for name in needed} == {*lock.DECIDING, *SERVING}
+    assert {name.removeprefix("razorbench.") for name in needed} == {*lock.DECIDING, *SERVING, lock.SUPERVISED.removeprefix("razorbench.")}
 
 
 PINS = pins.read(ROOT / "tests" / "pins")

@@ -33,7 +33,8 @@ def results(tmp_path_factory):
         for seed in range(2):
             for method, (family, harm) in METHODS.items():
                 write_run(folder, task, method, seed, speed=0.2, harm=harm, family=family)
-    alone = write_run(folder, "stack", "odd", 0, speed=0.1, harm=0.2)
+    spent = {"name": "standard", "env_steps": 12_000, "demo_episodes": 0, "uncounted": {"processes": 2}}
+    alone = write_run(folder, "stack", "odd", 0, speed=0.1, harm=0.2, budget=spent)
     (alone / "plots").mkdir()
     (alone / "plots" / "summary.png").write_bytes(b"")
     (alone / "videos").mkdir()
@@ -149,6 +150,11 @@ def test_what_is_undefined_says_why(page):
     assert "Not measured in these runs, hence not here" in text
     assert "activations, L1, new task" in text
     assert not re.search(r">\s*(nan|None|inf)\s*<", text)
+
+
+def test_it_names_the_arms_whose_costs_went_uncounted(page):
+    found = re.findall(r"Costs of [^.]*", re.sub("<[^>]*>", "", page.read_text(encoding="utf-8")))
+    assert found == ["Costs of `odd` that went uncounted: processes started, in which nothing is counted: 2"]
 
 
 def test_the_same_runs_give_the_same_page(results, tmp_path):

@@ -18,6 +18,8 @@ from razorbench.policy import network as policies
 from razorbench.runs.run import run
 from razorbench.runs.sequence import SequenceSpec, run_sequence
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 
 @dataclass(frozen=True)
 class Reports:

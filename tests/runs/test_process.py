@@ -17,6 +17,8 @@ from conftest import TINY, TINY_METHOD, project, razorbench
 from razorbench.runs import process
 from razorbench.store.walk import read_records
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 METHODS = '''
 import os, random, sys
 from dataclasses import dataclass

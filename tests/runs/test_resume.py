@@ -26,6 +26,8 @@ from razorbench.store.checkpoint import read_state, write_state
 from razorbench.store.reading import read_run
 from razorbench.world.stepper import Stepper
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 TIMES = ("wall_s", "measuring_s")
 QUICK = ("dagger", "frozen", "ppo", "self_distill", "sft_oracle")
 """Methods that between them use every way to keep state; the others are for the slow tests."""

@@ -19,6 +19,8 @@ from razorbench.runs.run import run
 from razorbench.runs.sequence import SequenceSpec, forward_transfer_auc, run_sequence
 from razorbench.store.estimate import Undefined
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 SKILLS = 8
 
 

@@ -10,6 +10,7 @@ from synthetic import write_run
 from razorbench.commands import main
 from razorbench.commands.claims import digest
 from razorbench.registry import config
+from razorbench.registry.combining import combinations
 from razorbench.statistics import claim_rules
 from razorbench.statistics.claim_rules import PLACES, Cells, Contrast, Evidence, Finding, Prediction, Rivals, Size
 from razorbench.statistics.claims import Claim
@@ -203,7 +204,7 @@ def test_every_command_asked_for_is_one_that_there_is(results, capsys):
         words = command.split()[3:]
         if words[0] == "-m":
             with config.registry() as registry:
-                for each in list(config.combinations(words[1:], multirun=True))[:1]:
+                for each in list(combinations(words[1:], multirun=True))[:1]:
                     registry.compose(each)
         else:
             with config.registry() as registry:

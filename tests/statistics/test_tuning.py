@@ -15,6 +15,8 @@ from razorbench.measures.episodes import Episodes
 from razorbench.registry import config
 from razorbench.statistics import search
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 
 @pytest.fixture(scope="module")
 def study():
@@ -98,6 +100,7 @@ def test_some_settings_are_of_the_run(setting, override, near, far):
     assert search.ranking(study, "mine", records)[0].score == 0.4
 
 
+@pytest.mark.pages
 def test_the_defaults_are_what_the_search_found(study):
     file = ROOT / "baselines" / "results" / "tuning.jsonl.gz"
     if not file.exists():
@@ -115,6 +118,7 @@ def test_the_defaults_are_what_the_search_found(study):
             assert not unlike, method
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize(
     ("name", "page"), [*((name, "methods") for name in ("sft_cf", "sft_cf_far", "dagger", "dagger_tokens", "own", "limits", "simpo")), ("law", "findings")]
 )
@@ -128,6 +132,7 @@ def test_ablations_are_on_their_page(name, page):
     assert readme.section(text, name, search_tables.ablations(ablation, search_tables.load(file))) == text, "run docs/make/search_tables.py"
 
 
+@pytest.mark.pages
 def test_every_method_is_on_its_page():
     page = ROOT / "docs" / "methods.md"
     if not page.exists():

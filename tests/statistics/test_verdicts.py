@@ -169,6 +169,7 @@ def test_words_are_wrong_as_rarely_as_they_should_be(scenario, tasks):
     assert found.false_same <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / STUDIES)
 
 
+@pytest.mark.pages
 @pytest.mark.slow
 def test_the_page_has_the_rates_that_the_simulation_gives():
     page = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")

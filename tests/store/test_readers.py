@@ -27,6 +27,8 @@ from razorbench.store import lock
 from razorbench.store.folder import MOST_RECORD
 from razorbench.store.walk import read_records, walk
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 WITNESS = "witness.called"
 CODE = {"_target_": WITNESS, "_args_": ["touch"], "_partial_": False}
 
@@ -119,7 +121,10 @@ def test_a_task_of_ones_own_is_found_in_ones_own_folder_with_its_settings(finish
         task, base = registry.recorded(record)
         assert (task.id, base.id) == ("heap-v3", finished.record.base)
         assert task.slot != registry.item("task", "pile").slot
-        for key, value, said in (("instruction", 3, "must be a plain value such as own"), ("height", 1, "no setting of what is registered; there are id, in")):
+        for key, value, said in (
+            ("instruction", 3, "must be a plain value such as own"),
+            ("height", 1, "no setting of what is registered; there are easy, id, in"),
+        ):
             told = {**record, "config": {"task": {**record["config"]["task"], key: value}}}
             with pytest.raises(UsageError, match=said):
                 registry.recorded(told)

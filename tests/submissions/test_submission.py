@@ -22,12 +22,12 @@ from razorbench.submissions.validate import validate
 
 
 @pytest.fixture(scope="module")
-def known():
+def known(few_states):
     return small_known()
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(few_states, tmp_path_factory):
     return small_runs(tmp_path_factory.mktemp("results"))
 
 
@@ -61,6 +61,18 @@ def test_a_package_is_valid_and_says_what_it_was_given(results, known, tmp_path)
     assert told.scores["retention"].value == 1.0
     assert not any((told.track.demonstrations, told.track.environment_steps, told.track.old_task_data, told.track.expert_queries))
     assert faults(tmp_path / "frozen", known) == []
+
+
+def test_a_setting_that_an_older_record_lacks_is_the_default(package, known):
+    record = json.loads((package / RECORD).read_text())
+    del record["config"]["task"]["easy"], record["config"]["base"]["rounds"]
+    (package / RECORD).write_text(json.dumps(record))
+    seal(package)
+    assert faults(package, known) == []
+    del record["config"]["base"]["epochs"]
+    (package / RECORD).write_text(json.dumps(record))
+    seal(package)
+    assert faults(package, known) == [f"{RECORD}: config.base.epochs is missing, expected something"]
 
 
 def test_what_cannot_be_packed(results, known, tmp_path):
@@ -230,6 +242,7 @@ def test_the_command(package, capsys):
     assert "no such folder" in said.err
 
 
+@pytest.mark.pages
 def test_the_published_schema_is_the_present_one():
     docs = ROOT / "docs" / "submission.schema.json"
     assert docs.read_text() == json_schema(), "write razorbench.submissions.schema.json_schema() there"

@@ -1,4 +1,4 @@
-"""What every supervised method shares: hyper-parameters, minibatches, and a loop that minimises a loss over them."""
+"""What supervised methods share: hyper-parameters, minibatches, and a loop that minimizes a loss over them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import TaskHandle
+from razorbench.method.handle import TaskHandle
+from razorbench.policy import log_likelihood
 
 Loss = Callable[[torch.Tensor], torch.Tensor]
-"""Indices (B,) of decisions to a loss, a scalar."""
+"""Maps indices (B,) of decisions to a loss, a scalar."""
+Report = Callable[[int, int, float], None]
+"""Takes the number of an update, how many there will be, and the loss."""
 
 
 @dataclass(frozen=True)
 class Descent:
-    """Hyper-parameters of every method that fits actions to states."""
+    """Hyper-parameters of methods that fit actions to states."""
 
     learning_rate: float = 1e-4
     """Adam's step, constant."""
@@ -38,10 +41,10 @@ class Descent:
 
 @dataclass(frozen=True)
 class Supervised(Descent):
-    """Hyper-parameters of every method that fits a fixed set of data."""
+    """Hyper-parameters of methods that fit a fixed set of data."""
 
     epochs: int = 30
-    """Passes over the data, fewer if the budget of gradient steps ends before."""
+    """Passes over the data, fewer if the budget of gradient steps ends first."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,12 +60,12 @@ class Supervised(Descent):
         rng: np.random.Generator,
         *,
         steps: int | None = None,
-        report: Callable[[int, int, float], None] | None = None,
+        report: Report | None = None,
     ) -> ActorCriticPolicy:
-        """Minimise a loss over minibatches of that many decisions, and return the policy.
+        """Minimize a loss over minibatches of that many decisions, and return the policy.
 
-        One update is one gradient step. steps: the most of them, by default what the budget has left.
-        report(update, total, loss): what to do after each, by default to report the policy to the task.
+        One update is one gradient step. steps: the most of them, by default the rest of the budget.
+        report: runs after each update; by default it reports the policy to the task.
         """
         total = min(self.epochs * max(1, decisions // self.batch_size), task.left("gradient_steps") if steps is None else steps)
         optimizer = task.optimizer(policy, self.learning_rate)
@@ -75,9 +78,27 @@ class Supervised(Descent):
                 report(update, total, value)
         return policy
 
+    def fit_to(
+        self,
+        policy: ActorCriticPolicy,
+        task: TaskHandle,
+        observations: torch.Tensor,
+        actions: torch.Tensor,
+        rng: np.random.Generator,
+        *,
+        steps: int | None = None,
+        report: Report | None = None,
+    ) -> ActorCriticPolicy:
+        """Minimize E[-log pi(a | x)] over observations (M, O) and actions (M, A), and return the policy; see `fit`."""
+
+        def misfit(i: torch.Tensor) -> torch.Tensor:
+            return -log_likelihood(policy, observations[i], actions[i]).mean()
+
+        return self.fit(policy, task, len(actions), misfit, rng, steps=steps, report=report)
+
 
 class Minibatches:
-    """Index batches without end, pass after pass in a new order; what is left of a pass that fills no batch is dropped."""
+    """Yields batches of indices without end, pass after pass in a new order; drops the end of a pass that fills no batch."""
 
     def __init__(self, decisions: int, batch_size: int, rng: np.random.Generator) -> None:
         self._decisions, self._size, self._rng = decisions, min(batch_size, decisions), rng
