@@ -33,7 +33,7 @@ def results(tmp_path_factory):
         for seed in range(2):
             for method, (family, harm) in METHODS.items():
                 write_run(folder, task, method, seed, speed=0.2, harm=harm, family=family)
-    spent = {"name": "standard", "env_steps": 12_000, "demo_episodes": 0, "uncounted": {"processes": 2}}
+    spent = {"name": "standard", "env_steps": 12_000, "demo_episodes": 0, "expert_queries": 0, "gradient_steps": 0, "uncounted": {"processes": 2}}
     alone = write_run(folder, "stack", "odd", 0, speed=0.1, harm=0.2, budget=spent)
     (alone / "plots").mkdir()
     (alone / "plots" / "summary.png").write_bytes(b"")
