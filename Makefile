@@ -13,10 +13,10 @@ run: $(VENV)/ready  ## adapt the shipped policy to a new task and print what it 
 	$(BIN)/razorbench $(ARGS)
 
 test: $(VENV)/ready check  ## style, types, and the default suite
-	$(BIN)/python -m pytest -n auto -m "not slow and not cluster"
+	$(BIN)/python -m pytest -n auto -m "not slow and not cluster and not pages"
 
 test-slow: $(VENV)/ready  ## what takes minutes, and, with EXTRAS=dev,slurm,ray and Debian's slurm-wlm and munge, sweeps on a real Slurm and a real Ray
-	$(BIN)/python -m pytest -n auto -m "slow and not timed and not long"
+	$(BIN)/python -m pytest -n auto -m "(slow or pages) and not timed and not long"
 	$(BIN)/python -m pytest -m "(timed or cluster) and not long"
 
 check: $(VENV)/ready

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import shrink
 
 from razorbench.bases.base import Base, load
 from razorbench.commands import main
@@ -95,11 +96,19 @@ def project(place: Path, monkeypatch, methods: str) -> Path:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def base() -> Base:
     """The shipped default base."""
     with config.registry() as registry:
         return load(registry.item("base", "mlp"), 0)
+
+
+@pytest.fixture(scope="module")
+def few_states():
+    """Measure divergences on few states in this process: packages are made and checked in a fraction of the time, and all else about them is as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch.setattr)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ class Package:
         self.told, (self.run,), faults = validate.validate(submitted.Package(self.root), self.known)
         assert not faults
         self.expected = check_run.Expected.of("stack", 0, self.told, self.known)
-        self.updates = [point["update"] for point in self.run.curve[1:]]
+        self.updates = [point.update for point in self.run.curve[1:]]
 
     def whole(self, file):
         return content(self.root / file)
@@ -76,17 +76,17 @@ class Package:
 
     def record(self, data):
         def read(faults):
-            if (found := check_run._read(submitted.Package(self.root), RUN, faults)) is not None:
-                check_run._head(found[0], self.expected, RECORD, faults)
+            if (told := check_run.read_told(submitted.Package(self.root), RUN, faults)) is not None:
+                check_run.check_head(told, self.expected, RECORD, faults)
                 if not faults:
-                    check_run._points(self.run.curve, found[0], self.expected, CURVE, faults)
+                    check_run.check_points(told, self.expected, CURVE, faults)
 
         self.with_file(RECORD, data, read)
 
     def curve(self, data):
         def read(faults):
-            if (found := check_run._read(submitted.Package(self.root), RUN, faults)) is not None:
-                check_run._points(found[1], self.run.record, self.expected, CURVE, faults)
+            if (told := check_run.read_told(submitted.Package(self.root), RUN, faults)) is not None:
+                check_run.check_points(told, self.expected, CURVE, faults)
 
         self.with_file(CURVE, data, read)
 

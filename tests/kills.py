@@ -61,7 +61,8 @@ class Work:
     def found(self, results: Path) -> dict[str, object]:
         """All that came of it. Whoever finds it done clears what a worker left that was killed after its record, once that is known to be dead."""
         folder = self.spec.folder(results)
-        if list(folder.path.glob("claim-*")):
+        if holder(folder.path) is not None:
+            # It has to be watched for as long before it counts as dead.
             time.sleep(2 * PATIENCE_S)
             self.do(results)
         return found(folder.path)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from conftest import compose
 
-from razorbench.commands import leaderboard
 from razorbench.registry import config
 from razorbench.runs.run import run
 from razorbench.runs.spec import EvalSettings
 from razorbench.runs.suggest import sweep
 from razorbench.statistics.finished_runs import read_runs
+from razorbench.submissions import installed
 from razorbench.submissions.pack import pack
 
 ABOUT = {"name": "SFT, once more", "authors": ["A. Nonymous"], "description": "Maximum likelihood.", "licence": "MIT", "code": None, "paper": None}
@@ -21,7 +21,7 @@ SETTINGS = {"snapshots": 8, "episodes": 10, "skill_episodes": 4}
 def small_known():
     """What is registered, with suites of one run and of two, and little to measure."""
     with config.registry() as registry:
-        found = leaderboard.known(registry)
+        found = installed.known(registry)
         nodes = {(group, name): registry.node(group, name) for group, name in (("task", "stack"), ("base", "mlp"))}
     suites = {**found.suites, "one": (["stack"], [0]), "two": (["stack"], [0, 1])}
     return replace(found, suites=suites, settings=EvalSettings(**SETTINGS), node=lambda group, name: nodes[group, name])

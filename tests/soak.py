@@ -31,7 +31,7 @@ def main(place: Path, method: str, number: int) -> None:
         with config.registry() as known, contextlib.redirect_stdout(io.StringIO()):
             composed = known.whole(overrides)
             HydraConfig.instance().set_config(composed)
-            _guarded(_job)(composed)
+            _guarded(_job, None)(composed)
         found.append(round(memory(), 1))
         print(k + 1, found[-1], file=sys.stderr, flush=True)
     assert len(list(place.rglob("record.json"))) == number

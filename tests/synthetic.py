@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
+
 from razorbench.measures.episodes import rate
 from razorbench.seeding import generator
 from razorbench.statistics.finished_runs import PREDICTORS
 from razorbench.statistics.law.questions import Questions
 from razorbench.store.folder import PROTOCOL, REQUIRED, SCHEMA
+from razorbench.store.record import Record
 
 QUESTIONS = Questions(
     papers=("on-policy reward", "offline supervised"), ours=("ours",), protecting=("lwf",), examples=[("sft", "ppo"), ("lwf", "ppo")], found=[("ppo", "sft")]
@@ -51,11 +54,11 @@ def write_run(
         forward = {"new": kl if k else 0.0, "new_instructed": 2 * kl if k else 0.0, "original": 3 * kl * harm if k else 0.0}
         point = {
             "update": k,
-            "env_steps": 1000 * k,
+            **costs(1000 * k, 0 if family.startswith("on-policy") else 500),
             "new_task": {split: rates(success, episodes[0], rng) for split in ("test", "select")},
             "original": original,
-            "forgetting": {"value": before - solved, "ci95": [before - solved, before - solved]},
-            "retention": {"value": kept, "ci95": [kept, kept]},
+            "forgetting": estimate(before - solved),
+            "retention": estimate(kept),
             "divergence": {"kl_forward": forward, "kl_reverse": {"new": rng.random()}},
         }
         for place, name in enumerate(predictors or ()):
@@ -72,7 +75,7 @@ def write_run(
         "method": {"name": method, "family": family, "version": 1, "demos": demos},
         "base": f"mlp-s{seed % 3}",
         "seed": seed,
-        "budget": {"name": "standard", "env_steps": 1000 * snapshots, "demo_episodes": 0 if family.startswith("on-policy") else 500},
+        "budget": {"name": "standard", **costs(1000 * snapshots, 0 if family.startswith("on-policy") else 500)},
         "versions": {"mujoco": "4.0.0", "torch": "2.13.0+cpu"},
         "hashes": {"run": f"{seed:012x}", "task_spec": task},
         "wall_s": 60.0,
@@ -89,6 +92,38 @@ def write_run(
     (folder / "record.json").write_text(json.dumps(content | record))
     (folder / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))
     return folder
+
+
+def costs(env_steps=0, demo_episodes=0, gradient_steps=0):
+    """What a record's budget, or a snapshot, has of costs."""
+    return {"env_steps": env_steps, "demo_episodes": demo_episodes, "expert_queries": 0, "gradient_steps": gradient_steps}
+
+
+def estimate(value):
+    """A record's form of a value that is certain, or of none."""
+    return {"value": value, "ci95": None if value is None else [value, value]}
+
+
+def success(value, episodes=100):
+    """A record's form of a success rate."""
+    return rate(np.arange(episodes) < round(value * episodes)) | {"rate": value}
+
+
+def record(**parts):
+    """A whole record, of a run that did nothing, but for some parts."""
+    none = {"greedy": success(0.0), "sampled": success(0.0)}
+    whole = dict.fromkeys(REQUIRED) | {
+        **{"schema": SCHEMA, "protocol": PROTOCOL, "task": "push_far-v1", "base": "none-s0", "seed": 0, "wall_s": 60.0},
+        "method": {"name": "sft", "family": "offline supervised", "version": 1, "demos": "direct"},
+        "budget": {"name": "standard", **costs()},
+        **{"versions": {"mujoco": "4.0.0", "torch": "2.13.0"}, "hashes": {"run": "0"}, "new_task": {"base": none, "final": none}},
+    }
+    return Record.model_validate(whole | parts)
+
+
+def modes(value, episodes=100):
+    """A record's form of success in both modes."""
+    return dict.fromkeys(("greedy", "sampled"), success(value, episodes))
 
 
 def put(point, path, number):

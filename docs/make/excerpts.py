@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from razorbench.reports.tables import Table, Value
 from razorbench.statistics.law import Law
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Undefined
 
 LEVEL = 0.9
 """Success at which retention is told."""

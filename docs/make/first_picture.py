@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from razorbench.measures.success import Estimate
 from razorbench.reports.content import Material
 from razorbench.reports.drawing import INK, unit_square
 from razorbench.statistics.comparison import MEASURES
 from razorbench.statistics.stops import STOPS
+from razorbench.store.estimate import Estimate
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Of Okabe and Ito (2008), which the colour-blind tell apart, without the yellow, which does not show on white."""

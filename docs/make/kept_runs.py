@@ -23,7 +23,8 @@ from razorbench.statistics.finished_runs import read_runs
 from razorbench.store.folder import POLICY
 from razorbench.store.output import in_a_sentence, warn
 from razorbench.store.packing import compact
-from razorbench.store.record import read_run, read_sequence
+from razorbench.store.reading import read_run, read_sequence
+from razorbench.store.record import Record, SequenceRecord
 from razorbench.store.walk import Walk, readable, tell, walk
 from razorbench.submissions import replay
 from razorbench.submissions.installed import Known, known
@@ -67,9 +68,9 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
     runs = [
         run
         for run in read_runs(study, {name: tuple(task.experts) for name, task in known.tasks.items()})
-        if (run.base, run.record["budget"]["name"]) == (base, budget) and (run.folder / POLICY).exists()
+        if (run.base, run.budget) == (base, budget) and (run.folder / POLICY).exists()
     ]
-    there = {(run.arm, run.task, run.record["seed"]) for run in runs}
+    there = {(run.arm, run.task, run.seed) for run in runs}
     made = []
     for arm in sorted({run.arm for run in runs}):
         entry = kept / ENTRIES / slug(arm)
@@ -103,10 +104,14 @@ def _finished(root: Path) -> Iterator[tuple[Path, Path, str]]:
     """
     found = walk(root) if root.exists() else Walk()
     tell(found)
-    for paths, read in ((found.runs, read_run), (found.sequences, read_sequence)):
-        for path, record in readable(paths, read):
-            run_hash, of = record["hashes"]["run"], record["sequence"] if "sequence" in record else record["task"].rpartition("-v")[0]
-            yield path, Path(of, record["method"]["name"], f"seed{record['seed']}-{run_hash[:12]}"), run_hash
+    for path, run in readable(found.runs, read_run):
+        yield path, _place(run.task_name, run), run.hashes.run
+    for path, sequence in readable(found.sequences, read_sequence):
+        yield path, _place(sequence.sequence, sequence), sequence.hashes.run
+
+
+def _place(of: str, record: Record | SequenceRecord) -> Path:
+    return Path(of, record.method.name, f"seed{record.seed}-{record.hashes.run[:12]}")
 
 
 def main(words: Sequence[str] | None = None) -> None:

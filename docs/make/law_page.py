@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from excerpts import markdown
 from recall_tables import Measured, asking
 
-from razorbench.measures.success import Estimate
 from razorbench.reports import law_tables
 from razorbench.reports.changes import RunSets, counter_examples, design_and_test, leak
 from razorbench.reports.law_fits import ALL, FINAL, Fits, best
-from razorbench.reports.tables import Table, interval
+from razorbench.reports.tables import Table
 from razorbench.statistics.finished_runs import HEADLINE, snapshots
 from razorbench.statistics.law import Law, law
 from razorbench.statistics.law.paper import REPORTED, WithinCells
 from razorbench.statistics.law.questions import Questions
+from razorbench.store.estimate import Estimate
 
 
 def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, questions: Questions, asked: Measured) -> str:
@@ -65,10 +65,10 @@ def _replicates(name: str, found: Fits) -> str:
         return f"{name}: too few cells of one task and one base."
     reported = ", ".join(f"{value:.2f} on {what}" for what, value in REPORTED.items())
     return (
-        f"**{name}**: within one task and one base, among RL and SFT runs, a parabola of forward KL has R2 {interval(snapshots.parabola)} over all "
-        f"snapshots and {interval(final.parabola)} over final policies (the paper: {reported}). For an arm left out the parabola has "
-        f"{interval(snapshots.parabola_arm_left_out)} and {interval(final.parabola_arm_left_out)}, the curve {interval(snapshots.curve_arm_left_out)} and "
-        f"{interval(final.curve_arm_left_out)}."
+        f"**{name}**: within one task and one base, among RL and SFT runs, a parabola of forward KL has R2 {snapshots.parabola} over all "
+        f"snapshots and {final.parabola} over final policies (the paper: {reported}). For an arm left out the parabola has "
+        f"{snapshots.parabola_arm_left_out} and {final.parabola_arm_left_out}, the curve {snapshots.curve_arm_left_out} and "
+        f"{final.curve_arm_left_out}."
     )
 
 
@@ -88,7 +88,7 @@ def _ceiling(name: str, found: Fits) -> str:
 
 def _told(found: Law | str) -> str:
     value: Estimate | str | None = found if isinstance(found, str) else found.family_left_out
-    return "undefined" if value is None else value if isinstance(value, str) else interval(value)
+    return "undefined" if value is None else value if isinstance(value, str) else str(value)
 
 
 def _arms(found: Fits | str, questions: Questions) -> Sequence[str]:

@@ -35,7 +35,7 @@ DECIDING = (
     *(f"world.{name}" for name in ("engine", "stepper", "gym_envs", "rollout", "scenes")),
     *(f"measures.{name}" for name in ("episodes", "divergence", "drift", "success", "probe_states", "summary", "transfer")),
     *(f"method.{name}" for name in ("data", "protocol", "demonstrations", "handle", "counting")),
-    *(f"runs.{name}" for name in ("process", "adapting", "spec", "run", "sequence")),
+    *(f"runs.{name}" for name in ("process", "adapting", "spec", "head", "run", "sequence")),
 )
 """Modules that the protocol's version stands for: splits, measures and harness."""
 
@@ -84,14 +84,14 @@ def _digest(module: str) -> str:
 
 
 def _with_helpers(module: str) -> set[str]:
-    """A module, those beside it that it imports, and so on; with the loop of supervised methods, if one of them uses it."""
+    """Return a module and the modules of its folder that it imports, directly or not, and the loop of supervised methods if one of them uses it."""
     found, waiting, folder = set[str](), [module], module.rpartition(".")[0]
     while waiting:
         if (name := waiting.pop()) not in found:
             found.add(name)
             held = vars(import_module(name)).values()
-            beside = {str(each.__name__ if inspect.ismodule(each) else getattr(each, "__module__", "")) for each in held}
-            waiting += [each for each in beside if each == SUPERVISED or each.startswith(f"{folder}.")]
+            imported = {str(each.__name__ if inspect.ismodule(each) else getattr(each, "__module__", "")) for each in held}
+            waiting += [each for each in imported if each == SUPERVISED or each.startswith(f"{folder}.")]
     return found
 
 

@@ -52,8 +52,7 @@ def made(overrides: Sequence[str]) -> dict[str, Any]:
         config = plain_config(known.compose(one.overrides))
         do = run_sequence if isinstance(one.spec, SequenceSpec) else run
         record = do(one.spec, Path(place), config).record  # type: ignore[arg-type]
-    kept: dict[str, Any] = json.loads(json.dumps({key: value for key, value in record.items() if key not in _CONDITIONS}))
-    return kept
+    return {key: value for key, value in record.plain().items() if key not in _CONDITIONS}
 
 
 def faults(pin: Pin, record: Mapping[str, Any]) -> list[str]:

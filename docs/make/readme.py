@@ -19,7 +19,8 @@ from razorbench.bases import base
 from razorbench.commands.terminal import report
 from razorbench.registry.config import Registry, registry
 from razorbench.store.output import in_a_sentence
-from razorbench.store.record import read_run
+from razorbench.store.reading import read_run
+from razorbench.store.record import Record
 
 
 def section(text: str, name: str, content: str) -> str:
@@ -73,7 +74,7 @@ def _cell(rate: Mapping[str, Any]) -> str:
     return f"{rate['rate']:.3f} [{rate['ci95'][0]:.2f}, {rate['ci95'][1]:.2f}]"
 
 
-def example(record: Mapping[str, Any]) -> str:
+def example(record: Record) -> str:
     """What a run prints at its end."""
     console = Console(width=110, record=True, force_terminal=False, file=io.StringIO())
     report(record, console)
@@ -81,7 +82,7 @@ def example(record: Mapping[str, Any]) -> str:
     return f"`make run` ends with\n\n```\n{text}\n```"
 
 
-def render(text: str, shown: Mapping[str, Any]) -> str:
+def render(text: str, shown: Record) -> str:
     """Return README's text with its output written anew. shown: the record of `make run`."""
     return section(text, "output", example(shown))
 

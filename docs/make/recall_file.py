@@ -1,4 +1,4 @@
-"""Measures how far the final policies of a study moved where their bases go when asked for old skills.
+"""Measures how far the final policies of a study moved on the states that their bases visit under the instructions of old skills.
 
 `python docs/make/recall_file.py build/study baselines/results/asked.csv` measures all runs whose policies are there and keeps the rows of all others.
 """
@@ -17,7 +17,7 @@ from razorbench.registry.config import registry
 from razorbench.store import bounded
 from razorbench.store.folder import POLICY, write_atomically
 from razorbench.store.output import in_a_sentence
-from razorbench.store.record import read_run
+from razorbench.store.reading import read_run
 from razorbench.store.walk import readable, walk
 from razorbench.types import FloatArray
 
@@ -43,7 +43,7 @@ def _write(path: Path, found: Mapping[str, Mapping[str, float]]) -> None:
 
 def main() -> None:
     """Measure every run of a results folder whose final policy is there."""
-    parser = argparse.ArgumentParser(description="Measure how far policies moved where their bases go, asked for old skills in the new task's scenes.")
+    parser = argparse.ArgumentParser(description="Measure how far policies moved on states that their bases visit under old skills' instructions.")
     parser.add_argument("study", type=Path, help="results folder with runs and their policies")
     parser.add_argument("out", type=Path, help="CSV file to write, or to add to")
     options = parser.parse_args()
@@ -54,15 +54,15 @@ def main() -> None:
     with registry() as registered, network.one_thread():
         asking: Asking = registered.item("study", "asked")
         for path, record in readable(paths, read_run):
-            run = record["hashes"]["run"]
+            run = record.hashes.run
             if run in found:
                 continue
-            task, base = registered.recorded(record)
+            task, base = registered.recorded(record.plain())
             tuned = network.load(path.parent / POLICY, base.policy)
             key = base.id, task.fingerprint()
             if key not in visited:
                 if base.goals is None:
-                    raise UsageError(f"{base.id} names no goals, so it cannot be asked for old skills elsewhere: name some in its yaml")
+                    raise UsageError(f"{base.id} names no goals, so old skills cannot be placed in other scenes: name some in its yaml")
                 visited[key] = asking.visited(base.policy, task, base.skills, base.goals)
             found[run] = measure(base.policy, tuned, visited[key])
     write_atomically(options.out, lambda path: _write(path, found))

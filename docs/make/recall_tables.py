@@ -10,9 +10,9 @@ from excerpts import markdown
 
 from razorbench.measures.divergence import PER_STATE
 from razorbench.reports.tables import Table, Value
-from razorbench.statistics.finished_runs import Run, common_arms, final_points, updated, value
+from razorbench.statistics.finished_runs import Run, common_arms, final_points, updated
 from razorbench.statistics.law import Law, Points, carried, laws
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Undefined
 
 Measured = Mapping[str, Mapping[str, float]]
 """By the run's hash, as `razorbench.measures.recall_states` keeps it."""
@@ -73,7 +73,7 @@ def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Measur
 
 
 def _measured(runs: Sequence[Run], found: Measured) -> list[Run]:
-    return [run for run in updated(runs) if run.record["hashes"]["run"] in found]
+    return [run for run in updated(runs) if run.record.hashes.run in found]
 
 
 def _points(runs: Sequence[Run], found: Measured) -> dict[_Key, Points]:
@@ -103,4 +103,7 @@ def _carried(known: Mapping[_Key, Points], fresh: Mapping[_Key, Points], fitted:
 
 
 def _value(run: Run, found: Measured, states: str, divergence: str) -> float:
-    return found[run.record["hashes"]["run"]][divergence] if states == "asked" else value(run.record, f"divergence.{divergence}.{states}")
+    if states == "asked":
+        return found[run.record.hashes.run][divergence]
+    measured = run.record.number(f"divergence.{divergence}.{states}")
+    return np.nan if measured is None else measured

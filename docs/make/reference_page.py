@@ -90,7 +90,7 @@ class Study:
     @property
     def how_far(self) -> str:
         """Say how much of the study is there."""
-        cost = f"{self.hours:.1f} core hours ({self.pool.runs[0].record['machine']['processor']})"
+        cost = f"{self.hours:.1f} core hours ({(self.pool.runs[0].record.machine or {}).get('processor')})"
         return f"{self.done:,} runs, {cost}." if self.done == self.asked else f"So far {self.done:,} of {self.asked:,} runs, {cost}: the numbers will move."
 
     @property
@@ -197,7 +197,7 @@ def main() -> None:
         styles, core = styles_of(registered), registered.item("suite", SUITE)["tasks"]
         asked = {name: {protocol6.run_hash(one.spec) for one in registered.asked([f"+experiment={name}"], True)} for name in (*STUDIES, "ladder", "sequences")}
         # A ladder that was made on its own has the core study's rungs as well.
-        every = {run.record["hashes"]["run"]: run for folder in (results.parent / LADDER, results) for run in read_runs(folder, styles)}
+        every = {run.record.hashes.run: run for folder in (results.parent / LADDER, results) for run in read_runs(folder, styles)}
         wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= every.keys()))
         runs = [run for run_hash, run in every.items() if run_hash in wanted]
         pools = {base: pool(several, base, BUDGET) for base, several in by_base([run for run in runs if run.task in core], BUDGET).items()}
@@ -220,7 +220,7 @@ def main() -> None:
         families,
         asked=len(wanted),
         done=len(runs),
-        hours=sum(float(run.record["wall_s"]) for run in runs) / 3600,
+        hours=sum(run.record.wall_s for run in runs) / 3600,
         sequences=sequences(results, asked["sequences"]),
         questions=questions,
         shown=shown,

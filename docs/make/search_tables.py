@@ -14,12 +14,15 @@ from readme import section
 from razorbench.registry.config import registry
 from razorbench.statistics.search import Choice, Study, describe, ranking, recorded, runs, value_text
 from razorbench.store import bounded
+from razorbench.store.estimate import Estimate
 from razorbench.store.folder import content
 from razorbench.store.output import in_a_sentence
+from razorbench.store.reading import checked_run
+from razorbench.store.record import Record
 from razorbench.store.walk import read_records
 
 
-def table(study: Study, records: Sequence[Mapping[str, Any]], methods: Mapping[str, Any]) -> str:
+def table(study: Study, records: Sequence[Record], methods: Mapping[str, Any]) -> str:
     """Return the outcome of a whole search as a Markdown table. methods: with their defaults, which decide between equals."""
     lines = ["| method | what was tried | chosen | score | success | retention | forward KL | scores of the others |", "|---|---|---|---|---|---|---|---|"]
     for method in study.grids:
@@ -35,13 +38,13 @@ def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:
     return sorted(choices, key=lambda choice: (-choice.score, any(getattr(defaults, key) != value for key, value in choice.settings.items())))
 
 
-def ablations(study: Study, records: Sequence[Mapping[str, Any]]) -> str:
+def ablations(study: Study, records: Sequence[Record]) -> str:
     """Return a study's ablations of every method, each under its name if there are several."""
     several = len(study.grids) > 1
     return "\n\n".join((f"`{method}`:\n\n" if several else "") + effects(study, method, records) for method in study.grids)
 
 
-def effects(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> str:
+def effects(study: Study, method: str, records: Sequence[Record]) -> str:
     """Return an ablation of one method as a Markdown table: success, retention and new-task forward KL of each configuration on each task."""
     configurations = study.configurations(method)
     keys = list(configurations[0])
@@ -53,24 +56,21 @@ def effects(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> 
         cells = [value_text(settings[key]) for key in keys]
         for task in study.tasks:
             run = recorded(study, method, task, settings, records)
-            rate, kept = run["new_task"]["select"], run["retention"]
-            cells += [_estimate(rate["rate"], rate["ci95"]), _estimate(kept["value"], kept["ci95"]), f"{run['divergence']['kl_forward']['new']:.1f}"]
+            found = (None if run.new_task.select is None else run.new_task.select.estimate, run.retention)
+            # Rates of whole episodes: two decimals, however small.
+            cells += [*(each.text(like=1) if isinstance(each, Estimate) else "undefined" for each in found), f"{run.forward_kl:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _estimate(value: float, bounds: Sequence[float]) -> str:
-    return f"{value:.2f} [{bounds[0]:.2f}, {bounds[1]:.2f}]"
-
-
-def save(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+def save(records: Sequence[Record], path: Path) -> None:
     """Write records as gzipped JSON lines, the same bytes for the same records."""
-    path.write_bytes(gzip.compress("".join(json.dumps(record) + "\n" for record in records).encode(), mtime=0))
+    path.write_bytes(gzip.compress("".join(json.dumps(record.plain()) + "\n" for record in records).encode(), mtime=0))
 
 
-def load(path: Path) -> list[dict[str, Any]]:
+def load(path: Path) -> list[Record]:
     """Read what `save` wrote; raises FileDamaged if it cannot be read."""
-    return bounded.parsed_lines(bounded.text(content(path)))
+    return [checked_run(path, found) for found in bounded.parsed_lines(bounded.text(content(path)))]
 
 
 def main() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from razorbench.reports.tables import Table, Value
-from razorbench.statistics.suite_score import Alone, Undefined
+from razorbench.statistics.suite_score import Alone
 from razorbench.statistics.verdicts import student
-from razorbench.store.record import read_sequence
+from razorbench.store.estimate import Estimate, Undefined
+from razorbench.store.reading import read_sequence
+from razorbench.store.record import SequenceRecord
 from razorbench.store.walk import readable, walk
 
 _TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
@@ -20,16 +21,16 @@ def sequences(results: Path, wanted: Collection[str | None]) -> Table:
 
     wanted: hashes of those to count, which must differ by no other setting.
     """
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, str], list[SequenceRecord]] = {}
     for _, record in readable(walk(results).sequences, read_sequence):
-        if record["hashes"]["run"] in wanted:
-            groups.setdefault((record["sequence"], record["method"]["name"], ", ".join(dict.fromkeys(record["method"]["demos"]))), []).append(record)
+        if record.hashes.run in wanted:
+            groups.setdefault((record.sequence, record.method.name, ", ".join(dict.fromkeys(record.method.demos))), []).append(record)
     rows: list[Sequence[Value]] = [
         [
             *key,
             len(records),
-            *(_mean([record["transfer"][name] for record in records]) for name in _TRANSFER),
-            _mean([record["retention"][-1] for record in records]),
+            *(_mean([record.transfer[name] for record in records]) for name in _TRANSFER),
+            _mean([record.retention[-1] for record in records]),
         ]
         for key, records in sorted(groups.items())
     ]
@@ -37,9 +38,9 @@ def sequences(results: Path, wanted: Collection[str | None]) -> Table:
     return Table("sequences", "One policy, task after task", columns, rows, "Means over seeds with 95% Student intervals; docs/measures.md has the formulas.")
 
 
-def _mean(estimates: Sequence[dict[str, Any]]) -> Value:
-    values = [each["value"] for each in estimates if each["value"] is not None]
+def _mean(estimates: Sequence[Estimate | Undefined]) -> Value:
+    values = [each.value for each in estimates if isinstance(each, Estimate)]
     if not values:
-        return Undefined(estimates[0]["undefined"])
+        return estimates[0]
     found = student(values)
     return Alone(values[0], "one run") if found is None else found

@@ -23,7 +23,7 @@ from razorbench.statistics.finished_runs import HEADLINE, Run, common_arms, fina
 from razorbench.statistics.law import laws
 from razorbench.statistics.pooling import Pool
 from razorbench.statistics.stops import STOPS
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Undefined
 
 _CAPTION = (
     "Forgetting against forward KL. Dots: snapshots along every run. Lines: means over seeds of final policies on a task; the larger the sign, the higher the "
@@ -31,13 +31,20 @@ _CAPTION = (
 )
 LADDER = "ladder.png"
 _TOLD = ("success@end", "retention@end", "forward_kl@end")
+
+
+def _at_end(path: str) -> Measure:
+    """A divergence of the final policy by its path."""
+    return Measure(Quantity(lambda there: there.number(path)), "end")
+
+
 _ON_SIZES = {
     **{f"{name} at {stop}": MEASURES[f"{name}@{stop}"] for name in ("success", "retention") for stop in STOPS},
     f"retention at success {LEVEL:g}": MEASURES[f"retention@{LEVEL:g}"],
     "forward KL, new task, at end": MEASURES["forward_kl@end"],
-    "forward KL, old tasks, at end": Measure(Quantity("divergence.kl_forward.original"), "end"),
-    "action MSE, new task, at end": Measure(Quantity("divergence.action_mse.new"), "end"),
-    "action MSE, old tasks, at end": Measure(Quantity("divergence.action_mse.original"), "end"),
+    "forward KL, old tasks, at end": _at_end("divergence.kl_forward.original"),
+    "action MSE, new task, at end": _at_end("divergence.action_mse.new"),
+    "action MSE, old tasks, at end": _at_end("divergence.action_mse.original"),
 }
 
 
@@ -68,7 +75,7 @@ def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
 
 
 def _rate(run: Run) -> float:
-    return float(run.record["config"]["method"]["learning_rate"])
+    return float((run.record.config.method or {})["learning_rate"])
 
 
 def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[str]:

@@ -11,53 +11,34 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 import stable_baselines3
 from mujoco.batch import Batch
-from mujoco.rollout import Rollout
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from razorbench.bench import peers
+from razorbench.bench import peers, rates
 from razorbench.bench.phases import Phases, Timed
 from razorbench.errors import RazorbenchError, UsageError
 from razorbench.measures import drift, probe_states
-from razorbench.method.data import Budget
 from razorbench.policy import network
-from razorbench.policy.network import distribution
 from razorbench.runs import run as runs
 from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.task import Split, Task
-from razorbench.types import FloatArray
 from razorbench.world import cores
 from razorbench.world import rollout as evaluate
-from razorbench.world.gym_envs import TaskVecEnv
 from razorbench.world.rollout import Cell, play_expert, play_policy
-from razorbench.world.stepper import Stepper
 
-DECISIONS = 40
-PPO_ENV_STEPS = 25_600
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 WIDTHS = (64, 128, 256, 512)
 PEER_SECONDS = 3.0
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class _Tape:
-    """What a batch did: actions (T, N, A), physics states (T, N, nstate) before them, controls (T, N, substeps, nu)."""
-
-    actions: FloatArray
-    states: FloatArray
-    controls: FloatArray
 
 
 def bench(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> dict[str, Any]:
@@ -105,25 +86,25 @@ def check_peers(python: str) -> None:
 def _rounds(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> dict[str, Any]:
     """Return per row its rate and ratios, medians over rounds; and seconds of an evaluation and of `--help`."""
     task, threads = spec.task, cores.threads()
-    tape = _record(spec, num_envs, threads)
+    tape = rates.recorded(spec, num_envs, threads)
     rows: dict[str, Callable[[], float]] = {
-        "raw mujoco.rollout": lambda: _raw(task, tape, threads),
-        "bare mujoco.batch": lambda: _bare(task, tape, threads),
-        "engine": lambda: _engine(task, tape, threads),
-        "engine for SB3": lambda: _sb3(task, tape, threads),
-        f"{spec.method_name}, update included": lambda: _adapt(spec, threads),
+        "raw mujoco.rollout": lambda: rates.raw(task, tape, threads),
+        "bare mujoco.batch": lambda: rates.bare(task, tape, threads),
+        "engine": lambda: rates.engine(task, tape, threads),
+        "engine for SB3": lambda: rates.sb3(task, tape, threads),
+        f"{spec.method_name}, update included": lambda: rates.method(spec, threads),
     }
     for key, (title, _) in peers.PEERS.items() if peers_python is not None else ():
         rows[title] = lambda key=key: _peer(str(peers_python), key)  # type: ignore[misc]
-    rates: dict[str, list[float]] = {name: [] for name in rows}
+    measured: dict[str, list[float]] = {name: [] for name in rows}
     seconds: dict[str, list[float]] = {"evaluation": [], "help": []}
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         for name, measure in rows.items():
-            rates[name].append(measure())
+            measured[name].append(measure())
         seconds["evaluation"].append(_evaluation(spec, [*spec.base.skills], 100, threads))
         seconds["help"].append(_help())
-    raw, engine = np.array(rates["raw mujoco.rollout"]), np.array(rates["engine"])
+    raw, engine = np.array(measured["raw mujoco.rollout"]), np.array(measured["engine"])
     return {
         "rates": {
             name: {
@@ -132,97 +113,10 @@ def _rounds(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None,
                 "engine_over_this": float(np.median(engine / np.array(values))),
                 "rounds": values,
             }
-            for name, values in rates.items()
+            for name, values in measured.items()
         },
         "seconds": {name: float(np.median(values)) for name, values in seconds.items()},
     }
-
-
-def _record(spec: RunSpec, num_envs: int, threads: int, decisions: int = DECISIONS) -> _Tape:
-    task, world = spec.task, spec.task.world
-    stepper = Stepper(task, num_envs, threads=threads)
-    observation = stepper.reset(np.arange(num_envs))
-    rng = np.random.default_rng(0)
-    actions, states, controls = [], [], []
-    for _ in range(decisions):
-        action = np.clip(distribution(spec.base.policy, observation).sample(rng.uniform(1e-6, 1 - 1e-6, (num_envs, world.action_size))), -1, 1)
-        states.append(stepper.state.copy())
-        control = world.control(stepper.readings, action)
-        controls.append(np.ascontiguousarray(np.broadcast_to(control[:, None], (num_envs, world.substeps, control.shape[1]))))
-        actions.append(action)
-        observation = stepper.step(action).observation
-    return _Tape(np.array(actions), np.array(states), np.array(controls))
-
-
-def _raw(task: Task, tape: _Tape, threads: int) -> float:
-    """Decisions per second of the bare rollout, with everything else computed before."""
-    model = task.world.model(task.variant)
-    n, substeps = tape.controls.shape[1:3]
-    data = [mujoco.MjData(model) for _ in range(threads)]
-    state, sensors = np.empty((n, substeps, tape.states.shape[2])), np.empty((n, substeps, model.nsensordata))
-    rollout = Rollout(nthread=threads)
-    models = [model] * n
-    began = time.perf_counter()
-    for start, control in zip(tape.states, tape.controls, strict=True):
-        rollout.rollout(
-            models,
-            data,
-            start,
-            control,
-            control_spec=int(mujoco.mjtState.mjSTATE_CTRL),
-            skip_checks=True,
-            nstep=substeps,
-            state=state,
-            sensordata=sensors,
-        )
-    return n * len(tape.states) / (time.perf_counter() - began)
-
-
-def _bare(task: Task, tape: _Tape, threads: int) -> float:
-    """Decisions per second of the batch that the engine uses, under the same controls, without ends and resets of episodes."""
-    n, substeps = tape.controls.shape[1:3]
-    batch = Batch(task.world.model(task.variant), n, threads, persistent=True)
-    batch.state[:, : tape.states.shape[2]] = tape.states[0]
-    control, _ = batch.bind("ctrl"), batch.bind("sensordata")
-    began = time.perf_counter()
-    for controls in tape.controls:
-        control[:] = controls[:, 0]
-        batch.step(nstep=substeps, stage=mujoco.mjtStage.mjSTAGE_VEL.value)
-    return n * len(tape.states) / (time.perf_counter() - began)
-
-
-def _engine(task: Task, tape: _Tape, threads: int) -> float:
-    """Decisions per second of the engine over the same episodes: controls, observations, success and resets included."""
-    stepper = Stepper(task, tape.actions.shape[1], threads=threads)
-    stepper.reset(np.arange(stepper.num_envs))
-    return _timed(stepper.step, tape)
-
-
-def _sb3(task: Task, tape: _Tape, threads: int) -> float:
-    """Decisions per second of the engine as Stable-Baselines3 sees it."""
-    envs = TaskVecEnv(task, tape.actions.shape[1], threads=threads)
-    envs.reset()
-    return _timed(envs.step, tape)
-
-
-def _timed(step: Callable[[FloatArray], Any], tape: _Tape) -> float:
-    began = time.perf_counter()
-    for action in tape.actions:
-        step(action)
-    return tape.actions.shape[0] * tape.actions.shape[1] / (time.perf_counter() - began)
-
-
-def _adapt(spec: RunSpec, threads: int, base: ActorCriticPolicy | None = None) -> float:
-    """Environment steps per second of the method, update included, measuring left out."""
-    budget = Budget("bench", PPO_ENV_STEPS, 1, 1, 1_000_000)
-    handle = replace(spec, budget=budget).handle(threads)
-    began = time.perf_counter()
-    with handle.counting():
-        spec.method.adapt(spec.base.policy if base is None else base, handle, budget, np.random.default_rng(0))
-    seconds = time.perf_counter() - began
-    if not handle.used.env_steps:
-        raise UsageError(f"method={spec.method_name}: it takes no environment steps, so it has no rate to compare with physics; give one like method=ppo")
-    return handle.used.env_steps / seconds
 
 
 def _peer(python: str, peer: str) -> float:
@@ -275,9 +169,9 @@ def _whole_run(spec: RunSpec) -> dict[str, Any]:
     parts = {scope: phases.of(scope) for scope in ("training", "measuring", "rest")}
     return {
         "budget": spec.budget.name,
-        "wall_s": record["wall_s"],
+        "wall_s": record.wall_s,
         "seconds": parts,
-        "training_us_per_env_step": {phase: 1e6 * s / max(record["budget"]["env_steps"], 1) for phase, s in parts["training"].items()},
+        "training_us_per_env_step": {phase: 1e6 * s / max(record.budget.env_steps, 1) for phase, s in parts["training"].items()},
         "peak_memory_gb": _peak_memory_gb(),
     }
 
@@ -296,11 +190,11 @@ def _growth(spec: RunSpec) -> dict[str, list[dict[str, float]]]:
     task, most = spec.task, cores.threads()
     growth: dict[str, list[dict[str, float]]] = {"batch": [], "threads": [], "skills": [], "tasks": [], "width": []}
     for size in BATCHES:
-        tape = _record(spec, size, most, decisions=max(DECISIONS // 4, min(10 * DECISIONS, 4096 // size)))
-        growth["batch"].append({"num_envs": size, "raw_per_s": _raw(task, tape, most), "engine_per_s": _engine(task, tape, most)})
-    tape = _record(spec, 128, most)
+        tape = rates.recorded(spec, size, most, decisions=max(rates.DECISIONS // 4, min(10 * rates.DECISIONS, 4096 // size)))
+        growth["batch"].append({"num_envs": size, "raw_per_s": rates.raw(task, tape, most), "engine_per_s": rates.engine(task, tape, most)})
+    tape = rates.recorded(spec, 128, most)
     for threads in sorted({1, 2, most // 2 or 1, most, 2 * most}):
-        growth["threads"].append({"threads": threads, "raw_per_s": _raw(task, tape, threads), "engine_per_s": _engine(task, tape, threads)})
+        growth["threads"].append({"threads": threads, "raw_per_s": rates.raw(task, tape, threads), "engine_per_s": rates.engine(task, tape, threads)})
     for count in (0, 1, 2, 4, len(spec.base.skills)):
         growth["skills"].append({"skills": count, "evaluation_s": _evaluation(spec, spec.base.skills[:count], 50, most)})
     everything = [task, *spec.base.skills]
@@ -312,7 +206,7 @@ def _growth(spec: RunSpec) -> dict[str, list[dict[str, float]]]:
     observation_space, action_space = spec.base.policy.observation_space, spec.base.policy.action_space
     for width in WIDTHS:
         base = network.build(observation_space, action_space, [width] * 3)  # type: ignore[arg-type]
-        growth["width"].append({"width": width, "training_per_s": _adapt(spec, most, base)})
+        growth["width"].append({"width": width, "training_per_s": rates.method(spec, most, base)})
     return growth
 
 

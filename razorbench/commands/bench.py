@@ -31,7 +31,7 @@ def command(arguments: Sequence[str]) -> int:
     from razorbench.commands.terminal import console
     from razorbench.registry import config
     from razorbench.runs.spec import RunSpec
-    from razorbench.store.folder import filling
+    from razorbench.store.writable import filling
 
     with config.registry(options.config_dir) as registry:
         composed = registry.compose(["task=pick_place", "method=ppo", *options.overrides])

@@ -78,7 +78,7 @@ def _check_method(registry: Registry, name: str, settings: Sequence[str]) -> int
 
 def _check_tasks(registry: Registry, name: str, golden_file: Path | None) -> int:
     from razorbench.identity.parts import shipped
-    from razorbench.store.folder import make_writable
+    from razorbench.store.writable import make_writable
     from razorbench.world import golden
     from razorbench.world.conformance import check_shipped, check_task
 

@@ -44,7 +44,7 @@ def command(arguments: Sequence[str]) -> int:
     with registry(options.config_dir) as registered:
         styles = styles_of(registered)
         every = read_runs(options.results, styles)
-        options.budget = options.budget or only("budget", {run.record["budget"]["name"] for run in every}, "standard")
+        options.budget = options.budget or only("budget", {run.budget for run in every}, "standard")
         runs = by_base(every, options.budget)
         pooled = {base: announced(pool(several, base, options.budget, options.mixed)).runs for base, several in runs.items()}
         decided = decide(registered, styles, pooled, options.results, options.budget, options.config_dir)
@@ -64,10 +64,10 @@ def by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
     """Return the runs of a budget by base. Raises UsageError if there are none."""
     found: dict[str, list[Run]] = {}
     for run in runs:
-        if run.record["budget"]["name"] == budget:
+        if run.budget == budget:
             found.setdefault(run.base, []).append(run)
     if not found:
-        raise UsageError(f"no run with budget={budget} among {len(runs)}{among(budget, sorted({run.record['budget']['name'] for run in runs}))}")
+        raise UsageError(f"no run with budget={budget} among {len(runs)}{among(budget, sorted({run.budget for run in runs}))}")
     return found
 
 

@@ -24,7 +24,7 @@ def command(arguments: Sequence[str]) -> int:
 
     from razorbench.method import demonstrations
     from razorbench.registry import config
-    from razorbench.store.folder import filling
+    from razorbench.store.writable import filling
 
     with config.registry(options.config_dir) as registry:
         task = registry.task_or_skill(options.task)

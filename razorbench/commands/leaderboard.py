@@ -9,7 +9,7 @@ from razorbench.commands.packages import opened
 from razorbench.commands.parser import Parser
 from razorbench.errors import UsageError
 from razorbench.registry.config import registry
-from razorbench.store.folder import filling
+from razorbench.store.writable import filling
 from razorbench.submissions import board
 from razorbench.submissions.installed import known
 from razorbench.submissions.levels import read_levels

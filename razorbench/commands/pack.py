@@ -11,7 +11,7 @@ from razorbench.errors import UsageError, among
 from razorbench.registry.config import registry
 from razorbench.runs.suggest import sweep
 from razorbench.statistics.finished_runs import chosen, read_runs
-from razorbench.store.folder import filling
+from razorbench.store.writable import filling
 from razorbench.submissions.installed import known
 from razorbench.submissions.pack import pack as make
 

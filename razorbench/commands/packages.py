@@ -15,7 +15,7 @@ from razorbench.submissions.validate import without_policies
 
 SHOWN = 40
 DECLARED = "declared, as nothing in a package shows it: track, costs, SELECT rows, snapshots"
-LEVELS_HELP = "folder of the board's levels, for a package that was kept without policies; by default the folder levels beside that of the entries"
+LEVELS_HELP = "folder of the board's levels, for a package that was kept without policies; by default the folder `levels` where that of the entries is"
 
 
 def opened(root: Path) -> Package:
@@ -27,13 +27,13 @@ def opened(root: Path) -> Package:
 
 def level_of(package: Package, folder: Path | None) -> Level | None:
     """Return the level that vouches for a package kept without its policies; None for any other package."""
-    beside = package.root.absolute().parent.parent / "levels"
-    levels = folder or (beside if beside.is_dir() else None)
+    nearby = package.root.absolute().parent.parent / "levels"
+    levels = folder or (nearby if nearby.is_dir() else None)
     return read_levels(levels).get(package.digest) if levels is not None and without_policies(package) else None
 
 
 def as_kept(level: Level, runs: Sequence[Run]) -> str:
     """Return what to say of a package whose policies were left out after it was replayed."""
-    protocol = int(runs[0].record["protocol"]) if runs else PROTOCOL
+    protocol = runs[0].record.protocol if runs else PROTOCOL
     earlier = "" if protocol == PROTOCOL else f"made under protocol {protocol}, the present one is {PROTOCOL}; "
     return f"{earlier}kept without policies: {level.level} on {level.when} by {level.who or 'someone'}, score on fresh starts {level.fresh.score_text}"

@@ -13,7 +13,7 @@ from razorbench.commands.packages import LEVELS_HELP, SHOWN, as_kept, level_of, 
 from razorbench.commands.parser import Parser
 from razorbench.errors import UsageError
 from razorbench.registry.config import registry
-from razorbench.store.folder import make_writable
+from razorbench.store.writable import make_writable
 from razorbench.submissions.installed import known
 from razorbench.submissions.replay import entry, rates, share
 from razorbench.submissions.replay import replay as play
@@ -34,7 +34,7 @@ def command(arguments: Sequence[str]) -> int:
         metavar="RESULTS",
         help="train them again as well, in this folder, new or of a stopped retraining; takes as long as the runs did",
     )
-    made.add_argument("--fresh-seed", type=int, help="seed of the fresh starts, below 2**31; by default drawn now, as whoever ranks an entry has to")
+    made.add_argument("--fresh-seed", type=int, help="seed of the fresh starts, below 2**31; by default drawn now, as an entry needs to be ranked")
     made.add_argument("--out", type=Path, help="file for the level, as the board keeps it")
     made.add_argument("--who", default="", help="who replays, for the level")
     made.add_argument("--config-dir", help="your own conf folder, which may hold tasks and suites of your own")

@@ -13,7 +13,7 @@ from razorbench.registry.config import registry
 from razorbench.statistics.finished_runs import chosen, read_runs
 from razorbench.statistics.pooling import pool
 from razorbench.store.disk import near
-from razorbench.store.folder import filling
+from razorbench.store.writable import filling
 
 
 def command(arguments: Sequence[str]) -> int:

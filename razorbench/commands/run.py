@@ -16,14 +16,14 @@ from razorbench.commands.progress import watching
 from razorbench.errors import UsageError, nearest
 from razorbench.registry import config, launching
 from razorbench.runs import sweep
-from razorbench.runs.run import Progress, run
-from razorbench.runs.sequence import SequenceSpec, forward_transfer_auc, run_sequence
+from razorbench.runs.run import Outcome, Progress, run
+from razorbench.runs.sequence import SequenceOutcome, SequenceSpec, forward_transfer_auc, run_sequence
 from razorbench.runs.spec import RunSpec
 from razorbench.runs.suggest import completed
 from razorbench.runs.tracking import tracking
 from razorbench.store.disk import near
-from razorbench.store.folder import make_writable
 from razorbench.store.output import harmless, warn
+from razorbench.store.writable import make_writable
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -99,13 +99,13 @@ def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any], alo
             for watcher in watchers:
                 watcher(progress)
 
-        outcome = run(spec, results, plain, watch) if isinstance(spec, RunSpec) else run_sequence(spec, results, plain, watch)
+        done = run(spec, results, plain, watch) if isinstance(spec, RunSpec) else run_sequence(spec, results, plain, watch)
     with harmless("showing the result"):
-        if isinstance(spec, RunSpec):
-            terminal.finished(outcome)
-        else:
-            terminal.sequence_finished(outcome, forward_transfer_auc(spec, results), config_dir)
-    return outcome.record.get("score")
+        if isinstance(spec, RunSpec) and isinstance(done, Outcome):
+            terminal.finished(done)
+        elif isinstance(spec, SequenceSpec) and isinstance(done, SequenceOutcome):
+            terminal.sequence_finished(done, forward_transfer_auc(spec, results), config_dir)
+    return done.record.score if isinstance(done, Outcome) else None
 
 
 class _TimeUp(KeyboardInterrupt):

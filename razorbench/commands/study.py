@@ -22,7 +22,7 @@ def command(arguments: Sequence[str]) -> int:
 
     from razorbench.commands import terminal
     from razorbench.registry import config
-    from razorbench.store.folder import filling
+    from razorbench.store.writable import filling
     from razorbench.studies.findings import ControlledStudy
 
     with config.registry(options.config_dir) as registry:

@@ -16,10 +16,13 @@ from rich.table import Table
 from razorbench.bases.base import Recipe, read_card
 from razorbench.method.counting import uncounted
 from razorbench.runs.run import Outcome
+from razorbench.runs.sequence import SequenceOutcome
 from razorbench.runs.suggest import completed
 from razorbench.statistics.search import Choice, describe
 from razorbench.store.disk import near
+from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.output import harmless
+from razorbench.store.record import BeforeAfter, Record, SequenceRecord
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 """Names and paths are printed as they are, brackets and colons too."""
@@ -51,14 +54,14 @@ def finished(outcome: Outcome) -> None:
     _files(outcome, "record.json", "summary.png", draw)
 
 
-def sequence_finished(outcome: Outcome, forward: Mapping[str, Any], config_dir: str | None) -> None:
+def sequence_finished(outcome: SequenceOutcome, forward: Estimate | Undefined, config_dir: str | None) -> None:
     """Print a sequence's matrix and measures, draw its picture, and say where the record is.
 
     forward: its forward-transfer AUC, or which runs it needs; config_dir: the user's own conf folder, if any, which these may need too.
     """
     if not outcome.worked:
         console.print("This sequence is already done; nothing was run again.")
-    sequence_report(outcome.record, {name: completed(value, config_dir) if isinstance(value, str) else value for name, value in forward.items()}, console)
+    sequence_report(outcome.record, Undefined(completed(forward.why, config_dir)) if isinstance(forward, Undefined) else forward, console)
 
     def draw(picture: Path) -> None:
         from razorbench.reports.run_pictures import matrix
@@ -68,7 +71,7 @@ def sequence_finished(outcome: Outcome, forward: Mapping[str, Any], config_dir: 
     _files(outcome, "sequence.json", "matrix.png", draw)
 
 
-def _files(outcome: Outcome, record: str, name: str, draw: Callable[[Path], None]) -> None:
+def _files(outcome: Outcome | SequenceOutcome, record: str, name: str, draw: Callable[[Path], None]) -> None:
     """Say where the record is, and where the picture, drawn if need be."""
     console.print(f"record   {near(outcome.path / record)}")
     picture = outcome.path / "plots" / name
@@ -79,50 +82,49 @@ def _files(outcome: Outcome, record: str, name: str, draw: Callable[[Path], None
         console.print(f"picture  {near(picture)}")
 
 
-def sequence_report(record: Mapping[str, Any], forward: Mapping[str, Any], console: Console) -> None:
+def sequence_report(record: SequenceRecord, forward: Estimate | Undefined, console: Console) -> None:
     """Print what a sequence's record says."""
-    title = f"{record['sequence']}, {record['method']['name']}, {record['base']}, seed {record['seed']}: greedy success on TEST, 95% Wilson at the end"
+    title = f"{record.sequence}, {record.method.name}, {record.base}, seed {record.seed}: greedy success on TEST, 95% Wilson at the end"
     table = Table(title=title, title_justify="left", caption="column k: after task k", caption_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("", justify="left", no_wrap=True)
-    for stage in range(len(record["tasks"]) + 1):
+    for stage in range(len(record.tasks) + 1):
         table.add_column("base" if stage == 0 else f"{stage}", justify="right", no_wrap=True)
     table.add_column("95%", justify="right", no_wrap=True)
-    names = [*(task.rpartition("-v")[0] for task in record["tasks"]), *record["original_skills"]]
+    names = [*record.task_names, *record.original_skills]
     for position, name in enumerate(names, 1):
-        rates = record["success"][name]
-        number = f"{position:2d} " if position <= len(record["tasks"]) else ""
-        cells = [f"{rate['rate']:.2f}" for rate in rates]
-        table.add_row(number + name, *cells, interval(rates[-1]["ci95"]), end_section=position == len(record["tasks"]))
+        rates = record.success[name]
+        number = f"{position:2d} " if position <= len(record.tasks) else ""
+        cells = [f"{rate.rate:.2f}" for rate in rates]
+        table.add_row(number + name, *cells, interval(rates[-1].ci95), end_section=position == len(record.tasks))
     console.print(Whole(table))
-    for name, value in {**record["transfer"], "forward_transfer_auc": forward}.items():
+    for name, value in {**record.transfer, "forward_transfer_auc": forward}.items():
         console.print(f"{name.replace('_', ' '):<30}{estimate(value)}")
-    console.print(f"{'retention of original skills':<30}{estimate(record['retention'][-1])}")
-    console.print(f"{'time':<30}{record['wall_s']:.0f} s, {record['measuring_s']:.0f} s of it measuring")
+    console.print(f"{'retention of original skills':<30}{estimate(record.retention[-1])}")
+    console.print(f"{'time':<30}{record.wall_s:.0f} s, {record.measuring_s:.0f} s of it measuring")
 
 
-def report(record: Mapping[str, Any], console: Console) -> None:
+def report(record: Record, console: Console) -> None:
     """Print what a record says."""
-    table = Table(title=f"{record['task']}, {record['method']['name']}, {record['base']}, seed {record['seed']}", title_justify="left")
+    table = Table(title=f"{record.task}, {record.method.name}, {record.base}, seed {record.seed}", title_justify="left")
     for column in ("success, greedy", "base", "tuned", "tuned 95%"):
         table.add_column(column, justify="left" if column.startswith("success") else "right", no_wrap=True)
-    rows = [("new task", record["new_task"]), *record["original"].items()]
+    rows: list[tuple[str, BeforeAfter]] = [("new task", record.new_task), *record.original.items()]
     for position, (name, rates) in enumerate(rows):
-        tuned = rates["final"]["greedy"]
-        table.add_row(name, f"{rates['base']['greedy']['rate']:.2f}", f"{tuned['rate']:.2f}", interval(tuned["ci95"]), end_section=position == 0)
+        tuned = rates.final.greedy
+        table.add_row(name, f"{rates.base.greedy.rate:.2f}", f"{tuned.rate:.2f}", interval(tuned.ci95), end_section=position == 0)
     console.print(Whole(table))
-    forward = record["divergence"]["kl_forward"]
-    used = record["budget"]
+    forward, used = record.divergence["kl_forward"], record.budget
     lines = {
-        "retention of original skills": estimate(record["retention"]),
-        "forgetting": estimate(record["forgetting"]),
+        "retention of original skills": estimate(record.retention),
+        "forgetting": estimate(record.forgetting),
         "forward KL, nats per decision": f"{forward['new']:.3f} on the new task, {forward['original']:.3f} on original skills",
-        "score": "undefined" if record["score"] is None else f"{record['score']:.2f}",
-        "cost": f"{used['env_steps']:,} env steps, {used['demo_episodes']:,} demos, {used['gradient_steps']:,} gradient steps",
-        "time": f"{record['wall_s']:.0f} s, {record['measuring_s']:.0f} s of it measuring",
+        "score": "undefined" if record.score is None else f"{record.score:.2f}",
+        "cost": f"{used.env_steps:,} env steps, {used.demo_episodes:,} demos, {used.gradient_steps:,} gradient steps",
+        "time": f"{record.wall_s:.0f} s, {record.measuring_s:.0f} s of it measuring",
     }
     for name, text in lines.items():
         console.print(f"{name:<30}{text}")
-    for sentence in uncounted(used):
+    for sentence in uncounted(used.uncounted):
         console.print(f"{'uncounted':<30}{sentence}")
 
 
@@ -173,11 +175,9 @@ def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
     return 1 if low else 0
 
 
-def estimate(value: Mapping[str, Any]) -> str:
+def estimate(found: Estimate | Undefined) -> str:
     """Format a value with its interval."""
-    if value["value"] is None:
-        return f"undefined: {value['undefined']}"
-    return f"{value['value']:.3f}  95% {interval(value['ci95'])}"
+    return f"undefined: {found.why}" if isinstance(found, Undefined) else f"{found.value:.3f}  95% {interval((found.low, found.high))}"
 
 
 def interval(bounds: Sequence[float]) -> str:

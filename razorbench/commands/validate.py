@@ -35,7 +35,7 @@ def command(arguments: Sequence[str]) -> int:
         told, runs, faults = (check if level is None else kept)(package, known(registered))
     if level is not None and not faults and (wrong := contradiction(level, runs)) is not None:
         raise UsageError(f"the level of {package.root} contradicts itself or the package: {wrong}; replay the package again, and keep what that writes")
-    unknown = list(dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record["budget"])))
+    unknown = list(dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.uncounted)))
     if options.json:
         found = {
             "valid": not faults,

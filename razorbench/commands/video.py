@@ -27,7 +27,7 @@ def command(arguments: Sequence[str]) -> int:
 
     from razorbench.registry import config
     from razorbench.runs.film import film
-    from razorbench.store.folder import filling
+    from razorbench.store.writable import filling
     from razorbench.world.gallery import gallery
 
     with config.registry(options.config_dir) as registry:

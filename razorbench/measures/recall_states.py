@@ -1,7 +1,7 @@
-"""Does a policy still do what its base does when asked for its old skills in the new task's scenes?
+"""Does a policy still act as its base does when it gets the instructions of old skills in the new task's scenes?
 
 A predictor of forgetting that needs no starts or episodes of old tasks, only their instructions: the base plays the PROBE starts of the new task,
-asked for each old skill with goals elsewhere, and divergences are measured on the states it visits.
+with the instruction of each old skill and goals elsewhere, and divergences are measured on the states it visits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from razorbench.world.scenes import with_goals
 
 @dataclass(frozen=True)
 class Asking:
-    """How old skills are asked for. scenes: PROBE starts of the new task; states: how many are drawn of those visited."""
+    """How states are collected. scenes: PROBE starts of the new task; states: how many are drawn of those visited."""
 
     use: ClassVar = "python docs/make/recall_file.py"
 
@@ -33,7 +33,7 @@ class Asking:
     states: int
 
     def visited(self, base: ActorCriticPolicy, task: Task, skills: Sequence[Task], goals: Goals) -> FloatArray:
-        """Return states (M, O) of the base's sampled episodes in the new task's scenes, asked for every old skill with goals of every kind."""
+        """Return states (M, O) of the base's sampled episodes in the new task's scenes, under every old skill's instruction with goals of every kind."""
         places = with_goals(replace(task, success=partial(_never, task)), goals)
         index = np.arange(self.scenes)
         cells = [Cell(replace(place, slot=skill.slot), Split.PROBE, index, "sampled") for skill in skills for place in places]

@@ -8,7 +8,8 @@ from typing import Any
 
 from razorbench import seeding
 from razorbench.measures.episodes import Episodes, rate
-from razorbench.measures.success import Estimate, forgetting_and_retention, score
+from razorbench.measures.success import forgetting_and_retention, score
+from razorbench.store.estimate import Estimate, Undefined, plain
 from razorbench.types import BoolArray
 from razorbench.world.rollout import Mode
 
@@ -64,7 +65,5 @@ class Subject:
 
 
 def estimate(found: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
-    """The record's form of an estimate, or of why there is `otherwise` none."""
-    if found is None:
-        return {"value": None, "ci95": None, "undefined": otherwise}
-    return {"value": found.value, "ci95": [found.low, found.high]}
+    """Return the record's form of an estimate. otherwise: why there is none."""
+    return plain(found or Undefined(otherwise))

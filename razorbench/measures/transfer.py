@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from razorbench.measures.success import RESAMPLES, Estimate, percentile
+from razorbench.measures.success import RESAMPLES, percentile
+from razorbench.store.estimate import Estimate
 from razorbench.types import BoolArray, FloatArray
 
 

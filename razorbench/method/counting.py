@@ -174,9 +174,9 @@ def counted(task: Task) -> Task:
     return replace(task, experts={style: telling(expert) for style, expert in task.experts.items()})
 
 
-def uncounted(budget: Mapping[str, Any]) -> list[str]:
-    """Say what a record's budget leaves out, a sentence each; nothing for a record from before this was looked for."""
-    return [UNCOUNTED[name].format(times) for name, times in (budget.get("uncounted") or {}).items() if name in UNCOUNTED]
+def uncounted(counts: Mapping[str, int]) -> list[str]:
+    """Say which costs a record leaves out, a sentence each. counts: how often each was seen."""
+    return [UNCOUNTED[name].format(times) for name, times in counts.items() if name in UNCOUNTED]
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import traceback
@@ -18,6 +17,7 @@ from razorbench.errors import RazorbenchError, UsageError, among
 from razorbench.identity.parts import shipped
 from razorbench.method import demonstrations
 from razorbench.method.data import Budget
+from razorbench.registry.filling import OPEN, defaults, imported
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import EvalSettings, RunSpec
 from razorbench.task import Task, made
@@ -101,15 +101,16 @@ def build(node: Any, where: str) -> Any:
         raise UsageError(f"{where} is {node}: it must be a finite number")
     if not isinstance(node, Mapping):
         return node
-    values = {str(key): build(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
     if "_target_" not in node:
-        return values
+        return {str(key): build(value, f"{where}.{key}") for key, value in node.items()}
     target = str(node["_target_"])
-    try:
-        module, _, name = target.rpartition(".")
-        factory = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
+    factory = imported(target, where)
+    usual = defaults(factory)
+    # A default is left to the class, which may hold it as another type: as a list, say, where what is built here is a tuple.
+    given = {str(key): value for key, value in node.items() if key != "_target_" and not (key in usual and json.dumps(value) == json.dumps(usual[key]))}
+    if (missing := next((key for key, value in node.items() if value == OPEN), None)) is not None:
+        raise UsageError(f"{where}.{missing} is missing: write it into the yaml, or give it on the command line as {where}.{missing}=...")
+    values = {key: build(value, f"{where}.{key}") for key, value in given.items()}
     if is_dataclass(factory):
         return typed(factory, values, where)
     parameters = signature(factory).parameters

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -19,8 +17,10 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from razorbench.errors import Claimed, TakenOver
-from razorbench.registry.config import finding, plain_config, registry, results_of, spec
+from razorbench.registry.config import registry, spec
+from razorbench.registry.folders import finding
 from razorbench.registry.overrides import literal
+from razorbench.registry.plain import plain_config, results_of
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import RunSpec
 from razorbench.store.output import lenient, warn
@@ -54,13 +54,11 @@ def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) 
 def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
     """Let Hydra itself do a multirun, for sweepers that choose their runs as they go."""
     overrides = literal(["results=results", *overrides], multirun=True)
-    GlobalHydra.instance().clear()
-    before = sys.argv
-    sys.argv = ["razorbench", "--multirun", *finding(searchpath), *overrides]
-    try:
-        hydra.main(version_base="1.3", config_path="pkg://razorbench.conf", config_name="config")(_guarded(job, searchpath))()
-    finally:
-        sys.argv = before
+    with registry(searchpath) as known:
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        with known.explaining(overrides):
+            hydra.multirun("config", _guarded(job, searchpath), [*finding(searchpath), *overrides])
 
 
 def allow_processes() -> None:

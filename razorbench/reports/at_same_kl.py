@@ -9,7 +9,8 @@ import numpy as np
 from razorbench.reports.content import Material, Section
 from razorbench.reports.tables import Table, Value
 from razorbench.statistics.comparison import MEASURES, NATS, Number, Numbers, numbers, paired
-from razorbench.statistics.suite_score import Undefined, suite
+from razorbench.statistics.suite_score import suite
+from razorbench.store.estimate import Undefined
 
 
 def same_kl(material: Material) -> Section:

@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from razorbench.measures.success import RESAMPLES, Estimate, percentile
+from razorbench.measures.success import RESAMPLES, percentile
 from razorbench.reports.tables import Table, Value
 from razorbench.seeding import generator
 from razorbench.statistics.comparison import MEASURES, Measure, Number, Numbers, Quantity, numbers, paired
-from razorbench.statistics.finished_runs import HEADLINE, Run, updated, value
+from razorbench.statistics.finished_runs import HEADLINE, Run, updated
 from razorbench.statistics.law import Curve
 from razorbench.statistics.law.points import FEWEST
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Estimate, Undefined
 from razorbench.types import FloatArray
 
 RunSets = Mapping[str, Sequence[Run]]
 """Runs by the name of their set: those on which something was found first, then those that had no part in it."""
+_KL_OLD = "divergence.kl_forward.original"
 _MEASURES = {
     HEADLINE: MEASURES["forward_kl@end"],
-    "forward KL, old tasks": Measure(Quantity("divergence.kl_forward.original"), "end"),
+    "forward KL, old tasks": Measure(Quantity(lambda there: there.number(_KL_OLD)), "end"),
     "retention at best": MEASURES["retention@best"],
     "retention": MEASURES["retention@end"],
     "success": MEASURES["success@end"],
@@ -72,7 +73,7 @@ def _told(kl: Numbers, curve: Curve) -> Numbers:
 
 def leak(sets: RunSets) -> Table:
     """Return, for every arm, how much of its move on the new task's states reaches old tasks' states: mean KL there over mean KL here, final policies."""
-    moved = {of: [run for run in updated(runs) if value(run.record, "divergence.kl_forward.new") > 0] for of, runs in sets.items()}
+    moved = {of: [run for run in updated(runs) if (run.record.forward_kl or 0) > 0] for of, runs in sets.items()}
     arms = sorted({run.arm for runs in moved.values() for run in runs})
     found = {(of, arm): _leak([run for run in runs if run.arm == arm]) for of, runs in moved.items() for arm in arms}
     first = next(iter(sets))
@@ -85,10 +86,10 @@ def leak(sets: RunSets) -> Table:
 
 
 def _leak(runs: Sequence[Run]) -> Value:
-    by_task: dict[str, list[tuple[float, float]]] = {}
+    by_task: dict[str, list[tuple[float | None, float | None]]] = {}
     for run in runs:
-        by_task.setdefault(run.task, []).append((value(run.record, "divergence.kl_forward.original"), value(run.record, "divergence.kl_forward.new")))
-    means: FloatArray = np.array([np.mean(each, axis=0) for each in by_task.values()]).reshape(-1, 2)
+        by_task.setdefault(run.task, []).append((run.record.number(_KL_OLD), run.record.forward_kl))
+    means: FloatArray = np.array([np.mean(np.array(each, dtype=float), axis=0) for each in by_task.values()]).reshape(-1, 2)
     if not len(means):
         return Undefined("no run")
     if len(means) < FEWEST["tasks"] or not np.isfinite(means).all():

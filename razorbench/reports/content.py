@@ -15,7 +15,8 @@ from razorbench.reports.tables import Table
 from razorbench.statistics.comparison import MEASURES, Measure, Number, numbers
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.pooling import Pool
-from razorbench.statistics.suite_score import Suite, Undefined, suite
+from razorbench.statistics.suite_score import Suite, suite
+from razorbench.store.estimate import Undefined
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Material:
         runs = self.by_arm[arm]
         if isinstance(measure, Measure):
             return suite(numbers(runs, arm, measure), self.tasks)
-        found = {(run.task, int(run.record["seed"])): measure(run) for run in runs}
+        found = {(run.task, run.seed): measure(run) for run in runs}
         return suite({key: Number.exact(number) for key, number in found.items() if number is not None}, self.tasks)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from razorbench.statistics.finished_runs import Run
-from razorbench.statistics.stops import STOPS, stop
+from razorbench.statistics.stops import STOPS, Stop, stop
 
 NAME = "runs"
 """Of both files, without the ending."""
@@ -17,16 +17,12 @@ _DECIMALS, _DIGITS = 3, 4
 """That are kept of a number, the fewer of the two: one run's retention has a standard error of .0035, over 800 episodes of which one in 100 fails."""
 _HASH = 8
 """Digits of a run's hash that are kept: the first of those in its folder's name."""
-_OF_SNAPSHOT = {
-    "success": "new_task.test.rate",
-    "retention": "retention.value",
-    "forgetting": "forgetting.value",
+_DIVERGENCES = {
     "kl_new": "divergence.kl_forward.new",
     "kl_old": "divergence.kl_forward.original",
     "moved_new": "divergence.moved.new",
     "moved_old": "divergence.moved.original",
 }
-_COSTS = ("update", "env_steps", "gradient_steps", "select_episodes")
 
 
 def row(run: Run) -> Mapping[str, Value]:
@@ -42,35 +38,46 @@ def row(run: Run) -> Mapping[str, Value]:
         "task": run.task,
         "arm": run.arm,
         "family": run.family,
-        "demos": str(record["method"]["demos"]) if record["budget"]["demo_episodes"] else None,
+        "demos": record.method.demos if record.budget.demo_episodes else None,
         "base": run.base,
-        "base_seed": int(str(record["base"]).rpartition("-s")[2]),
-        "seed": int(record["seed"]),
-        "budget": str(record["budget"]["name"]),
+        "base_seed": record.base_seed,
+        "seed": run.seed,
+        "budget": run.budget,
         "s0": run.base_success,
     }
     for name in STOPS:
-        there = stop(run, name)
-        numbers = {column: None if there is None else there.number(path) for column, path in _OF_SNAPSHOT.items()}
-        numbers |= {column: None if there is None else getattr(there, column) for column in ("score", *_COSTS)}
-        found |= {f"{column}_{name}": value for column, value in numbers.items()}
+        found |= {f"{column}_{name}": value for column, value in _stopped(stop(run, name)).items()}
     # A run that stops at its end looks at no SELECT episode.
     del found["select_episodes_end"]
     found |= {
-        "demo_episodes": int(record["budget"]["demo_episodes"]),
-        "seconds": float(record["wall_s"]),
-        "protocol": int(record["protocol"]),
-        **{name: str(record["versions"][name]) for name in ("mujoco", "torch")},
-        "run_hash": str(record["hashes"]["run"])[:_HASH],
+        "demo_episodes": record.budget.demo_episodes,
+        "seconds": record.wall_s,
+        "protocol": record.protocol,
+        **{name: record.versions[name] for name in ("mujoco", "torch")},
+        "run_hash": record.hashes.run[:_HASH],
     }
     return {column: float(f"{round(value, _DECIMALS):.{_DIGITS}g}") if isinstance(value, float) else value for column, value in found.items()}
+
+
+_OF_STOP = ("success", "retention", "forgetting", *_DIVERGENCES, "score", "update", "env_steps", "gradient_steps", "select_episodes")
+
+
+def _stopped(there: Stop | None) -> Mapping[str, Value]:
+    """The columns of a stop; all None if the run does not stop there."""
+    if there is None:
+        return dict.fromkeys(_OF_STOP)
+    at = there.snapshot
+    found: dict[str, Value] = {"success": there.success, "retention": there.retention, "forgetting": there.forgetting}
+    found |= {column: at.number(path) for column, path in _DIVERGENCES.items()}
+    costs = {"update": at.update, "env_steps": at.env_steps, "gradient_steps": at.gradient_steps, "select_episodes": there.select_episodes}
+    return {**found, "score": there.score, **costs}
 
 
 def write(runs: Sequence[Run], out: Path) -> None:
     """Write `runs.csv` and `runs.parquet` with a row for every run, in the same order and with the same values. Raises ValueError without a run."""
     if not runs:
         raise ValueError("a table of runs needs a run")
-    rows = [row(run) for run in sorted(runs, key=lambda run: (run.base, run.task, run.arm, int(run.record["seed"]), str(run.record["hashes"]["run"])))]
+    rows = [row(run) for run in sorted(runs, key=lambda run: (run.base, run.task, run.arm, run.seed, run.record.hashes.run))]
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()

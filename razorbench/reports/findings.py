@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from razorbench.reports.law_fits import ALL, Fits
-from razorbench.reports.tables import interval
 from razorbench.statistics.comparison import MEASURES, Comparison, Measure, contrast, numbers, paired
 from razorbench.statistics.finished_runs import HEADLINE, Run
 from razorbench.statistics.law.paper import WithinCells
@@ -71,7 +70,7 @@ class Replicates:
     def sentence(self, evidence: Evidence) -> str:
         """Return the sentence."""
         found = evidence.law if isinstance(evidence.law, str) else evidence.law.within.get((HEADLINE, ALL))
-        return self.says.format(number=interval(found.parabola) if isinstance(found, WithinCells) else f"undefined ({found or 'too few cells'})")
+        return self.says.format(number=str(found.parabola) if isinstance(found, WithinCells) else f"undefined ({found or 'too few cells'})")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class CarriesOver:
     def sentence(self, evidence: Evidence) -> str:
         """Return the sentence."""
         found = evidence.law if isinstance(evidence.law, str) else evidence.law.pooled[HEADLINE].family_left_out
-        return self.says.format(number=f"undefined ({found or 'one family'})" if found is None or isinstance(found, str) else interval(found))
+        return self.says.format(number=f"undefined ({found or 'one family'})" if found is None or isinstance(found, str) else str(found))
 
 
 @dataclass(frozen=True)

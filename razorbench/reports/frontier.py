@@ -7,15 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from razorbench.measures.success import Estimate
 from razorbench.reports.content import Folded, Gallery, Material, Section
 from razorbench.reports.drawing import INK, MANY, Picture, canvas, cloud, labels, picture, unit_square
-from razorbench.reports.tables import Table, Value, number, plain, slug
+from razorbench.reports.tables import Table, Value, plain, slug
 from razorbench.statistics.comparison import MEASURES, numbers, units
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.pareto import TOLERANCE, area, frontier, near
 from razorbench.statistics.stops import LEVELS, STOPS, crossing, stop
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Estimate, Undefined, number
 from razorbench.types import FloatArray
 
 
@@ -38,14 +37,14 @@ def pareto(material: Material) -> Section:
 
 def trade_points(runs: Sequence[Run]) -> FloatArray:
     """Success on the new task and retention of every snapshot of runs, on TEST, (N, 2)."""
-    return np.array([(point["new_task"]["test"]["rate"], point["retention"]["value"]) for run in runs for point in run.curve], dtype=float).reshape(-1, 2)
+    return np.array([(point.success, point.retention.value) for run in runs for point in run.curve], dtype=float).reshape(-1, 2)
 
 
-def _final(run: Run) -> tuple[float, float]:
-    return run.record["new_task"]["final"]["greedy"]["rate"], run.record["retention"]["value"]
+def _final(run: Run) -> tuple[float | None, float | None]:
+    return run.record.new_task.final.greedy.rate, run.record.retention.value
 
 
-def _best(run: Run) -> tuple[float, float]:
+def _best(run: Run) -> tuple[float | None, float | None]:
     """At the best SELECT success; of a run without snapshots, at its end."""
     found = stop(run, "best")
     return _final(run) if found is None or found.retention is None else (found.success, found.retention)
@@ -62,11 +61,11 @@ def _means(runs: Sequence[Run], arm: str) -> list[tuple[float, float]]:
 
 
 def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
-    along, last = trade_points(runs), np.array([_final(run) for run in runs])
+    along, last = trade_points(runs), np.array([_final(run) for run in runs], dtype=float)
     everything = np.concatenate([along, last])
     best, kept = frontier(everything), near(everything)
     owner = [run for run in runs for _ in run.curve] + list(runs)
-    update: list[Value] = [point["update"] for run in runs for point in run.curve]
+    update: list[Value] = [point.update for run in runs for point in run.curve]
     update += ["final"] * len(runs)
     figure, axes = canvas(4.4)
     unit_square(axes, "success on the new task, greedy", "retention of original skills")
@@ -86,9 +85,7 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     stairs = everything[best][np.argsort(everything[best][:, 0])]
     axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
     labels(axes, means, material.looks)
-    rows = [
-        (run.task, arms[id(run)], int(run.record["seed"]), update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)
-    ]
+    rows = [(run.task, arms[id(run)], run.seed, update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)]
     columns = ("task", "arm", "seed", "update", "success", "retention", "on the frontier", "kept by the filter")
     name, title = slug("pareto", where), f"Pareto frontier, {plain(where)}"
     note = f"Area under the frontier {number(area(everything))}; the filter keeps {int(kept.sum()):,} of {len(kept):,} points; {len(runs)} runs."

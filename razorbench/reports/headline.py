@@ -11,7 +11,8 @@ from razorbench.reports.tables import Table, Value, plain
 from razorbench.statistics.comparison import MEASURES, Numbers, numbers, paired
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.stops import STOPS
-from razorbench.statistics.suite_score import Undefined, suite
+from razorbench.statistics.suite_score import suite
+from razorbench.store.estimate import Undefined
 
 LEVEL = 0.9
 """Success on the new task at which retention stands beside that at both stops."""
@@ -54,16 +55,15 @@ def each_task(material: Material) -> list[Table]:
 
 def _kinds(material: Material) -> Table:
     runs = material.runs
-    first = runs[0].record
     rows: list[tuple[Value, Value]] = [
         ("runs", f"{len(runs)}, and {len(material.apart)} set apart" if material.apart else str(len(runs))),
         ("snapshots", f"{sum(len(run.curve) for run in runs):,}"),
-        ("tasks", f"{len(material.tasks)}: {', '.join(sorted({run.record['task'] for run in runs}))}"),
+        ("tasks", f"{len(material.tasks)}: {', '.join(sorted({run.record.task for run in runs}))}"),
         ("arms", f"{len(material.looks)} of {len({run.method for run in runs})} methods"),
-        ("base", f"{runs[0].base}, pretraining seeds {', '.join(sorted({str(run.record['base']) for run in runs}))}"),
-        ("budget", str(first["budget"]["name"])),
-        ("protocol", _every(run.record["protocol"] for run in runs)),
-        ("versions", "; ".join(f"{name} {_every(run.record['versions'].get(name) for run in runs)}" for name in sorted(first["versions"]))),
+        ("base", f"{runs[0].base}, pretraining seeds {', '.join(sorted({run.record.base for run in runs}))}"),
+        ("budget", runs[0].budget),
+        ("protocol", _every(run.record.protocol for run in runs)),
+        ("versions", "; ".join(f"{name} {_every(run.record.versions.get(name) for run in runs)}" for name in sorted(runs[0].record.versions))),
     ]
     return Table("what_was_run", "What was run", ("what", "found"), rows, " ".join(material.notes))
 
@@ -132,7 +132,7 @@ def costs(material: Material) -> Table:
                 *(_mean(runs, f"{name}@{stop}") for name in _COSTS for stop in STOPS),
                 _mean(runs, "select_episodes@best"),
                 _mean(runs, "demo_episodes@end"),
-                round(max(float(run.record["wall_s"]) for run in runs)),
+                round(max(run.record.wall_s for run in runs)),
                 *worst,
                 Undefined("no score") if score.iqm is None else score.iqm,
             ]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from razorbench.measures.success import Estimate
 from razorbench.statistics.finished_runs import CEILING, HEADLINE, Snapshots
 from razorbench.statistics.law import Law, Points, intervals, law, laws
 from razorbench.statistics.law.paper import WithinCells, near_frontier, within_cells
 from razorbench.statistics.law.questions import Questions
 from razorbench.statistics.law.resampling import Over
+from razorbench.store.estimate import Estimate
 
 WITHIN = (HEADLINE, "activations, L1, new task", "forward KL, old tasks", "actions moved, old tasks")
 """Predictors that are fitted by the paper's protocol: its own, the best of its other predictors here, and two ceilings."""

@@ -11,7 +11,7 @@ from razorbench.reports.changes import counter_examples, design_and_test, leak
 from razorbench.reports.content import Block, Folded, Gallery, Material, Section
 from razorbench.reports.drawing import INK, Picture, canvas, cloud, picture, powers
 from razorbench.reports.law_fits import Fits, left_out
-from razorbench.reports.tables import Table, interval, slug
+from razorbench.reports.tables import Table, slug
 from razorbench.statistics.finished_runs import HEADLINE, PREDICTORS, Snapshots
 from razorbench.statistics.law import Law, Points, Saturating, resamples
 from razorbench.statistics.law.questions import Questions
@@ -76,7 +76,7 @@ def _snapshots(measured: Snapshots, predictors: Sequence[str]) -> Table:
     """What every figure of the law draws, in one table."""
     columns = zip(measured.run, measured.update, measured.y, *(measured.x[name] for name in predictors), strict=True)
     rows = [
-        (run.task, run.arm, run.family, int(run.record["seed"]), int(update), *map(float, rest))
+        (run.task, run.arm, run.family, run.seed, int(update), *map(float, rest))
         for run, update, rest in ((measured.runs[k], update, rest) for k, update, *rest in columns)
     ]
     return Table("law", "Snapshots", ("task", "arm", "family", "seed", "update", "forgetting", *predictors), rows)
@@ -103,7 +103,7 @@ def _scatter(material: Material, predictor: str, points: Points, found: Law, num
         axes.set_xscale("symlog", linthresh=10.0 ** np.floor(np.log10(np.quantile(positive, 0.1))))
         powers(axes.xaxis)
     axes.set(xlabel=f"{predictor}, {unit(predictor)}", ylabel="forgetting", ylim=(min(-0.05, float(points.y.min()) - 0.02), 1.05))
-    shown = "R2 undefined" if found.r2 is None else f"R2 {interval(found.r2)}"
+    shown = "R2 undefined" if found.r2 is None else f"R2 {found.r2}"
     note = f"{shown}; {found.runs} runs, {found.snapshots:,} snapshots."
     return picture(figure, slug("law", predictor), f"Forgetting against {predictor}", note, numbers)
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from razorbench.measures.success import Estimate
 from razorbench.reports.law_fits import ALL, FILTERED, FILTERED_FINAL, FINAL, WITHIN, Fits, left_out
 from razorbench.reports.tables import Table, Value
 from razorbench.statistics.finished_runs import CEILING, HEADLINE, PARTS
 from razorbench.statistics.law import Law
 from razorbench.statistics.law.paper import REPORTED, WithinCells
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Estimate, Undefined
 
 Sets = Mapping[str, Fits | str]
 """Sets of runs by name: those on which something was found first, then those that had no part in it. A string says why a set has no fit."""

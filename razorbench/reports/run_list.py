@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from razorbench.measures.success import Estimate
 from razorbench.method.counting import uncounted
 from razorbench.reports.content import Folded, Gallery, Material, Section
 from razorbench.reports.drawing import Picture, canvas, labels, picture, powers
-from razorbench.reports.tables import Links, Table, Value, number, plain, slug
+from razorbench.reports.tables import Links, Table, Value, plain, slug
 from razorbench.statistics.finished_runs import Run
-from razorbench.statistics.stops import STOPS, Stop, stop
-from razorbench.statistics.suite_score import Alone, Undefined
+from razorbench.statistics.stops import STOPS, Read, Stop, stop
+from razorbench.statistics.suite_score import Alone
 from razorbench.statistics.verdicts import student
+from razorbench.store.estimate import Estimate, Undefined, number
 
 HEAT = "#e0602a"
 BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
@@ -40,14 +39,14 @@ def _lost(skill: str, name: str, stops: Mapping[int, Stop | None]) -> Callable[[
         found = stops[id(run)]
         if found is None:
             return None
-        base = run.record["original"][skill]["base"]["greedy"] if name == "end" else run.curve[0]["original"][skill]
-        return float(base["rate"] - found.snapshot["original"][skill]["rate"])
+        base = run.record.original[skill].base.greedy if name == "end" else run.curve[0].original[skill]
+        return base.rate - found.snapshot.original[skill].rate
 
     return measure
 
 
 def _heat(material: Material, stopped: str) -> Picture:
-    skills = sorted(material.runs[0].record["original"])
+    skills = sorted(material.runs[0].record.original)
     arms = list(material.looks)
     stops = {id(run): stop(run, stopped) for run in material.runs}
     suites = {(arm, skill): material.suite(arm, _lost(skill, stopped, stops)) for arm in arms for skill in skills}
@@ -88,9 +87,9 @@ def curves(material: Material) -> Section:
     )
 
 
-_MEASURED: Mapping[str, tuple[str, Any]] = {
-    "success": ("success on the new task, greedy", lambda point: point["new_task"]["test"]["rate"]),
-    "retention": ("retention of original skills", lambda point: point["retention"]["value"]),
+_MEASURED: Mapping[str, tuple[str, Read]] = {
+    "success": ("success on the new task, greedy", lambda point: point.success),
+    "retention": ("retention of original skills", lambda point: point.retention.value),
 }
 
 
@@ -105,11 +104,11 @@ def _curve(material: Material, task: str, measure: str) -> Picture:
         line = []
         for snapshot in range(min(map(len, seeds))):
             points = [curve[snapshot] for curve in seeds]
-            values = [float(read(point)) for point in points]
+            values = [value for point in points if (value := read(point)) is not None]
             found = student(values)
-            update = float(np.mean([point["update"] for point in points]))
+            update = float(np.mean([point.update for point in points]))
             line.append((update, float(np.mean(values))))
-            steps = [float(np.mean([point.get(what, np.nan) for point in points])) for what in ("env_steps", "gradient_steps")]
+            steps = [float(np.mean([point.env_steps for point in points])), float(np.mean([point.gradient_steps for point in points]))]
             rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found, len(values)))
         x, y = np.array(line).T
         axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=1.1, markersize=3, markevery=max(1, len(x) // 6), **look.marker)
@@ -139,11 +138,12 @@ def every_run(material: Material) -> Section:
     ]
     text = ["Click a column's title to sort. Links lead to the files that this page was made from, where they lie beside it."]
     for arm, runs in material.by_arm.items():
-        text += [f"Costs of `{arm}` that went uncounted: {each}." for each in dict.fromkeys(said for run in runs for said in uncounted(run.record["budget"]))]
+        said = dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.uncounted))
+        text += [f"Costs of `{arm}` that went uncounted: {each}." for each in said]
     if material.apart:
         count = len(material.apart)
         text.append(f"{count} record{'s were' if count > 1 else ' was'} set apart and {'are' if count > 1 else 'is'} in no number above.")
-        rows = [(str(run.record["task"]), run.arm, str(run.record["seed"]), why, _links(material.out, run)) for run, why in material.apart]
+        rows = [(run.record.task, run.arm, str(run.seed), why, _links(material.out, run)) for run, why in material.apart]
         blocks.append(Table("set_apart", "Set apart", ("task", "arm", "seed", "because it", "files"), rows))
     return Section("Runs", text, blocks)
 
@@ -151,26 +151,21 @@ def every_run(material: Material) -> Section:
 def _run(material: Material, run: Run) -> Sequence[Value]:
     found = [_stopped(stop(run, name)) for name in STOPS]
     told = [each[k] for k in range(len(found[0])) for each in found]
-    return [run.task, run.arm, int(run.record["seed"]), str(run.record["base"]), *told, float(run.record["wall_s"]), _links(material.out, run)]
+    return [run.task, run.arm, run.seed, run.record.base, *told, run.record.wall_s, _links(material.out, run)]
 
 
 def _stopped(there: Stop | None) -> Sequence[Value]:
     """Success, retention, forward KL, score and updates at a stop."""
     if there is None:
         return [Undefined("its snapshots were not kept")] * 5
-    snapshot, kl = there.snapshot, there.number("divergence.kl_forward.new")
+    at = there.snapshot
     return [
-        _estimate(snapshot["new_task"]["test"], "rate"),
-        _estimate(snapshot["retention"], "value"),
-        Undefined("not measured") if kl is None else kl,
+        Undefined("not measured") if at.new_task.test is None else at.new_task.test.estimate,
+        at.retention,
+        Undefined("not measured") if at.forward_kl is None else at.forward_kl,
         Undefined("the base nearly solves the task, or no original skill") if there.score is None else there.score,
-        Undefined("its snapshots were not kept") if there.update is None else there.update,
+        Undefined("its snapshots were not kept") if at.update is None else at.update,
     ]
-
-
-def _estimate(found: Mapping[str, Any], key: str) -> Value:
-    bounds = found.get("ci95")
-    return Estimate(float(found[key]), float(bounds[0]), float(bounds[1])) if bounds else Alone(float(found[key]), "not in its record")
 
 
 def _links(out: Path, run: Run) -> Links:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from razorbench.measures.success import Estimate
-from razorbench.statistics.suite_score import Alone, Undefined
+from razorbench.statistics.suite_score import Alone
+from razorbench.store.estimate import Estimate, Undefined, number
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,6 @@ class Table:
         return text.getvalue()
 
 
-def number(value: float, like: float | None = None) -> str:
-    """Format a number for reading: two decimals, three for small ones, two digits for tiny ones. like: the size that decides, by default its own."""
-    size = abs(value if like is None else like)
-    if size >= 1000:
-        return f"{value:,.0f}"
-    if 0 < size < 0.0005:
-        return f"{value:.2g}"
-    decimals = 3 if 0 < size < 0.01 else 2
-    # Adding 0 makes a negative zero positive.
-    return f"{round(value, decimals) + 0.0:.{decimals}f}"
-
-
-def interval(found: Estimate) -> str:
-    """Format a number with its interval, all three to the same precision."""
-    size = max(abs(found.value), abs(found.low), abs(found.high))
-    return f"{number(found.value, size)} [{number(found.low, size)}, {number(found.high, size)}]"
-
-
 def plain(text: object) -> str:
     """Return text fit for any file and page: characters that XML and UTF-8 have no place for become one that stands for them."""
     return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", str(text))
@@ -90,7 +72,7 @@ def slug(*names: object) -> str:
 def _cell(value: Value) -> Cell:
     match value:
         case Estimate():
-            return Cell(interval(value), repr(value.value), True)
+            return Cell(str(value), repr(value.value), True)
         case Alone():
             return Cell(f"{number(value.value)} (no interval: {value.why})", repr(value.value), True)
         case Undefined():

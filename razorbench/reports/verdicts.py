@@ -8,7 +8,7 @@ from razorbench.reports.content import Folded, Section
 from razorbench.reports.tables import Table, Value
 from razorbench.statistics.claim_rules import PLACES, Finding
 from razorbench.statistics.claims import Claim
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Undefined
 
 ABOUT = (
     "Exploratory: the rules, conf/study/claims2.yaml, were written after these runs had been seen. more, less: the 95% interval of the difference excludes "

@@ -14,9 +14,8 @@ from razorbench.bases.base import Base
 from razorbench.errors import UsageError
 from razorbench.policy import network as policies
 from razorbench.policy.network import distribution
-from razorbench.statistics.finished_runs import value
 from razorbench.store.folder import POLICY, RECORD, write_atomically
-from razorbench.store.record import read_run
+from razorbench.store.reading import read_run
 from razorbench.task import Split, Task
 from razorbench.world.camera import Camera, Picture, caption, write
 from razorbench.world.engine import Engine
@@ -26,20 +25,20 @@ _HOLD = 10
 
 
 def film(folder: Path, named: Callable[[Mapping[str, Any]], tuple[Task, Base]], kind: str, episodes: int) -> list[Path]:
-    """Film base beside tuned policy on the new task and on the most-forgotten skill; returns the files written. named: task and base that a record names."""
+    """Film base and tuned policy side by side on the new task and on the most-forgotten skill; returns the files. named: task and base of a record."""
     record = read_run(folder / RECORD)
-    task, base = named(record)
+    task, base = named(record.plain())
     tuned = policies.load(folder / POLICY, base.policy)
     skills = {skill.name: skill for skill in base.skills}
-    lost = {name: value(record, f"original.{name}.base.greedy.rate") - value(record, f"original.{name}.final.greedy.rate") for name in skills}
-    worst = max(skills, key=lambda name: np.nan_to_num(lost[name], nan=-2.0))
+    lost = {name: rates.base.greedy.rate - rates.final.greedy.rate for name, rates in record.original.items()}
+    worst = max(skills, key=lambda name: lost.get(name, -2.0))
     (videos := folder / "videos").mkdir(exist_ok=True)
     if videos.is_symlink():
         raise UsageError(f"{videos} is a link: films are kept in the run's own folder; remove the link")
     paths = []
     for each in (task, skills[worst]):
         path = videos / f"{each.name}.{kind}"
-        frames = _side_by_side(each, {"base": base.policy, f"after {record['method']['name']}": tuned}, episodes)
+        frames = _side_by_side(each, {"base": base.policy, f"after {record.method.name}": tuned}, episodes)
         write_atomically(path, partial(write, frames=frames))
         paths.append(path)
     return paths

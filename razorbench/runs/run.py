@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
 from razorbench.errors import Claimed, UsageError, saying_where
-from razorbench.identity.parts import made_of
 from razorbench.measures import probe_states
 from razorbench.measures.drift import DriftRuler
 from razorbench.measures.episodes import Episodes
@@ -24,14 +23,17 @@ from razorbench.method.data import Used
 from razorbench.policy import network as policies
 from razorbench.runs import base_cache, process
 from razorbench.runs.adapting import adapted
+from razorbench.runs.head import described, record_head
 from razorbench.runs.history import Journal
 from razorbench.runs.log import logging_to
 from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.disk import exists, near
-from razorbench.store.folder import LOG, POLICY, PROTOCOL, SCHEMA, STATE, RunFolder, read_curve, read_record
+from razorbench.store.folder import LOG, POLICY, PROTOCOL, RECORD, STATE, RunFolder
 from razorbench.store.lock import Claim
+from razorbench.store.reading import read_run, read_snapshots
+from razorbench.store.record import Record, Snapshot
 from razorbench.task import Split
 from razorbench.world.rollout import Cell, play_policy
 
@@ -42,11 +44,11 @@ _PATIENCE_S = 1.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: its folder, its record, the points of its curve, and whether any work was done."""
+    """What a run left: its folder, its record, the snapshots of its curve, and whether any work was done."""
 
     path: Path
-    record: dict[str, Any]
-    curve: list[dict[str, Any]]
+    record: Record
+    curve: Sequence[Snapshot]
     worked: bool
 
 
@@ -76,8 +78,8 @@ def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = n
     numbers that are not finite; nothing that a later run would trust is left behind then.
     """
     folder = working = spec.folder(results)
-    if with_policy and (record := folder.record()) is not None and not exists(folder.path / POLICY):
-        _check_versions(record, folder)
+    if with_policy and folder.record() is not None and not exists(folder.path / POLICY):
+        _check_versions(read_run(folder.path / RECORD), folder)
         working = folder.again()
     upstream = None
     if (before := spec.upstream) is not None and working.record() is None:
@@ -86,14 +88,14 @@ def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = n
     worked = carry_out(working, lambda claim: _Run(spec, working, config, telling(claim, watch), threads, upstream).carry_out())
     if working is not folder:
         folder.adopt(working)
-    return Outcome(folder.path, read_record(folder.path / "record.json"), read_curve(folder.path), worked)
+    return Outcome(folder.path, read_run(folder.path / RECORD), read_snapshots(folder.path), worked)
 
 
-def _check_versions(record: Mapping[str, Any], folder: RunFolder) -> None:
+def _check_versions(record: Record, folder: RunFolder) -> None:
     """Raise UsageError if a run that was kept without its policy would come to another one by now."""
     here = provenance.versions()
     for package in ("mujoco", "torch"):
-        then = str(record["versions"].get(package))
+        then = str(record.versions.get(package))
         if then.split(".")[:2] != here[package].split(".")[:2]:
             raise UsageError(
                 f"{near(folder.path)} was kept without the {POLICY} that this run builds on, and was made with {package} {then}, here is {here[package]}: "
@@ -271,45 +273,8 @@ class _Run:
         if self.upstream is None or spec.upstream is None:
             return {"method": None, "run": None, **used} if any(used.values()) else None
         before = self.upstream.record
-        total = {cost: amount + before["budget"][cost] for cost, amount in used.items()}
-        return {"method": spec.upstream.method_name, "run": before["hashes"]["run"], **total}
-
-
-def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record of a run, or of a sequence that begins with it, says about how it was made."""
-    return {
-        "schema": SCHEMA,
-        "protocol": PROTOCOL,
-        "base": spec.base.id,
-        "seed": spec.seed,
-        "config": _settings(spec, config),
-        "versions": provenance.versions(),
-        "machine": provenance.machine(),
-        "git": provenance.git(),
-    }
-
-
-def described(spec: RunSpec) -> dict[str, Any]:
-    """What a record says of a method, apart from its settings. code: digest of a user's own."""
-    return {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "code": spec.code}
-
-
-def _settings(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's configuration as its objects have it: a method's defaults are in it, demonstrations from a file go by its content.
-
-    Where files lie and who looks on is no part of a run, and may name a person's folders.
-    """
-    kept = {key: value for key, value in config.items() if key not in ("results", "track")}
-    if "base" in kept:
-        kept["base"] = {key: value for key, value in kept["base"].items() if key != "directory"}
-    if spec.recorded:
-        kept["demos"] = spec.demos
-    return kept | {"method": _with_defaults(spec.method, kept.get("method", {}))}
-
-
-def _with_defaults(method: Any, node: Mapping[str, Any]) -> dict[str, Any]:
-    values = {each.name: getattr(method, each.name) for each in fields(method)}
-    return {**node, **{name: _with_defaults(value, node[name]) if isinstance(node.get(name), Mapping) else made_of(value) for name, value in values.items()}}
+        total = {cost: amount + getattr(before.budget, cost) for cost, amount in used.items()}
+        return {"method": spec.upstream.method_name, "run": before.hashes.run, **total}
 
 
 def snapshot_schedule(total: int, count: int) -> set[int]:

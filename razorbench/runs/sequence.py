@@ -21,13 +21,17 @@ from razorbench.measures.summary import estimate
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import network as policies
 from razorbench.runs.adapting import adapted
+from razorbench.runs.head import described, record_head
 from razorbench.runs.history import Journal
-from razorbench.runs.run import Outcome, Progress, Watcher, carry_out, described, log, no_watcher, record_head, snapshot_schedule, telling
+from razorbench.runs.run import Progress, Watcher, carry_out, log, no_watcher, snapshot_schedule, telling
 from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.disk import near
+from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.folder import STATE, SequenceFolder, digest, read_curve
+from razorbench.store.reading import read_sequence
+from razorbench.store.record import SequenceRecord
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray
 from razorbench.world.rollout import Cell, play_policy
@@ -75,13 +79,20 @@ class SequenceSpec:
         return SequenceFolder(results, self.name, self.first.method_name, self.first.seed, digest(identity))
 
 
-def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> Outcome:
+@dataclass(frozen=True)
+class SequenceOutcome:
+    """What a sequence left: its folder, its record, and whether any work was done."""
+
+    path: Path
+    record: SequenceRecord
+    worked: bool
+
+
+def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> SequenceOutcome:
     """Do a sequence, or find it done; raises as `razorbench.runs.run.run` does."""
     folder = spec.folder(results)
     worked = carry_out(folder, lambda claim: _Sequence(spec, folder, config, telling(claim, watch), threads).carry_out())
-    record = folder.record()
-    assert record is not None
-    return Outcome(folder.path, record, read_curve(folder.path), worked)
+    return SequenceOutcome(folder.path, read_sequence(folder.path / folder.file), worked)
 
 
 class _Sequence:
@@ -209,17 +220,17 @@ class _Sequence:
         }
 
 
-def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
+def forward_transfer_auc(spec: SequenceSpec, results: Path) -> Estimate | Undefined:
     """Forward transfer of a finished sequence: mean over the tasks after the first, against the same runs from the base in the results folder."""
     if len(spec.runs) < 2:
-        return estimate(None, "a sequence of one task has none")
+        return Undefined("a sequence of one task has none")
     alone = [(run.task.name, run.folder(results)) for run in spec.runs[1:]]
     missing = list(dict.fromkeys(name for name, folder in alone if folder.record() is None))
     if missing:
         first = spec.first
         wanted = f"task={','.join(missing)} method={first.method_name} seed={first.seed} base={first.base.id.rpartition('-s')[0]} budget={first.budget.name}"
         command = f"python -m razorbench -m {wanted} {shlex.quote(f'results={near(results)}')}"
-        return estimate(None, f"it needs the same runs from the base: do `{command}`, with the sequence's other settings if there are any, then ask again")
+        return Undefined(f"it needs the same runs from the base: do `{command}`, with the sequence's other settings if there are any, then ask again")
     here = spec.folder(results).path
     curve, episodes = read_curve(here), Episodes.of_run(here)
     areas = []
@@ -227,7 +238,7 @@ def forward_transfer_auc(spec: SequenceSpec, results: Path) -> dict[str, Any]:
         inside = _areas([point for point in curve if point["stage"] == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
         areas.append((inside, _areas(read_curve(folder.path), Episodes.of_run(folder.path), name, "base", "")))
     rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)
-    return estimate(transfer.forward_transfer_auc_estimate(areas, rng), "a task is solved from before the first update on without the sequence")
+    return transfer.forward_transfer_auc_estimate(areas, rng) or Undefined("a task is solved from before the first update on without the sequence")
 
 
 def _areas(curve: Sequence[Mapping[str, Any]], episodes: Episodes, task: str, first: str, prefix: str) -> FloatArray:

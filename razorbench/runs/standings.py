@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from razorbench.store.disk import near
 from razorbench.store.folder import FAILED, MOST_RECORD, NAME, RunFolder
 from razorbench.store.lock import Holder, watch
 from razorbench.store.output import warn
-from razorbench.store.record import read_run, read_sequence
+from razorbench.store.reading import read_run, read_sequence
+from razorbench.store.record import Record, SequenceRecord
 from razorbench.store.walk import tell, walk
 
 STATES = ("done", "running", "failed", "missing")
@@ -99,8 +100,8 @@ def left_s(found: Sequence[Standing]) -> float | None:
 def _standing(folder: Path, overrides: str, record: Path | None, held: Holder | None) -> Standing:
     if record is not None:
         try:
-            read = read_run if record.name == RunFolder.file else read_sequence
-            return Standing(folder, overrides, "done", "", float(read(record)["wall_s"]))
+            read: Callable[[Path], Record | SequenceRecord] = read_run if record.name == RunFolder.file else read_sequence
+            return Standing(folder, overrides, "done", "", read(record).wall_s)
         except FileDamaged as error:
             return Standing(folder, overrides, "failed", str(error), None)
     if held is not None and held.alive and (held.is_here or held.heard):

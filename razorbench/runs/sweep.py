@@ -16,8 +16,9 @@ from razorbench.errors import FileDamaged, RazorbenchError
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import RunSpec
 from razorbench.runs.suggest import finding
-from razorbench.store.folder import PROTOCOL, RECORD, RunFolder, digest, read_record, write_atomically
+from razorbench.store.folder import PROTOCOL, RECORD, RunFolder, digest, write_atomically
 from razorbench.store.lock import clear, holder
+from razorbench.store.reading import read_run
 from razorbench.store.walk import SWEEPS
 
 TRIES = 2
@@ -69,10 +70,10 @@ def changed_code(asked: Sequence[Asked]) -> list[str]:
         own_task = spec.task.identity()["code"] is not None
         for path in root.glob(f"{task}/{method}/*/{RECORD}") if own_task or spec.code is not None else ():
             with suppress(RazorbenchError):
-                record = read_record(path)
-                if record["protocol"] == PROTOCOL:
-                    found[f"method={method}"] += record["method"]["version"] == spec.method.version and record["method"].get("code") != spec.code
-                    found[f"task={task}"] += own_task and record["task"] == spec.task.id and record["hashes"]["task_spec"] != spec.task.fingerprint()
+                record = read_run(path)
+                if record.protocol == PROTOCOL:
+                    found[f"method={method}"] += record.method.version == spec.method.version and record.method.code != spec.code
+                    found[f"task={task}"] += own_task and record.task == spec.task.id and record.hashes.task_spec != spec.task.fingerprint()
     return [
         f"{what}: its code or settings are not those of {count} earlier run{'s' if count > 1 else ''} under the same version; those stay, "
         "and new ones are made. Raise the version when a change moves results"

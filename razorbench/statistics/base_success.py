@@ -9,25 +9,27 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from razorbench.store.record import Record
+
 NEARLY_SOLVED = 0.5
 """Success of the base above which a score is undefined: it divides by 1 less that success, and would be mostly noise."""
 
 
-def base_success(record: Mapping[str, Any]) -> float:
+def base_success(record: Record) -> float:
     """Return the greedy success of a record's base on its new task.
 
     By the base's card, if it is a shipped one that describes the very weights and task of the record. Otherwise by the record's own TEST starts. No
     folder that a record names is opened: records come from strangers too.
     """
-    task, hashes = str(record["task"]).rpartition("-v")[0], record["hashes"] or {}
-    card = _card(str(record["base"]))
+    task, hashes = record.task_name, record.hashes
+    card = _card(record.base)
     if task in card.get("tasks", ()):
         # Under protocol 6 the same base and the same tasks had other digests.
         before = card.get("protocol_6", {"policy": None, "tasks": {}})
         known = ((card["sha256"]["policy"], card["tasks"][task]), (before["policy"], before["tasks"].get(task)))
-        if (hashes.get("base_policy"), hashes.get("task_spec")) in known:
+        if (hashes.base_policy, hashes.task_spec) in known:
             return float(card["success"]["select"][task]["greedy"]["rate"])
-    return float(record["new_task"]["base"]["greedy"]["rate"])
+    return record.new_task.base.greedy.rate
 
 
 @cache

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from razorbench.measures.success import Estimate
 from razorbench.statistics.comparison import MEASURES, Comparison, Measure, numbers, paired
 from razorbench.statistics.finished_runs import HEADLINE, Run, snapshots
 from razorbench.statistics.law import Law, laws
@@ -18,6 +17,7 @@ from razorbench.statistics.missing_runs import Design, Wanted
 from razorbench.statistics.stops import undefined
 from razorbench.statistics.verdicts import LESS, MORE, SAME, TOO_FEW, UNDECIDED, Verdict, too_few
 from razorbench.store import bounded
+from razorbench.store.estimate import Estimate
 from razorbench.store.output import warn
 
 PLACES = ("0.9", "best", "end")
@@ -103,7 +103,7 @@ class Contrast:
     def decide(self, evidence: Evidence) -> list[Finding]:
         """Return a finding for each place."""
         runs, arms = evidence.of(self.base), (self.first, self.second)
-        common = set.intersection(*({(run.task, run.record["seed"]) for run in runs if run.arm == arm} for arm in arms))
+        common = set.intersection(*({(run.task, run.seed) for run in runs if run.arm == arm} for arm in arms))
         return [
             _finding(self, self.what, place, self.measured(evidence, place), len(common), whys(runs, arms, place), evidence.missing(arms, self.base))
             for place in self.places
@@ -125,7 +125,7 @@ class Size:
     def decide(self, evidence: Evidence) -> list[Finding]:
         """Return a finding for each place."""
         bases = (self.larger, self.smaller)
-        common = set.intersection(*({(run.task, run.record["seed"]) for run in evidence.of(base) if run.arm == self.arm} for base in bases))
+        common = set.intersection(*({(run.task, run.seed) for run in evidence.of(base) if run.arm == self.arm} for base in bases))
         findings = []
         for place in self.places:
             first, second = (numbers(evidence.of(base), self.arm, MEASURES[f"{self.by}@{place}"]) for base in bases)

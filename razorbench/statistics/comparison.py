@@ -3,76 +3,82 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from razorbench.measures.success import Estimate
 from razorbench.statistics.finished_runs import Run
-from razorbench.statistics.stops import LEVELS, STOPS, Bracket, Crossing, Stop, around_forward_kl, at_forward_kl, crossing, stop
+from razorbench.statistics.stops import LEVELS, STOPS, Bracket, Crossing, Read, Stop, around_forward_kl, at_forward_kl, crossing, stop
 from razorbench.statistics.verdicts import TOO_FEW, Sample, Verdict, too_few
+from razorbench.store.estimate import Estimate
+from razorbench.store.record import Evaluation, Rate
 
 NATS = (1, 2, 4)
 """Forward KLs, per decision, at which retention and success are compared."""
 
 
-Snapshot = Mapping[str, Any]
-
-
-def _exact(run: Run, snapshot: Snapshot) -> float:
+def _exact(run: Run, there: Evaluation) -> float:
     return 0.0
 
 
-def _of_rates(rates: Collection[Mapping[str, Any]]) -> float:
+def _of_rates(rates: Iterable[Rate | None]) -> float:
     """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
-    episodes = sum(rate["episodes"] for rate in rates) + 4
-    p = (sum(rate["successes"] for rate in rates) + 2) / episodes
-    return float(p * (1 - p) / episodes)
+    measured = [rate for rate in rates if rate is not None]
+    episodes = sum(rate.episodes for rate in measured) + 4
+    p = (sum(rate.successes for rate in measured) + 2) / episodes
+    return p * (1 - p) / episodes
 
 
-def _of_success(run: Run, snapshot: Snapshot) -> float:
-    return _of_rates([snapshot["new_task"]["test"]])
+def _of_success(run: Run, there: Evaluation) -> float:
+    return _of_rates([there.new_task.test])
 
 
-def _of_retention(run: Run, snapshot: Snapshot) -> float:
+def _of_retention(run: Run, there: Evaluation) -> float:
     """That of the mean success on original skills over the base's own, which is what retention is a share of."""
-    base = float(np.mean([rates["base"]["greedy"]["rate"] for rates in run.record["original"].values()]))
-    return _of_rates(snapshot["original"].values()) / base**2
+    base = float(np.mean([rates.base.greedy.rate for rates in run.record.original.values()]))
+    return _of_rates(there.original.values()) / base**2
 
 
-def _of_score(run: Run, snapshot: Snapshot) -> float:
+def _of_score(run: Run, there: Evaluation) -> float:
     """That of a product of gain and retention, each with the noise of its own episodes; the base's success on SELECT starts is all arms' own."""
     left = 1 - run.base_success
-    gain, kept = max(0.0, snapshot["new_task"]["test"]["rate"] - run.base_success) / left, min(1.0, snapshot["retention"]["value"])
-    return float((kept / left) ** 2 * _of_success(run, snapshot) + gain**2 * _of_retention(run, snapshot))
+    gain, kept = max(0.0, (there.success or 0.0) - run.base_success) / left, min(1.0, there.retention.value or 0.0)
+    return (kept / left) ** 2 * _of_success(run, there) + gain**2 * _of_retention(run, there)
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number of a policy. path: where a snapshot holds it, or a property of `Stop` where snapshots do not.
+    """A number of a policy. read: from a snapshot or from the final policy; at_stop: where a run stops, None if it is what `read` returns.
 
-    variance: what sampling episodes gives a snapshot's number; none to what is measured on fixed states, or counted.
-    margin: differences inside it count as *same*; None if they never do.
+    variance: of sampling episodes; 0 for what is measured on fixed states, or counted. margin: differences inside it count as *same*; None if they never do.
     """
 
-    path: str
-    variance: Callable[[Run, Snapshot], float] = _exact
+    read: Read
+    variance: Callable[[Run, Evaluation], float] = _exact
     margin: float | None = None
+    at_stop: Callable[[Stop], float | None] | None = None
+
+    def stopped(self, there: Stop) -> float | None:
+        """Return the number where a run stops, None where it is undefined."""
+        return self.read(there.snapshot) if self.at_stop is None else self.at_stop(there)
+
+
+def _of_stops(there: Evaluation) -> None:
+    """A snapshot on its own has no such number."""
 
 
 QUANTITIES = {
-    "retention": Quantity("retention.value", _of_retention, 0.05),
-    "success": Quantity("new_task.test.rate", _of_success),
-    "score": Quantity("score", _of_score),
-    "cka": Quantity("drift.activations.original.cka", margin=0.01),
-    "forward_kl": Quantity("divergence.kl_forward.new"),
-    "update": Quantity("update"),
-    "env_steps": Quantity("env_steps"),
-    "demo_episodes": Quantity("demo_episodes"),
-    "gradient_steps": Quantity("gradient_steps"),
-    "select_episodes": Quantity("select_episodes"),
+    "retention": Quantity(lambda there: there.retention.value, _of_retention, 0.05),
+    "success": Quantity(lambda there: there.success, _of_success),
+    "score": Quantity(_of_stops, _of_score, at_stop=lambda stop: stop.score),
+    "cka": Quantity(lambda there: there.number("drift.activations.original.cka"), margin=0.01),
+    "forward_kl": Quantity(lambda there: there.forward_kl),
+    "update": Quantity(lambda there: there.update),
+    "env_steps": Quantity(lambda there: there.env_steps),
+    "demo_episodes": Quantity(lambda there: there.demo_episodes),
+    "gradient_steps": Quantity(lambda there: there.gradient_steps),
+    "select_episodes": Quantity(_of_stops, at_stop=lambda stop: stop.select_episodes),
 }
 COSTS = ("update", "env_steps", "demo_episodes", "gradient_steps", "select_episodes")
 OF_STOPS = ("score", "select_episodes")
@@ -107,8 +113,8 @@ class Measure:
     def number(self, run: Run) -> Number | None:
         """Return a run's number, None where it is undefined."""
         if self.nats is not None:
-            value, around = at_forward_kl(run, self.nats, self.quantity.path), around_forward_kl(run, self.nats)
-            return None if value is None or around is None or not math.isfinite(value) else Number.exact(value, self._largest(run, *around))
+            value, around = at_forward_kl(run, self.nats, self.quantity.read), around_forward_kl(run, self.nats)
+            return None if value is None or around is None else Number.exact(value, self._largest(run, *around))
         if self.level is not None:
             found = crossing(run, self.level)
             return self._crossed(run, found) if isinstance(found, Crossing) else None
@@ -116,17 +122,16 @@ class Measure:
         return None if there is None else self._stopped(run, there)
 
     def _stopped(self, run: Run, there: Stop) -> Number | None:
-        path = self.quantity.path
-        value = getattr(there, path) if path in OF_STOPS else there.number(path)
+        value = self.quantity.stopped(there)
         return None if value is None else Number.exact(float(value), self.quantity.variance(run, there.snapshot))
 
     def _crossed(self, run: Run, found: Crossing) -> Number | None:
-        between = found.number(self.quantity.path)
+        between = found.number(self.quantity.read)
         if between is None:
             return None
         return Number(between.value, between.low, between.high, self._largest(run, found.before, found.after))
 
-    def _largest(self, run: Run, *ends: Snapshot) -> float:
+    def _largest(self, run: Run, *ends: Evaluation) -> float:
         """What is interpolated has no more noise than the noisier of its ends."""
         return max(self.quantity.variance(run, end) for end in ends)
 
@@ -209,7 +214,7 @@ def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, 
     for run in (run for run in runs if run.arm == arm):
         number = measure.number(run)
         if number is not None:
-            found[run.task, int(run.record["seed"])] = number
+            found[run.task, run.seed] = number
     return found
 
 

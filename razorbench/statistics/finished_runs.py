@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import gc
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from razorbench.errors import UsageError
 from razorbench.statistics.base_success import base_success
 from razorbench.statistics.law import Points
-from razorbench.store.record import read_run, read_snapshots
+from razorbench.store.reading import read_run, read_snapshots
+from razorbench.store.record import Rate, Record, Snapshot
 from razorbench.store.walk import readable, tell, walk
 from razorbench.types import BoolArray, FloatArray, IntArray
 
@@ -71,8 +70,8 @@ class Run:
     styles: its task's, in order; folder: its own; setting: what sets it apart from runs of the same method among those that it is read with.
     """
 
-    record: Mapping[str, Any]
-    curve: Sequence[Mapping[str, Any]]
+    record: Record
+    curve: Sequence[Snapshot]
     styles: Sequence[str] = ()
     folder: Path = Path()
     setting: str = ""
@@ -80,22 +79,32 @@ class Run:
     @property
     def task(self) -> str:
         """The new task's name."""
-        return str(self.record["task"]).rpartition("-v")[0]
+        return self.record.task_name
 
     @property
     def base(self) -> str:
         """The base's name, which its pretraining seeds share."""
-        return str(self.record["base"]).rpartition("-s")[0]
+        return self.record.base_name
 
     @property
     def method(self) -> str:
         """The method's name."""
-        return str(self.record["method"]["name"])
+        return self.record.method.name
 
     @property
     def family(self) -> str:
         """The method's family."""
-        return str(self.record["method"]["family"])
+        return self.record.method.family
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.record.seed
+
+    @property
+    def budget(self) -> str:
+        """The budget's name."""
+        return self.record.budget.name
 
     @cached_property
     def base_success(self) -> float:
@@ -108,8 +117,8 @@ class Run:
 
         Where one method was run with several settings, each is an arm, as in `sft[epochs=3]`.
         """
-        style = self.record["method"]["demos"]
-        if not self.record["budget"]["demo_episodes"] or style == next(iter(self.styles), None):
+        style = self.record.method.demos
+        if not self.record.budget.demo_episodes or style == next(iter(self.styles), None):
             return f"{self.method}{self.setting}"
         return f"{self.method}{SECOND if style in self.styles[1:2] else f'/{style}'}{self.setting}"
 
@@ -129,7 +138,7 @@ def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
 
 def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
     record = read_run(path)
-    return Run(record, read_snapshots(path.parent), styles.get(record["task"].rpartition("-v")[0], ()), path.parent)
+    return Run(record, read_snapshots(path.parent), styles.get(record.task_name, ()), path.parent)
 
 
 def chosen(runs: Sequence[Run], base: str | None, budget: str | None) -> tuple[str, str]:
@@ -137,8 +146,8 @@ def chosen(runs: Sequence[Run], base: str | None, budget: str | None) -> tuple[s
 
     Raises UsageError if there are several to choose from.
     """
-    budget = budget or only("budget", {run.record["budget"]["name"] for run in runs if base in (None, run.base)}, "standard")
-    return base or only("base", {run.base for run in runs if run.record["budget"]["name"] == budget}, "mlp"), budget
+    budget = budget or only("budget", {run.budget for run in runs if base in (None, run.base)}, "standard")
+    return base or only("base", {run.base for run in runs if run.budget == budget}, "mlp"), budget
 
 
 def only(what: str, there: set[str], usual: str) -> str:
@@ -160,20 +169,6 @@ def _no_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def lookup(snapshot: Mapping[str, Any], path: str) -> Any:
-    """Return what lies at a dotted path, None if nothing does."""
-    found: Any = snapshot
-    for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
-def value(snapshot: Mapping[str, Any], path: str) -> float:
-    """Return the number that lies at a dotted path, NaN if there is none."""
-    found = lookup(snapshot, path)
-    return math.nan if found is None else float(found)
 
 
 @dataclass(frozen=True)
@@ -206,22 +201,22 @@ class Snapshots:
 
 def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Snapshots:
     """Return the snapshots of runs with their predictors, keys of `PREDICTORS`."""
-    found = [(k, point) for k, run in enumerate(runs) for point in run.curve if point["update"] > 0]
-    x = {name: np.array([value(point, PREDICTORS[name]) for _, point in found], dtype=float) for name in predictors}
+    found = [(k, point) for k, run in enumerate(runs) for point in run.curve if point.update > 0]
+    x = {name: np.array([point.number(PREDICTORS[name]) for _, point in found], dtype=float) for name in predictors}
     return Snapshots(
         runs,
         np.array([k for k, _ in found], dtype=np.int64),
-        np.array([point["update"] for _, point in found], dtype=np.int64),
-        np.array([point["forgetting"]["value"] for _, point in found], dtype=float),
-        np.array([_variance(point["original"].values()) for _, point in found], dtype=float),
-        np.array([(point["new_task"]["test"]["rate"], point["retention"]["value"]) for _, point in found], dtype=float).reshape(-1, 2),
+        np.array([point.update for _, point in found], dtype=np.int64),
+        np.array([point.forgetting.value for _, point in found], dtype=float),
+        np.array([_variance(point.original.values()) for _, point in found], dtype=float),
+        np.array([(point.success, point.retention.value) for _, point in found], dtype=float).reshape(-1, 2),
         {name: 1.0 - each if name.startswith(_SIMILAR) else each for name, each in x.items()},
     )
 
 
 def updated(runs: Sequence[Run]) -> list[Run]:
     """Return the runs that have a snapshot after an update."""
-    return [run for run in runs if any(point["update"] > 0 for point in run.curve)]
+    return [run for run in runs if any(point.update > 0 for point in run.curve)]
 
 
 def common_arms(runs: Mapping[str, Sequence[Run]]) -> set[str]:
@@ -232,11 +227,11 @@ def common_arms(runs: Mapping[str, Sequence[Run]]) -> set[str]:
 def final_points(runs: Sequence[Run]) -> Points:
     """Return a point per run that was updated, its final policy's, for the headline's predictor, by greedy success."""
     runs = updated(runs)
-    rates = [[(each["base"]["greedy"]["rate"], each["final"]["greedy"]) for each in run.record["original"].values()] for run in runs]
+    rates = [[(each.base.greedy.rate, each.final.greedy) for each in run.record.original.values()] for run in runs]
     return Points(
         np.arange(len(runs)),
-        np.array([value(run.record, PREDICTORS[HEADLINE]) for run in runs], dtype=float),
-        np.array([np.mean([base - final["rate"] for base, final in each]) for each in rates], dtype=float),
+        np.array([run.record.number(PREDICTORS[HEADLINE]) for run in runs], dtype=float),
+        np.array([np.mean([base - final.rate for base, final in each]) for each in rates], dtype=float),
         np.array([_variance([final for _, final in each]) for each in rates], dtype=float),
         **labels(runs),
     )
@@ -248,10 +243,10 @@ def labels(runs: Sequence[Run]) -> dict[str, list[str]]:
         "arm": [run.arm for run in runs],
         "family": [run.family for run in runs],
         "task": [run.task for run in runs],
-        "base": [str(run.record["base"]) for run in runs],
+        "base": [run.record.base for run in runs],
     }
 
 
-def _variance(rates: Collection[Mapping[str, Any]]) -> float:
+def _variance(rates: Collection[Rate]) -> float:
     """That of the mean of success rates; one episode does not tell its own, and may have the largest that there is."""
-    return float(sum(rate["rate"] * (1 - rate["rate"]) / (rate["episodes"] - 1) if rate["episodes"] > 1 else 0.25 for rate in rates)) / len(rates) ** 2
+    return float(sum(rate.rate * (1 - rate.rate) / (rate.episodes - 1) if rate.episodes > 1 else 0.25 for rate in rates)) / len(rates) ** 2

@@ -33,7 +33,7 @@ class Design:
 
     def missing(self, runs: Sequence[Run], arms: Sequence[str], base: str) -> list[Wanted]:
         """Return what the arms lack of the design's tasks and seeds among a base's runs; if they lack nothing, as many seeds again."""
-        there = {(run.arm, run.task, int(run.record["seed"])) for run in runs}
+        there = {(run.arm, run.task, run.seed) for run in runs}
         last = max([*self.seeds, *(seed for *_, seed in there)])
         for seeds in (self.seeds, range(last + 1, last + 1 + len(self.seeds))):
             wanted = [

@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from razorbench.errors import UsageError
-from razorbench.statistics.finished_runs import Run, lookup
+from razorbench.statistics.finished_runs import Run
+from razorbench.store.record import Record, Settings, Snapshot
 
 ALIKE = {6: 7}
 """Protocols whose numbers mean the same as a later one's. 7 has twelve more instruction slots, which are zero in every task so far, and declares
@@ -33,10 +33,10 @@ def pool(runs: Sequence[Run], base: str, budget: str, mixed: bool = False) -> Po
     """
     kept: list[Run] = []
     apart: list[tuple[Run, str]] = []
-    mine = [run for run in runs if run.base == base and run.record["budget"]["name"] == budget]
-    skills = Counter(tuple(sorted(run.record["original"] or ())) for run in mine).most_common(1)
+    mine = [run for run in runs if run.base == base and run.budget == budget]
+    skills = Counter(tuple(sorted(run.record.original)) for run in mine).most_common(1)
     for run in runs:
-        kind = (("base", run.base, base), ("budget", run.record["budget"]["name"], budget))
+        kind = (("base", run.base, base), ("budget", run.budget, budget))
         other = [f"{what} {found}, not {wanted}" for what, found, wanted in kind if found != wanted]
         fault = f"is of {' and '.join(other)}" if other else _fault(run, skills[0][0])
         if fault is None:
@@ -44,37 +44,31 @@ def pool(runs: Sequence[Run], base: str, budget: str, mixed: bool = False) -> Po
         else:
             apart.append((run, fault))
     if not mine:
-        there = sorted({f"base={run.base} budget={run.record['budget']['name']}" for run in runs})
+        there = sorted({f"base={run.base} budget={run.budget}" for run in runs})
         raise UsageError(f"no run with base={base} budget={budget} among {len(runs)}; there are {', '.join(there)}")
     if not kept:
         raise UsageError(f"none of the {len(mine)} runs can be used; the first, {mine[0].folder}, {_fault(mine[0], skills[0][0])}: do it again")
     return Pool(distinct(by_setting(kept)), apart, kinds(kept, mixed))
 
 
-_NEEDED = ("new_task.base.greedy.rate", "new_task.final.greedy.rate", "forgetting.value", "retention.value", "divergence.kl_forward.new")
-_NEEDED_ALONG = ("update", "new_task.test.rate", "new_task.select.rate", "forgetting.value", "retention.value")
-
-
 def _fault(run: Run, skills: Sequence[str]) -> str | None:
     """Say why a run's numbers cannot be used, None if they can: one is missing, or it has other original skills than most runs."""
-    parts = [("", run.record, _NEEDED, ".base.greedy.rate", ".final.greedy.rate")]
-    parts += [(f" at update {point.get('update')}", point, _NEEDED_ALONG, ".rate", ".episodes") for point in run.curve]
-    for where, part, needed, *per_skill in parts:
-        found = part.get("original") or {}
-        if set(found) != set(skills):
-            differ = [f"lacks {', '.join(sorted(set(skills) - set(found)))}"] if set(skills) - set(found) else []
-            differ += [f"has {', '.join(sorted(set(found) - set(skills)))}, which most runs lack"] if set(found) - set(skills) else []
+    parts: list[tuple[str, Record | Snapshot]] = [("", run.record), *((f" at update {point.update}", point) for point in run.curve)]
+    for where, part in parts:
+        found = part.original.keys()
+        if found != set(skills):
+            differ = [f"lacks {', '.join(sorted(set(skills) - found))}"] if set(skills) - found else []
+            differ += [f"has {', '.join(sorted(found - set(skills)))}, which most runs lack"] if found - set(skills) else []
             return f"{' and '.join(differ)} among its original skills{where}"
-        paths = [*needed, *(f"original.{skill}{end}" for skill in skills for end in per_skill)]
-        lacking = [path for path in paths if not _is_number(part, path)]
-        if lacking:
-            return f"has no number for {lacking[0]}{where}"
+        needed = {"forgetting.value": part.forgetting.value, "retention.value": part.retention.value}
+        if isinstance(part, Snapshot):
+            needed = {"new_task.test.rate": part.success, "new_task.select.rate": part.select_success} | needed
+        else:
+            needed["divergence.kl_forward.new"] = part.forward_kl
+        for path, value in needed.items():
+            if value is None:
+                return f"has no number for {path}{where}"
     return None
-
-
-def _is_number(part: Mapping[str, Any], path: str) -> bool:
-    found = lookup(part, path)
-    return isinstance(found, int | float) and not isinstance(found, bool)
 
 
 def kinds(runs: Sequence[Run], mixed: bool = False) -> list[str]:
@@ -86,21 +80,20 @@ def kinds(runs: Sequence[Run], mixed: bool = False) -> list[str]:
     must: dict[str, set[str]] = {}
     may: dict[str, set[str]] = {}
     for run in runs:
-        record, hashes = run.record, run.record["hashes"] or {}
-        protocol = ALIKE.get(record["protocol"], record["protocol"])
+        record = run.record
         for what, found in {
-            "protocol": protocol,
-            "MuJoCo": _minor(record["versions"]["mujoco"]),
-            "torch": _minor(record["versions"]["torch"]),
+            "protocol": ALIKE.get(record.protocol, record.protocol),
+            "MuJoCo": _minor(record.versions["mujoco"]),
+            "torch": _minor(record.versions["torch"]),
             "base": run.base,
-            "budget": record["budget"]["name"],
-            f"version of the task {run.task}": record["task"],
-            f"specification of the task {run.task} under protocol {record['protocol']}": hashes.get("task_spec"),
-            f"set of weights of {record['base']} under protocol {record['protocol']}": hashes.get("base_policy"),
-            f"version of the method {run.method}": record["method"]["version"],
+            "budget": run.budget,
+            f"version of the task {run.task}": record.task,
+            f"specification of the task {run.task} under protocol {record.protocol}": record.hashes.task_spec,
+            f"set of weights of {record.base} under protocol {record.protocol}": record.hashes.base_policy,
+            f"version of the method {run.method}": record.method.version,
         }.items():
             must.setdefault(what, set()).add(str(found))
-        for what, found in {"protocol": record["protocol"], **{name: record["versions"][name.lower()] for name in ("MuJoCo", "torch")}}.items():
+        for what, found in {"protocol": record.protocol, **{name: record.versions[name.lower()] for name in ("MuJoCo", "torch")}}.items():
             may.setdefault(what, set()).add(str(found))
     several = {what: _listed(found) for what, found in must.items() if len(found) > 1}
     if several and not mixed:
@@ -112,7 +105,7 @@ def kinds(runs: Sequence[Run], mixed: bool = False) -> list[str]:
 
 def _minor(version: str) -> str:
     """Major and minor version."""
-    return ".".join(str(version).partition("+")[0].split(".")[:2])
+    return ".".join(version.partition("+")[0].split(".")[:2])
 
 
 def _listed(found: set[str]) -> str:
@@ -121,7 +114,7 @@ def _listed(found: set[str]) -> str:
 
 def by_setting(runs: Sequence[Run]) -> list[Run]:
     """Return the runs, those of a method that was run with several settings as arms of their own, named by where the settings differ."""
-    settings: dict[str, dict[str, Mapping[str, Any]]] = {}
+    settings: dict[str, dict[str, Settings]] = {}
     for run in runs:
         settings.setdefault(run.arm, {})[str(run.folder)] = _setting(run.record)
     named = []
@@ -133,20 +126,20 @@ def by_setting(runs: Sequence[Run]) -> list[Run]:
     return named
 
 
-def _setting(record: Mapping[str, Any]) -> dict[str, Any]:
+def _setting(record: Record) -> Settings:
     """All of a run's settings but its task, base, seed and demonstrations, by dotted name."""
-    config = record["config"] or {}
+    config = record.config
     return {
-        **_flat(config.get("method") or {}),
-        **_flat(record["budget"].get("caps") or {}),
-        **{f"eval.{key}": value for key, value in _flat(config.get("eval") or {}).items()},
-        "log_std": config.get("log_std"),
-        "code": record["method"].get("code"),
+        **_flat(config.method or {}),
+        **_flat(record.budget.caps or {}),
+        **{f"eval.{key}": value for key, value in _flat(config.eval or {}).items()},
+        "log_std": config.log_std,
+        "code": record.method.code,
     }
 
 
-def _flat(node: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flat(node: Mapping[str, object], path: str = "") -> Settings:
+    found: Settings = {}
     for key, value in node.items():
         if isinstance(value, Mapping):
             found |= _flat(value, f"{path}{key}.")
@@ -157,12 +150,12 @@ def _flat(node: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 def distinct(runs: Sequence[Run]) -> list[Run]:
     """Return the runs, the same one found twice but once. Raises UsageError for two that share arm, task, seed, base and budget and are not the same."""
-    first: dict[tuple[Any, ...], Run] = {}
+    first: dict[tuple[str, str, int, str, str], Run] = {}
     for run in runs:
-        twin = first.setdefault((run.arm, run.task, run.record["seed"], run.record["base"], run.record["budget"]["name"]), run)
-        if lookup(twin.record, "hashes.run") != lookup(run.record, "hashes.run"):
+        twin = first.setdefault((run.arm, run.task, run.seed, run.record.base, run.budget), run)
+        if twin.record.hashes.run != run.record.hashes.run:
             raise UsageError(
-                f"{run.arm} has two runs of {run.task}, seed {run.record['seed']}: {twin.folder} and {run.folder} differ in what they are made of; "
+                f"{run.arm} has two runs of {run.task}, seed {run.seed}: {twin.folder} and {run.folder} differ in what they are made of; "
                 "keep each in a folder of its own"
             )
     return list(first.values())

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from razorbench.errors import UsageError, among
+from razorbench.store.record import Config, Record, Settings
 
-Settings = dict[str, Any]
 Grid = Mapping[str, Sequence[Any]]
 _OF_THE_RUN = {"demos": ("demos",), "log_std": ("log_std",), "base": ("base", "name"), "instruction": ("task", "instruction")}
 """Settings of a run, not of its method, and where they stand in a record's config."""
@@ -70,10 +70,11 @@ def _key(setting: str) -> str:
     return "task.instruction" if setting == "instruction" else setting
 
 
-def _set(config: Mapping[str, Any], setting: str) -> Any:
-    """Return what a record's config has a setting at."""
-    found: Any = config
-    for key in _OF_THE_RUN.get(setting, ("method", setting)):
+def _set(config: Config, setting: str) -> object:
+    """Return the value of a setting in a record's configuration, None if it has none."""
+    part, *keys = _OF_THE_RUN.get(setting, ("method", setting))
+    found = getattr(config, part)
+    for key in keys:
         found = found.get(key) if isinstance(found, Mapping) else None
     return found
 
@@ -94,7 +95,7 @@ class Choice:
     forward_kl: float
 
 
-def ranking(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> list[Choice]:
+def ranking(study: Study, method: str, records: Sequence[Record]) -> list[Choice]:
     """Return a method's configurations with all of their runs done, best first.
 
     Raises UsageError if a run of the search is missing.
@@ -103,28 +104,27 @@ def ranking(study: Study, method: str, records: Sequence[Mapping[str, Any]]) -> 
     for settings in study.configurations(method):
         runs = [recorded(study, method, task, settings, records) for task in study.tasks]
         mean = {
-            "score": [run["score"] for run in runs],
-            "success": [run["new_task"]["select"]["rate"] for run in runs],
-            "retention": [run["retention"]["value"] for run in runs],
-            "forward_kl": [run["divergence"]["kl_forward"]["new"] for run in runs],
+            "score": [run.score for run in runs],
+            "success": [run.final(None).select_success for run in runs],
+            "retention": [run.retention.value for run in runs],
+            "forward_kl": [run.forward_kl for run in runs],
         }
-        found.append(Choice(settings, **{key: float(np.mean(values)) for key, values in mean.items()}))
+        found.append(Choice(settings, **{key: float(np.mean(np.array(values, dtype=float))) for key, values in mean.items()}))
     return sorted(found, key=lambda choice: -choice.score)
 
 
-def runs(study: Study, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def runs(study: Study, records: Sequence[Record]) -> list[Record]:
     """Return the search's own records, in the study's order; raises UsageError if one is missing."""
     return [recorded(study, method, task, settings, records) for method in study.grids for settings in study.configurations(method) for task in study.tasks]
 
 
-def recorded(study: Study, method: str, task: str, settings: Settings, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def recorded(study: Study, method: str, task: str, settings: Settings, records: Sequence[Record]) -> Record:
     """Return the record of one run of a search; raises UsageError if there is none."""
     for record in records:
-        config = record["config"] or {}
         if (
-            (record["task"].rpartition("-v")[0], record["method"]["name"], record["seed"], record["budget"]["name"]) == (task, method, study.seed, study.budget)
-            and (config.get("eval") or {}).get("split") == "select"
-            and all(_set(config, key) == value for key, value in settings.items())
+            (record.task_name, record.method.name, record.seed, record.budget.name) == (task, method, study.seed, study.budget)
+            and (record.config.eval or {}).get("split") == "select"
+            and all(_set(record.config, key) == value for key, value in settings.items())
         ):
             return record
     raise UsageError(f"the search of {method} is not complete: {task} with {describe(settings)} has no record; do it with `razorbench tune {method}`")

@@ -6,83 +6,62 @@ SELECT starts choose, TEST starts give every number, so no run is stopped by the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from razorbench.measures.success import score
 from razorbench.statistics.base_success import NEARLY_SOLVED
-from razorbench.statistics.finished_runs import Run, lookup, value
+from razorbench.statistics.finished_runs import Run
+from razorbench.store.record import Evaluation, Snapshot
 
 STOPS = ("best", "end")
 """`best`: the first snapshot with the highest SELECT success, the base's own included. `end`: the final policy, when the budget is used up."""
-_KL = "divergence.kl_forward.new"
 LEVELS = (0.5, 0.7, 0.9, 0.95)
 """Levels of success on the new task at which runs are compared."""
+Read = Callable[[Evaluation], float | None]
+"""Returns a number of a policy, None if it was not measured."""
 
 
 @dataclass(frozen=True)
 class Stop:
     """One policy of a run, measured on TEST, and what it took to get there.
 
-    snapshot: its numbers, in the form of a line of the curve; original skills have 25 episodes each at `best` and 100 at `end` (default protocol).
+    snapshot: its numbers; original skills have 25 episodes each at `best` and 100 at `end` (default protocol).
     select_episodes: SELECT episodes that choosing this policy took; `best` is known only at the end, so it pays for every look.
     base_success: greedy success of the base on the new task, see `starts.base_success`.
     """
 
-    snapshot: Mapping[str, Any]
+    snapshot: Evaluation
     select_episodes: int
     base_success: float
 
     @property
-    def success(self) -> float:
-        """Greedy success on the new task, TEST."""
-        return float(self.snapshot["new_task"]["test"]["rate"])
+    def success(self) -> float | None:
+        """Greedy success on the new task, TEST; None if it was not measured."""
+        return self.snapshot.success
 
     @property
     def select_success(self) -> float | None:
         """Greedy success on the new task, SELECT; None if it was not measured."""
-        return self.number("new_task.select.rate")
+        return self.snapshot.select_success
 
     @property
     def retention(self) -> float | None:
         """Retention of original skills, TEST; None if the base solves none."""
-        return self.number("retention.value")
+        return self.snapshot.retention.value
 
     @property
     def forgetting(self) -> float | None:
         """Mean loss of success on original skills, TEST."""
-        return self.number("forgetting.value")
+        return self.snapshot.forgetting.value
 
     @property
     def score(self) -> float | None:
         """`metrics.score` with the base's success on its card's SELECT starts; None where that exceeds .5, as the task is nearly solved already."""
-        return None if self.base_success > NEARLY_SOLVED else score(self.success, self.base_success, self.retention)
-
-    @property
-    def update(self) -> int | None:
-        """The update after which it was taken; None where no snapshots were kept."""
-        return _whole(self.number("update"))
-
-    @property
-    def env_steps(self) -> int | None:
-        """Environment steps until then."""
-        return _whole(self.number("env_steps"))
-
-    @property
-    def demo_episodes(self) -> int | None:
-        """Demonstrations used until then."""
-        return _whole(self.number("demo_episodes"))
-
-    @property
-    def gradient_steps(self) -> int | None:
-        """Gradient steps until then."""
-        return _whole(self.number("gradient_steps"))
-
-    def number(self, path: str) -> float | None:
-        """Return the number at a dotted path of the snapshot, such as `divergence.kl_forward.new`; None if it is not there or not finite."""
-        return _finite(self.snapshot, path)
+        success = self.success
+        return None if success is None or self.base_success > NEARLY_SOLVED else score(success, self.base_success, self.retention)
 
 
 def stop(run: Run, name: str) -> Stop | None:
@@ -96,20 +75,13 @@ def stop(run: Run, name: str) -> Stop | None:
 def _best(run: Run) -> Stop | None:
     if not run.curve:
         return None
-    looks = sum(int(point["new_task"]["select"]["episodes"]) for point in run.curve)
+    looks = sum(point.new_task.select.episodes for point in run.curve if point.new_task.select is not None)
     # `max` returns the first of equals, the cheapest.
     return Stop(max(run.curve, key=_select), looks, run.base_success)
 
 
 def _end(run: Run) -> Stop:
-    """The final policy, as the record has it, in a snapshot's form."""
-    record = run.record
-    shared = {key: record.get(key) for key in ("forgetting", "retention", "divergence", "drift")}
-    costs = {key: record["budget"].get(key) for key in ("env_steps", "demo_episodes", "expert_queries", "gradient_steps")}
-    new = {"test": record["new_task"]["final"]["greedy"], "select": record["new_task"].get("select")}
-    skills = {skill: rates["final"]["greedy"] for skill, rates in (record["original"] or {}).items()}
-    update = run.curve[-1]["update"] if run.curve else None
-    return Stop({"update": update, **costs, "new_task": new, "original": skills, **shared}, 0, run.base_success)
+    return Stop(run.record.final(run.curve[-1].update if run.curve else None), 0, run.base_success)
 
 
 @dataclass(frozen=True)
@@ -129,12 +101,12 @@ class Crossing:
     """The two neighbouring snapshots between which SELECT success first reaches a level: below it before, at or above it after."""
 
     level: float
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
+    before: Snapshot
+    after: Snapshot
 
-    def number(self, path: str) -> Bracket | None:
+    def number(self, read: Read) -> Bracket | None:
         """Return a number at the level, on the line between the snapshots over SELECT success; its bounds are the snapshots' own. None if either lacks it."""
-        before, after = _finite(self.before, path), _finite(self.after, path)
+        before, after = read(self.before), read(self.after)
         if before is None or after is None:
             return None
         share = (self.level - _select(self.before)) / (_select(self.after) - _select(self.before))
@@ -163,34 +135,27 @@ def undefined(run: Run, place: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def around_forward_kl(run: Run, nats: float) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+def around_forward_kl(run: Run, nats: float) -> tuple[Snapshot, Snapshot] | None:
     """Return the two neighbouring snapshots between which forward KL on the new task first reaches a level; None if it does not."""
     for low, high in pairwise(run.curve):
-        # Not a number where it was not measured, which no comparison passes.
-        if value(low, _KL) < nats <= value(high, _KL):
+        if low.forward_kl is not None and high.forward_kl is not None and low.forward_kl < nats <= high.forward_kl:
             return low, high
     return None
 
 
-def at_forward_kl(run: Run, nats: float, path: str) -> float | None:
+def at_forward_kl(run: Run, nats: float, read: Read) -> float | None:
     """Return a snapshot's number where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
 
-    KL is measured on the same states in every snapshot and is no rate of episodes, so the interpolation needs no bracket. path: dotted, as of `value`.
+    KL is measured on the same states in every snapshot and is no rate of episodes, so the interpolation needs no bracket.
     """
     if (found := around_forward_kl(run, nats)) is None:
         return None
-    (low, high), (before, after) = ([value(point, name) for point in found] for name in (_KL, path))
+    (low, high), (before, after) = ([point.forward_kl for point in found], [read(point) for point in found])
+    if low is None or high is None or before is None or after is None:
+        return None
     return before + (after - before) * (nats - low) / (high - low)
 
 
-def _select(point: Mapping[str, Any]) -> float:
-    return float(point["new_task"]["select"]["rate"])
-
-
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)
-
-
-def _finite(part: Mapping[str, Any], path: str) -> float | None:
-    found = lookup(part, path)
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+def _select(point: Snapshot) -> float:
+    """SELECT success; not a number where it was not measured, which no comparison passes."""
+    return math.nan if point.select_success is None else point.select_success

@@ -8,15 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from razorbench.measures.success import Estimate
 from razorbench.statistics.comparison import Numbers, units
-
-
-@dataclass(frozen=True)
-class Undefined:
-    """A number that does not exist, and why."""
-
-    why: str
+from razorbench.store.estimate import Estimate, Undefined
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from razorbench.measures.success import Estimate
+from razorbench.store.estimate import Estimate
 from razorbench.types import BoolArray, FloatArray
 
 MORE, LESS, SAME, UNDECIDED, TOO_FEW = "more", "less", "same", "undecided", "too few runs"

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from razorbench.store import bounded
 from razorbench.store.disk import exists, near, trouble
 from razorbench.store.lock import Claim, clear
 from razorbench.store.output import warn
+from razorbench.store.writable import make_writable
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 """Of tasks, bases, methods, budgets and sequences: never a path."""
@@ -44,34 +44,6 @@ REQUIRED = (
 def digest(identity: Any) -> str:
     """SHA-256 of canonical JSON."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
-
-
-def make_writable(folder: Path, given: str, setting: str) -> None:
-    """Make a folder and see that files can be written there; raises UsageError naming what was given and the setting to change."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(f"{given}: cannot write there ({error.strerror}); choose a writable folder with {setting}") from error
-
-
-@contextmanager
-def filling(folder: Path, given: str, setting: str) -> Iterator[None]:
-    """Make a folder for the block to fill. If the block fails, what was missing or empty before is so again; what held something is left as it is."""
-    folder = folder.absolute()
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    make_writable(folder, given, setting)
-    empty = not any(folder.iterdir())
-    try:
-        yield
-    except BaseException:
-        for each in folder.iterdir() if empty else ():
-            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
-        with suppress(OSError):  # something else has come there
-            for place in missing:
-                place.rmdir()
-        raise
 
 
 def write_atomically(final: Path, write: Callable[[Path], object], temporary: Path | None = None) -> None:

@@ -1,88 +1,168 @@
-"""What a record, a snapshot and a sequence's record have to be before anything is computed from them: every number a number, every name a name."""
+"""Records by name and type: of a run, of a sequence, and of the snapshots along a run. Reading checks every value (`razorbench.store.reading`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from razorbench.errors import FileDamaged
-from razorbench.store.bounded import shown
-from razorbench.store.folder import CURVE, NAME, PACKED_CURVE, SequenceFolder, read_curve, read_record
-
-T = TypeVar("T")
+from razorbench.store.estimate import Estimate, Estimated, Undefined
+from razorbench.store.folder import NAME
 
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 Word = Annotated[str, Field(max_length=200)]
-Settings = dict[str, Any]
+TaskId = Annotated[str, Field(pattern=rf"^{NAME}-v[0-9]{{1,9}}$")]
+BaseId = Annotated[str, Field(pattern=rf"^{NAME}-s[0-9]{{1,9}}$")]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Leaf = float | Annotated[list[float], Field(max_length=2)] | None
-Numbers = dict[str, Leaf | dict[str, Leaf | dict[str, Leaf]]]
+Plain = str | int | float | bool | None
+Settings = dict[str, Any]
+"""Part of a configuration: plain data of any depth, which is compared and shown, and never built."""
 
 
-class _Read(BaseModel):
-    """Extra keys are passed over: later versions may write more."""
+def _mapping(found: object) -> object:
+    """Read null as an empty mapping."""
+    return {} if found is None else found
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+
+def task_name(task: str) -> str:
+    """Return the name of a task from its id: `pick_place` from `pick_place-v1`."""
+    return task.rpartition("-v")[0]
 
 
-class Rate(_Read):
-    """A success rate."""
+class _Part(BaseModel):
+    """A part of a record. Keys that this version does not know are ignored: later versions may write more."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the part as plain data, in the form of its file, without what its file left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class Rate(_Part):
+    """A success rate: how many episodes succeeded, of how many, their share and its 95% Wilson interval."""
 
     successes: Count
     episodes: Annotated[int, Field(ge=1)]
     rate: Share
-    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)]
+
+    @property
+    def estimate(self) -> Estimate:
+        """The rate with its interval."""
+        return Estimate(self.rate, *self.ci95)
 
 
-class Estimate(_Read):
-    """A value with its interval, or why there is none."""
+class Costs(_Part):
+    """What was used up: environment steps, demonstrations, queries of the expert, gradient steps."""
 
-    value: float | None = None
-    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
-    undefined: Word | None = None
-
-
-class Costs(_Read):
-    """What was used up."""
-
-    env_steps: Count = 0
-    demo_episodes: Count = 0
-    expert_queries: Count = 0
-    gradient_steps: Count = 0
+    env_steps: Count
+    demo_episodes: Count
+    expert_queries: Count
+    gradient_steps: Count
 
 
-class Measured(_Read):
-    """What a policy was measured to be."""
+class Drift(_Part):
+    """How far weights moved, by norm, and activations, by states and norm."""
 
-    forgetting: Estimate | None = None
-    retention: Estimate | None = None
-    divergence: Numbers | None = None
-    drift: Numbers | None = None
+    weights: dict[str, float | None] = {}
+    activations: dict[str, dict[str, float | None]] = {}
 
 
-class Snapshot(Costs, Measured):
+Divergence = dict[str, dict[str, float]]
+"""Of a policy from its base, by divergence and states; nats per decision, or as docs/measures.md says."""
+
+
+class Measured(_Part):
+    """What a policy lost and kept of the original skills, and how far it moved from its base, by divergence and states."""
+
+    forgetting: Estimated = Undefined("not measured")
+    retention: Estimated = Undefined("not measured")
+    divergence: Annotated[Divergence, BeforeValidator(_mapping)] = {}
+    drift: Annotated[Drift, BeforeValidator(_mapping)] = Drift()
+
+    @property
+    def forward_kl(self) -> float | None:
+        """Forward KL on the new task's states, nats per decision; None if it was not measured."""
+        return self.number("divergence.kl_forward.new")
+
+    def number(self, path: str) -> float | None:
+        """Return a divergence or a drift by its dotted path, such as `drift.activations.new.cka`; None if it was not measured or is not finite."""
+        part, *keys = path.split(".")
+        found: Any = getattr(self, part) if part == "divergence" else getattr(self.drift, keys.pop(0))
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+
+
+class Splits(_Part):
+    """Greedy success on the new task, by the starts: TEST for every number shown, SELECT to choose. A run for tuning has SELECT alone."""
+
+    test: Rate | None = None
+    select: Rate | None = None
+
+
+class Evaluation(Costs, Measured):
+    """One policy of a run. update: the update after which it was taken, None if that is not known; original: greedy success, by original skill."""
+
+    update: Count | None = None
+    new_task: Splits
+    original: Annotated[dict[Name, Rate], BeforeValidator(_mapping)] = {}
+
+    @property
+    def success(self) -> float | None:
+        """Greedy success on the new task, TEST; None if it was not measured."""
+        return None if self.new_task.test is None else self.new_task.test.rate
+
+    @property
+    def select_success(self) -> float | None:
+        """Greedy success on the new task, SELECT; None if it was not measured."""
+        return None if self.new_task.select is None else self.new_task.select.rate
+
+
+class Snapshot(Evaluation):
     """A line of a curve."""
 
     update: Count
-    new_task: dict[Name, Rate]
-    original: dict[Name, Rate] | None = None
+
+
+class Modes(_Part):
+    """Success of one policy, by how it acts."""
+
+    greedy: Rate
+    sampled: Rate
+
+
+class BeforeAfter(_Part):
+    """Success of the base and of the final policy."""
+
+    base: Modes
+    final: Modes
+
+
+class NewTask(BeforeAfter):
+    """Success on the new task. select: of the final policy, greedy, on SELECT starts."""
+
+    select: Rate | None = None
 
 
 class Budget(Costs):
-    """A budget's name, what was used of it and what it allows."""
+    """What a run used. name, caps: the budget, and what it allows; uncounted: how often a cost may have gone uncounted; old_task_data: whether it had any."""
 
     name: Name
+    uncounted: dict[str, Count] = {}
+    caps: dict[str, Plain] | None = None
     old_task_data: bool = False
-    caps: Settings | None = None
 
 
-class Config(_Read):
-    """What a run was composed of. Nothing in it is ever built: see `recorded`."""
+class Config(_Part):
+    """What a run was composed of, with every default. Nothing in it is ever built: see `razorbench.registry.recorded`."""
+
+    model_config = ConfigDict(extra="allow")
 
     task: Settings | None = None
     method: Settings | None = None
@@ -93,113 +173,128 @@ class Config(_Read):
 
 
 class Upstream(Costs):
-    """Whose policy a run learned from."""
+    """What making a method's data cost. method, run: of the run that made them, None if none did."""
 
     method: Name | None = None
     run: Hash | None = None
 
 
-class Method(_Read):
-    """The method of a run, or of a sequence, whose demonstrations are listed by task."""
+class Method(_Part):
+    """A run's method. code: digest of a user's own; demos: style of demonstrations, or the digest of a file of them."""
 
     name: Name
     family: Word
     version: Count
     code: Word | None = None
-    demos: Word | list[Word]
+    demos: Word
 
 
-class Hashes(_Read):
-    """Digests. task_spec: of each task in a sequence."""
+class SequenceMethod(Method):
+    """A sequence's method. demos: style of demonstrations, by task."""
+
+    demos: list[Word]  # type: ignore[assignment]
+
+
+class Hashes(_Part):
+    """Digests of a run, of its task, of the base policy, and of the states that divergences are measured on."""
 
     run: Hash
-    task_spec: Word | list[Word] | None = None
+    task_spec: Word | None = None
     base_policy: Word | None = None
     probe: Word | None = None
 
 
-class _Head(_Read):
+class SequenceHashes(Hashes):
+    """Digests of a sequence. task_spec: by task."""
+
+    task_spec: list[Word] | None = None  # type: ignore[assignment]
+
+
+class _Head(_Part):
+    """How a run or a sequence was made, by which versions, on which machine, in how many seconds, and how many of them went into measuring."""
+
+    schema_: Annotated[int, Field(alias="schema")]
     protocol: Count
-    base: Annotated[str, Field(pattern=rf"^{NAME}-s[0-9]{{1,9}}$")]
+    base: BaseId
     seed: Count
-    method: Method
-    budget: Any
-    hashes: Hashes
-    config: Config | None
+    config: Annotated[Config, BeforeValidator(_mapping)]
     versions: dict[str, Word]
+    machine: dict[str, Plain] | None = None
+    git: dict[str, Plain] | None = None
+    threads: Count | None = None
+    resumed_elsewhere: list[dict[str, Plain]] = []
     wall_s: Annotated[float, Field(ge=0)]
+    measuring_s: Annotated[float, Field(ge=0)] | None = None
 
+    @property
+    def base_name(self) -> str:
+        """The base's name, which its pretraining seeds share: `mlp` from `mlp-s0`."""
+        return self.base.rpartition("-s")[0]
 
-_Task = Annotated[str, Field(pattern=rf"^{NAME}-v[0-9]{{1,9}}$")]
-_Rates = dict[str, dict[str, Rate]]
+    @property
+    def base_seed(self) -> int:
+        """The base's pretraining seed."""
+        return int(self.base.rpartition("-s")[2])
 
 
 class Record(_Head, Measured):
-    """A run's record."""
+    """A run's record. task: id of the new task; score: None where it is undefined; notes: what the method wanted to say."""
 
-    task: _Task
+    task: TaskId
+    method: Method
     budget: Budget
     upstream: Upstream | None
-    new_task: dict[str, Rate | dict[str, Rate]]
-    original: dict[Name, _Rates] | None
+    notes: Settings = {}
+    hashes: Hashes
+    new_task: NewTask
+    original: Annotated[dict[Name, BeforeAfter], BeforeValidator(_mapping)]
     score: float | None
+
+    @property
+    def task_name(self) -> str:
+        """The new task's name."""
+        return task_name(self.task)
+
+    def final(self, update: int | None) -> Evaluation:
+        """Return the final policy's numbers. update: the last one, None if it is not known."""
+        used = {cost: getattr(self.budget, cost) for cost in Costs.model_fields}
+        measured = {name: getattr(self, name) for name in Measured.model_fields}
+        new = Splits(test=self.new_task.final.greedy, select=self.new_task.select)
+        skills = {skill: rates.final.greedy for skill, rates in self.original.items()}
+        return Evaluation.model_construct(update=update, new_task=new, original=skills, **used, **measured)
+
+
+class StageCosts(Costs):
+    """What one stage of a sequence used. uncounted: as of `Budget`."""
+
+    uncounted: dict[str, Count] = {}
+
+
+class SequenceBudget(_Part):
+    """What each stage of a sequence used, of the same budget."""
+
+    name: Name
+    caps: dict[str, Plain] | None = None
+    used: list[StageCosts] = []
+    old_task_data: bool = False
 
 
 class SequenceRecord(_Head):
-    """A sequence's record."""
+    """A sequence's record. success: greedy, TEST, by task and original skill, before the first stage and after each; retention: after each stage."""
 
     sequence: Name
-    tasks: list[_Task]
+    tasks: list[TaskId]
+    method: SequenceMethod
+    budget: SequenceBudget
+    hashes: SequenceHashes
     success: dict[Name, list[Rate]]
     original_skills: list[Name]
-    retention: Annotated[list[Estimate], Field(min_length=1)]
-    transfer: dict[str, Estimate]
+    forgetting_of_skills: list[Estimated] = []
+    retention: Annotated[list[Estimated], Field(min_length=1)]
+    divergence: list[Divergence] = []
+    transfer: dict[str, Estimated]
 
-
-_CURVE = TypeAdapter(Annotated[list[Snapshot], Field(min_length=1)])
-_DAMAGED = "it is damaged or no run wrote it; delete its folder and run again"
-
-
-def read_run(path: Path) -> dict[str, Any]:
-    """Read a run's record; raises FileDamaged if it cannot be read, or if anything in it is not what it has to be."""
-    return _checked(path, read_record(path), Record.model_validate)
-
-
-def read_sequence(path: Path) -> dict[str, Any]:
-    """Read a sequence's record; raises as `read_run` does."""
-    return _checked(path, read_record(path, SequenceFolder.required), SequenceRecord.model_validate)
-
-
-def read_snapshots(folder: Path) -> list[dict[str, Any]]:
-    """Read a run's curve; none if its snapshots were not kept. Raises as `read_run` does."""
-    if not any((folder / name).exists() for name in (CURVE, PACKED_CURVE)):
-        return []
-    return _checked(folder / CURVE, read_curve(folder), _CURVE.validate_python)
-
-
-def _checked(path: Path, found: T, validate: Callable[[T], object]) -> T:
-    try:
-        validate(found)
-    except ValidationError as error:
-        # Of a value that may be of several kinds, the fault that lies deepest.
-        where, value, why = max((_fault(found, each) for each in error.errors(include_url=False, include_context=False)), key=lambda fault: len(fault[0]))
-        raise FileDamaged(f"{path} has {'.'.join(where) or 'a whole'} {shown(value)}, expected {why}: {_DAMAGED}") from error
-    return found
-
-
-def _fault(found: Any, error: Any) -> tuple[list[str], object, str]:
-    """Where a fault lies, what is there and what should be."""
-    where: list[str] = []
-    for key in error["loc"]:
-        inside = key in found if isinstance(found, dict) else isinstance(found, list) and isinstance(key, int) and key < len(found)
-        # Among the keys stand names of the kinds that a value may be of.
-        if inside:
-            found = found[key]
-        if inside or error["type"] == "missing":
-            where.append(shown(str(key)))
-    if error["type"] == "missing":
-        return where, "missing", "a value"
-    return where, found, _KINDS.get(error["type"], str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid "))
-
-
-_KINDS = {"model_type": "a mapping", "dict_type": "a mapping", "string_pattern_mismatch": "a name", "float_type": "a number", "int_type": "a whole number"}
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks, in the order in which they were learned."""
+        return list(map(task_name, self.tasks))

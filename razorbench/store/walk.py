@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.store.disk import near
 from razorbench.store.folder import RunFolder, SequenceFolder
 from razorbench.store.output import warn
-from razorbench.store.record import read_run
+from razorbench.store.reading import read_run
+from razorbench.store.record import Record
 
 SWEEPS = ".sweeps"
 """Folder of results where sweeps leave word of the runs that they ask for."""
@@ -107,7 +108,7 @@ def _first(about: os.stat_result, seen: set[tuple[int, int]]) -> bool:
     return new
 
 
-def read_records(results: Path) -> list[dict[str, Any]]:
+def read_records(results: Path) -> list[Record]:
     """Read every run's record below a folder, in order of path; what cannot be read is named on stderr and left out."""
     found = walk(results)
     tell(found)

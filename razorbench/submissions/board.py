@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from razorbench.errors import UsageError
-from razorbench.measures.success import Estimate
 from razorbench.reports.tables import slug
 from razorbench.statistics.base_success import NEARLY_SOLVED
 from razorbench.statistics.comparison import MEASURES, Number, Numbers, numbers, paired, units
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.stops import LEVELS
 from razorbench.statistics.suite_score import suite
+from razorbench.store.estimate import Estimate
 from razorbench.store.folder import PROTOCOL
 from razorbench.submissions import hostile, schema
 from razorbench.submissions.installed import Known
@@ -62,7 +62,7 @@ class Entry:
     @property
     def protocol(self) -> int:
         """Of its runs."""
-        return int(self.runs[0].record["protocol"]) if self.runs else PROTOCOL
+        return self.runs[0].record.protocol if self.runs else PROTOCOL
 
     @property
     def declared(self) -> Sequence[str]:
@@ -119,7 +119,7 @@ def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
         return replace(found, runs=(), why=f"of another protocol: {fault}")
     if level.level == VALIDATED:
         return replace(found, why="only a share of its runs was replayed")
-    starts = {(run.task, int(run.record["seed"])): run.base_success for run in runs}
+    starts = {(run.task, run.seed): run.base_success for run in runs}
     scores = {(each.task, each.seed): fresh_score(each.task, each.success, starts[each.task, each.seed]) for each in level.fresh.runs}
     fresh = {key: Number.exact(score) for key, score in scores.items() if score is not None}
     # Whoever starts from a base that nearly solves a task has no score there, and neither has anyone else.

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from razorbench.bases.base import Base
 from razorbench.errors import UsageError
 from razorbench.measures.episodes import Episodes
 from razorbench.measures.summary import Subject
 from razorbench.method.data import Used
+from razorbench.registry.filling import usual
 from razorbench.runs.run import snapshot_schedule
 from razorbench.runs.spec import EvalSettings
-from razorbench.statistics.finished_runs import Run, lookup
+from razorbench.statistics.finished_runs import Run
 from razorbench.store.folder import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, RECORD, SCHEMA
+from razorbench.store.record import Record, Snapshot
 from razorbench.submissions import hostile, kinds, rows
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.identity import FROM_FILE, run_hash, run_spec
@@ -55,60 +60,86 @@ class Expected:
         return Subject(self.task.id, [skill.name for skill in self.base.skills], self.submission.method, self.seed, self.settings.split)
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a package says of a run. plain, points: the record and the curve as they stand in their files, which are compared value by value."""
+
+    folder: str
+    plain: dict[str, Any]
+    points: list[dict[str, Any]]
+
+    @cached_property
+    def record(self) -> Record:
+        """The record by type."""
+        return Record.model_validate(self.plain)
+
+    @cached_property
+    def curve(self) -> list[Snapshot]:
+        """The snapshots by type."""
+        return list(map(Snapshot.model_validate, self.points))
+
+    def run(self, task: str, known: Known) -> Run:
+        """Return the run of a task, as it is told."""
+        return Run(self.record, self.curve, tuple(known.tasks[task].experts), Path(self.folder))
+
+
 def check_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Check a run of a task with a seed; return it if its record and curve can be read at all."""
     folder, expected, before = run_folder(name, seed), Expected.of(name, seed, submission, known), len(faults)
-    read = _read(package, folder, faults)
-    if read is None:
+    told = read_told(package, folder, faults)
+    if told is None:
         return None
-    record, curve = read
-    _head(record, expected, f"{folder}/{RECORD}", faults)
-    _points(curve, record, expected, f"{folder}/{PACKED_CURVE}", faults)
+    check_head(told, expected, f"{folder}/{RECORD}", faults)
+    check_points(told, expected, f"{folder}/{PACKED_CURVE}", faults)
     if len(faults) > before:
         return None
+    record, curve = told.record, told.curve
     episodes = _episodes(package, folder, curve, expected, faults)
     if episodes is not None:
         rows.check_base(f"{folder}/{PACKED_EPISODES}", episodes, record, expected.task, expected.base, known, faults)
         if curve[1:]:
-            rows.check_last(f"{folder}/{PACKED_EPISODES}", episodes, curve[-1]["update"], record, faults)
-    summary = None if episodes is None else _summary(episodes, record, curve, expected, folder, faults)
-    measured = measured_anew(package, record, curve, expected.task, expected.base, folder, faults)
+            rows.check_last(f"{folder}/{PACKED_EPISODES}", episodes, curve[-1].update, record, faults)
+    summary = None if episodes is None else _summary(episodes, told, expected, folder, faults)
+    measured = measured_anew(package, told.plain, told.points, expected.task, expected.base, folder, faults)
     if summary is None or measured is None:
         return None
     # What was computed is what counts from here on, whatever was told.
-    return Run({**record, **summary, **measured}, curve, tuple(expected.task.experts), Path(folder))
+    return Run(Record.model_validate({**told.plain, **summary, **measured}), curve, tuple(expected.task.experts), Path(folder))
 
 
 def kept_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Check that a run without its policy, of a package that was found good before, agrees with itself; return it if it can be read at all."""
     folder, expected = run_folder(name, seed), Expected.of(name, seed, submission, known)
-    run = told_run(package, name, seed, submission, known, faults)
-    if run is not None and (episodes := _episodes(package, folder, run.curve, expected, faults)) is not None:
-        _summary(episodes, run.record, run.curve, expected, folder, faults)
-    return run
+    told = _told_run(package, name, seed, submission, known, faults)
+    if told is None:
+        return None
+    if (episodes := _episodes(package, folder, told.curve, expected, faults)) is not None:
+        _summary(episodes, told, expected, folder, faults)
+    return told.run(name, known)
 
 
 def told_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Return a run as a package tells it, of one that was found good before and is still the same: of the right kinds, and not computed anew."""
-    folder, task = run_folder(name, seed), known.tasks[name]
-    read = _read(package, folder, faults)
-    if read is None:
+    told = _told_run(package, name, seed, submission, known, faults)
+    return None if told is None else told.run(name, known)
+
+
+def _told_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Told | None:
+    told = read_told(package, run_folder(name, seed), faults)
+    if told is None:
         return None
-    record, curve = read
-    wanted = {"seed": seed, "method.name": submission.method, "budget.name": submission.track.budget}
-    _hold(record, wanted, f"{folder}/{RECORD}", faults)
-    if record["task"].rpartition("-v")[0] != name:
-        faults.add(f"{folder}/{RECORD}", "task", record["task"], f"a version of {name}")
-    for cost in COSTS:
-        _cost(lookup(record, f"budget.{cost}"), None, f"budget.{cost}", f"{folder}/{RECORD}", faults)
-    return Run(record, curve, tuple(task.experts), Path(folder))
+    file = f"{run_folder(name, seed)}/{RECORD}"
+    _hold(told.plain, {"seed": seed, "method.name": submission.method, "budget.name": submission.track.budget}, file, faults)
+    if told.record.task_name != name:
+        faults.add(file, "task", told.record.task, f"a version of {name}")
+    return told
 
 
-def check_protocol(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
+def check_protocol(record: Record, expected: Expected, file: str, faults: Faults) -> None:
     """Hold against the registry what a run was of: protocol, task, base, budget, and how much was measured."""
     task, base, caps = expected.task, expected.base, expected.known.budgets[expected.submission.track.budget]
     _hold(
-        record,
+        record.plain(),
         {
             "schema": SCHEMA,
             "protocol": PROTOCOL,
@@ -125,8 +156,8 @@ def check_protocol(record: Mapping[str, Any], expected: Expected, file: str, fau
     )
 
 
-def _read(package: Package, folder: str, faults: Faults) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
-    """The record and the curve, if every value in them is of its kind."""
+def read_told(package: Package, folder: str, faults: Faults) -> Told | None:
+    """Return a run's record and curve, if every value in them is of its kind."""
     before = len(faults)
     texts = {name: package.text(f"{folder}/{name}", faults) for name in (RECORD, PACKED_CURVE)}
     record = None if (text := texts[RECORD]) is None else hostile.parsed(f"{folder}/{RECORD}", text, faults)
@@ -141,14 +172,17 @@ def _read(package: Package, folder: str, faults: Faults) -> tuple[dict[str, Any]
     if not points or not all(isinstance(point, dict) for point in points):
         faults.add(file, "content", f"{len(points)} lines, not each a mapping", "a mapping in each line")
         return None
-    kinds.check(kinds.Record, record, f"{folder}/{RECORD}", faults)
-    for number, point in enumerate(points, 1):
-        kinds.check(kinds.Point, point, f"{file}, line {number}", faults)
-    return None if len(faults) > before else (record, points)
+    checks: list[tuple[str, object, type[BaseModel], type[BaseModel]]] = [(f"{folder}/{RECORD}", record, kinds.Record, Record)]
+    checks += [(f"{file}, line {number}", point, kinds.Point, Snapshot) for number, point in enumerate(points, 1)]
+    for where, found, strict, kind in checks:
+        if kinds.check(strict, found, where, faults):
+            kinds.check(kind, found, where, faults)
+    return None if len(faults) > before else Told(folder, record, points)
 
 
-def _head(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
-    """What the record says of how the run was made."""
+def check_head(told: Told, expected: Expected, file: str, faults: Faults) -> None:
+    """Check what the record says of how the run was made."""
+    record, config = told.record, told.record.config
     task, base, submission, before = expected.task, expected.base, expected.submission, len(faults)
     check_protocol(record, expected, file, faults)
     caps = expected.known.budgets[submission.track.budget]
@@ -156,30 +190,30 @@ def _head(record: Mapping[str, Any], expected: Expected, file: str, faults: Faul
     wanted: dict[str, Any] = {"seed": expected.seed, "budget.name": caps.name, "method.name": submission.method}
     if method is not None:
         wanted |= {"method.version": method.version, "method.family": method.family, "budget.old_task_data": method.old_task_data}
-    _hold(record, wanted, file, faults)
-    demos = record["method"]["demos"]
+    _hold(told.plain, wanted, file, faults)
+    demos = record.method.demos
     if demos not in task.experts and not demos.startswith(FROM_FILE):
         faults.add(file, "method.demos", demos, f"one of {', '.join(task.experts)}, or sha256: and a file's digest")
     for cost in COSTS:
-        _cost(lookup(record, f"budget.{cost}"), getattr(caps, cost), f"budget.{cost}", file, faults)
-    _config(record, expected, file, faults)
+        _cost(getattr(record.budget, cost), getattr(caps, cost), f"budget.{cost}", file, faults)
+    _config(told, expected, file, faults)
     if method is not None and len(faults) == before:
         try:
             spec = run_spec(record, task, base, caps, expected.settings, method)
             computed = run_hash(spec)
         except UsageError as error:
-            faults.add(file, "config.method", record["config"].get("method"), f"hyper-parameters of {submission.method}: {error}")
+            faults.add(file, "config.method", config.method, f"hyper-parameters of {submission.method}: {error}")
         else:
-            if lookup(record, "hashes.run") != computed:
-                faults.add(file, "hashes.run", lookup(record, "hashes.run"), computed)
-            if record["method"].get("code") != spec.code:
-                faults.add(file, "method.code", record["method"].get("code"), spec.code)
+            if record.hashes.run != computed:
+                faults.add(file, "hashes.run", record.hashes.run, computed)
+            if record.method.code != spec.code:
+                faults.add(file, "method.code", record.method.code, spec.code)
 
 
-def _config(record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
+def _config(told: Told, expected: Expected, file: str, faults: Faults) -> None:
     """Hold all of the configuration against what is registered; the method's own settings alone are the submitter's."""
-    known, config, demos = expected.known, record["config"], record["method"]["demos"]
-    style = config.get("demos")
+    known, config, demos = expected.known, told.plain["config"], told.record.method.demos
+    style = told.record.config.demos
     wanted = {
         "task": known.node("task", expected.task.id.rpartition("-v")[0]),
         # Where its files lay is no part of a run.
@@ -191,7 +225,9 @@ def _config(record: Mapping[str, Any], expected: Expected, file: str, faults: Fa
         # Left out, the demonstrations are those of the task's first style.
         "demos": None if style is None and demos == next(iter(expected.task.experts)) else demos,
     }
-    for where, found, other in differences({key: value for key, value in config.items() if key != "method"}, wanted, "config", lambda a, b: a == b):
+    # A record from before all settings were in it lacks those that have their defaults.
+    filled = {key: {**usual(wanted[key]), **value} if key in ("task", "base") and isinstance(value, Mapping) else value for key, value in config.items()}
+    for where, found, other in differences({key: value for key, value in filled.items() if key != "method"}, wanted, "config", lambda a, b: a == b):
         faults.add(file, where, found, other)
     if not isinstance(config.get("method"), Mapping):
         faults.add(file, "config.method", config.get("method", "missing"), "the method's settings")
@@ -199,52 +235,56 @@ def _config(record: Mapping[str, Any], expected: Expected, file: str, faults: Fa
 
 def _hold(record: Mapping[str, Any], wanted: Mapping[str, Any], file: str, faults: Faults) -> None:
     for path, value in wanted.items():
-        for where, found, other in differences(lookup(record, path), value, path, lambda a, b: a == b):
+        for where, found, other in differences(_at(record, path), value, path, lambda a, b: a == b):
             faults.add(file, where, found, other)
 
 
-def _cost(found: Any, cap: int | None, path: str, file: str, faults: Faults) -> None:
-    if not isinstance(found, int) or isinstance(found, bool) or found < 0 or (cap is not None and found > cap):
-        faults.add(file, path, found, "a whole number, 0 or more" + ("" if cap is None else f", at most {cap}"))
+def _at(record: Mapping[str, Any], path: str) -> object:
+    """Return what lies at a dotted path of plain data, None if nothing does."""
+    found: object = record
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
-def _points(curve: Sequence[Mapping[str, Any]], record: Mapping[str, Any], expected: Expected, file: str, faults: Faults) -> None:
-    """The snapshots' numbers: when they were taken, and what had been used by then."""
-    before: Mapping[str, Any] = {"update": -1, **dict.fromkeys(COSTS, 0)}
-    start = len(faults)
+def _cost(found: int, cap: int | None, path: str, file: str, faults: Faults) -> None:
+    if cap is not None and found > cap:
+        faults.add(file, path, found, f"a whole number, 0 or more, at most {cap}")
+
+
+def check_points(told: Told, expected: Expected, file: str, faults: Faults) -> None:
+    """Check when the snapshots were taken, and what had been used by then."""
+    curve, start, least = told.curve, len(faults), {"update": 0, **dict.fromkeys(COSTS, 0)}
     for number, point in enumerate(curve, 1):
-        for key in ("update", *COSTS):
-            value = point.get(key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < before[key] + (key == "update"):
-                faults.add(f"{file}, line {number}", key, value, f"a whole number, {before[key] + (key == 'update')} or more")
+        for key, bound in least.items():
+            if (value := getattr(point, key)) < bound:
+                faults.add(f"{file}, line {number}", key, value, f"a whole number, {bound} or more")
                 return
-        before = point
-    updates = [int(point["update"]) for point in curve]
+        least = {"update": point.update + 1, **{cost: getattr(point, cost) for cost in COSTS}}
+    updates = [point.update for point in curve]
     schedule = sorted(snapshot_schedule(updates[-1], expected.settings.snapshots)) if updates[-1] else []
     if updates != [0, *schedule]:
         faults.add(file, "update", updates, f"{[0, *schedule]}")
     if len(faults) == start:
         for cost in COSTS:
-            if (found := lookup(record, f"budget.{cost}")) is not None and isinstance(found, int) and found < curve[-1][cost]:
-                faults.add(file, cost, curve[-1][cost], f"no more than the record's {found}")
+            if (found := getattr(told.record.budget, cost)) < (last := getattr(curve[-1], cost)):
+                faults.add(file, cost, last, f"no more than the record's {found}")
 
 
-def _episodes(package: Package, folder: str, curve: Sequence[Mapping[str, Any]], expected: Expected, faults: Faults) -> Episodes | None:
+def _episodes(package: Package, folder: str, curve: Sequence[Snapshot], expected: Expected, faults: Faults) -> Episodes | None:
     name = f"{folder}/{PACKED_EPISODES}"
     text = package.text(name, faults)
-    wanted = rows.expected_rows([point["update"] for point in curve[1:]], expected.task, expected.base, expected.known)
+    wanted = rows.expected_rows([point.update for point in curve[1:]], expected.task, expected.base, expected.known)
     return None if text is None else rows.parse(name, text, wanted, faults)
 
 
-def _summary(
-    episodes: Episodes, record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], expected: Expected, folder: str, faults: Faults
-) -> dict[str, Any]:
+def _summary(episodes: Episodes, told: Told, expected: Expected, folder: str, faults: Faults) -> dict[str, Any]:
     """Compare rates, forgetting, retention and score with those computed anew, and return the record's part of these."""
     subject = expected.subject
     final = subject.final(episodes)
     for path, value in final.items():
-        compare(record.get(path), value, path, f"{folder}/record.json", faults)
-    for number, point in enumerate(curve, 1):
+        compare(told.plain.get(path), value, path, f"{folder}/record.json", faults)
+    for number, point in enumerate(told.points, 1):
         label = "base" if point["update"] == 0 else f"update{point['update']}"
         for path, value in subject.snapshot(episodes, label, expected.settings.skill_episodes).items():
             compare(point.get(path), value, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)

@@ -13,34 +13,35 @@ from razorbench.method.protocol import Method
 from razorbench.registry.building import typed
 from razorbench.runs.spec import EvalSettings, RunSpec
 from razorbench.store.folder import digest
+from razorbench.store.record import Record
 from razorbench.task import Task
 
 FROM_FILE = "sha256:"
 """Begins what a record says of demonstrations that came from a file."""
 
 
-def run_spec(record: Mapping[str, Any], task: Task, base: Base, budget: Budget, settings: EvalSettings, registered: Method) -> RunSpec:
+def run_spec(record: Record, task: Task, base: Base, budget: Budget, settings: EvalSettings, registered: Method) -> RunSpec:
     """Return the run of a registered method with the hyper-parameters that the record's configuration names.
 
     Of demonstrations from a file it has the digest alone. Raises UsageError with a sentence if the hyper-parameters are none of the method's.
     """
-    config, name, demos = record["config"], str(record["method"]["name"]), str(record["method"]["demos"])
+    demos = record.method.demos
     first = next(iter(task.experts))
     from_file = demos.startswith(FROM_FILE)
-    method = _method(config.get("method"), registered, "config.method")
+    method = _method(record.config.method, registered, "config.method")
     spec = RunSpec(
         task=task,
-        method_name=name,
+        method_name=record.method.name,
         method=method,
         base=base,
-        seed=int(record["seed"]),
+        seed=record.seed,
         budget=budget,
         style=first if from_file else demos,
         eval=settings,
         recorded=cast(Any, (None, demos.removeprefix(FROM_FILE))) if from_file else None,
     )
     if (upstream := getattr(method, "upstream", None)) is not None:
-        before = str((record["upstream"] or {}).get("method"))
+        before = str(record.upstream and record.upstream.method)
         spec = replace(spec, upstream=replace(spec, method=upstream, method_name=before, style=first, recorded=None))
     return spec
 

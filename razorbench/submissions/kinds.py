@@ -209,7 +209,7 @@ class Record(_Kind):
         return self
 
 
-def check(kind: type[BaseModel], found: Mapping[str, Any], file: str, faults: Faults) -> bool:
+def check(kind: type[BaseModel], found: object, file: str, faults: Faults) -> bool:
     """Add where a value is not of its kind; return whether all are."""
     before = len(faults)
     try:
@@ -217,7 +217,7 @@ def check(kind: type[BaseModel], found: Mapping[str, Any], file: str, faults: Fa
     except ValidationError as error:
         for each in error.errors(include_url=False)[:_MOST_SAID]:
             what = "missing" if each["type"] == "missing" else each["input"] if each["loc"] else "told"
-            faults.add(file, ".".join(map(str, each["loc"])) or "content", what, _EXPECTED.get(each["type"], each["msg"]))
+            faults.add(file, ".".join(map(str, each["loc"])) or "content", what, _EXPECTED.get(each["type"], each["msg"].removeprefix("Input should be ")))
     for where, word in _words(found):
         if _PATH.search(word):
             faults.add(file, where, word, "no path of a machine: leave it out")

@@ -56,7 +56,7 @@ def _read(folder: Path, path: Path) -> Level:
 
 def contradiction(level: Level, runs: Sequence[Run]) -> str | None:
     """Return where a level says what cannot be of a package with these runs, None if nowhere."""
-    there = {(run.task, int(run.record["seed"])): run for run in runs}
+    there = {(run.task, run.seed): run for run in runs}
     told = {(each.task, each.seed): each for each in level.fresh.runs}
     whole = level.level != "validated"
     if len(told) != len(level.fresh.runs) or not told.keys() <= there.keys() or (whole and told.keys() != there.keys()):
@@ -68,7 +68,7 @@ def contradiction(level: Level, runs: Sequence[Run]) -> str | None:
             return f"its {name} is {getattr(level, name)}, of {len(told)} runs"
     for key, one in told.items():
         run = there[key]
-        if one.success.keys() != {run.task, *run.record["original"]} or not all(rates.keys() == {"base", "final"} for rates in one.success.values()):
+        if one.success.keys() != {run.task, *run.record.original} or not all(rates.keys() == {"base", "final"} for rates in one.success.values()):
             return f"its success of {one.task}, seed {one.seed}, is not of the new task and of each original skill, base and final"
         # Before cards had 500 starts, a score began from what the base did on the fresh ones.
         kept, rates = fresh_retention(one.task, one.success), one.success[one.task]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from razorbench.statistics.finished_runs import Run, value
+from razorbench.statistics.finished_runs import Run
 from razorbench.submissions.names import skeleton
 from razorbench.submissions.schema import Submission
 from razorbench.types import FloatArray
@@ -26,9 +26,7 @@ Prints = Mapping[tuple[str, int, str], FloatArray]
 
 def prints(runs: Sequence[Run]) -> Prints:
     """Return what a policy is known by, of every run whose policy is not the base itself."""
-    found = {
-        (run.task, int(run.record["seed"]), str(run.record["hashes"]["base_policy"])): np.array([value(run.record, name) for name in _MEASURED]) for run in runs
-    }
+    found = {(run.task, run.seed, str(run.record.hashes.base_policy)): np.array([run.record.number(name) for name in _MEASURED], dtype=float) for run in runs}
     return {key: print_ for key, print_ in found.items() if print_.any()}
 
 

@@ -28,13 +28,11 @@ def pack(runs: Sequence[Run], arm: str, suite: str, base: str, budget: str, abou
     Raises UsageError if runs are missing, doubled or of several kinds, if the folder is not empty, or if what was packed is not valid.
     """
     tasks, seeds = known.suites[suite]
-    mine = [
-        run for run in runs if (run.arm, run.base, run.record["budget"]["name"]) == (arm, base, budget) and run.task in tasks and run.record["seed"] in seeds
-    ]
+    mine = [run for run in runs if (run.arm, run.base, run.budget) == (arm, base, budget) and run.task in tasks and run.seed in seeds]
     kinds(mine)
     if len(settings := {run.arm for run in by_setting(mine)}) > 1:
         raise UsageError(f"the runs of {arm} differ in their settings ({'; '.join(sorted(settings))}), and a package is one method with one setting: keep one")
-    there = {(run.task, run.record["seed"]): run for run in distinct(mine)}
+    there = {(run.task, run.seed): run for run in distinct(mine)}
     missing = [(task, seed) for task in tasks for seed in seeds if (task, seed) not in there]
     if missing:
         method, _, style = arm.partition("/")

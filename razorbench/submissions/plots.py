@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from razorbench.measures.success import Estimate
 from razorbench.reports.drawing import Picture, canvas, cloud, labels, picture, powers, unit_square
 from razorbench.reports.looks import HUES, LINES, SIGNS, Look
 from razorbench.reports.tables import Table, Value, slug
 from razorbench.statistics.finished_runs import final_points
 from razorbench.statistics.law import law as fitted
 from razorbench.statistics.pareto import frontier
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Estimate, Undefined
 from razorbench.submissions.board import Entry
 
 NAMED = 25
@@ -64,7 +63,7 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
 def law(suite: str, entries: Sequence[Entry]) -> Picture:
     """Return forgetting against forward KL, a final policy a dot, with the fitted curve where there are runs enough."""
     named = dict(_named([each for each in entries if each.runs]))
-    owner = [name for name, each in named.items() for run in each.runs if any(point["update"] > 0 for point in run.curve)]
+    owner = [name for name, each in named.items() for run in each.runs if any(point.update > 0 for point in run.curve)]
     points = replace(final_points([run for each in named.values() for run in each.runs]), arm=owner)
     looks = _looks(list(named))
     figure, axes = canvas(3.8)

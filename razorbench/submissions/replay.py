@@ -20,7 +20,7 @@ from razorbench import seeding
 from razorbench.bases.base import Base
 from razorbench.measures import probe_states
 from razorbench.measures.episodes import Episodes
-from razorbench.measures.success import Estimate, retention, score
+from razorbench.measures.success import retention, score
 from razorbench.measures.summary import MODES
 from razorbench.policy import network as policies
 from razorbench.runs.spec import EvalSettings
@@ -29,6 +29,7 @@ from razorbench.statistics.comparison import Number
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.suite_score import suite
 from razorbench.store import provenance
+from razorbench.store.estimate import Estimate
 from razorbench.store.folder import PACKED_EPISODES, POLICY, RECORD
 from razorbench.submissions import trials
 from razorbench.submissions.hostile import Faults
@@ -103,7 +104,7 @@ def replay(
     bases: dict[tuple[str, int], dict[str, BoolArray]] = {}
     found: list[Replayed] = []
     for number, run in enumerate(runs, 1):
-        task, seed = known.tasks[run.task], int(run.record["seed"])
+        task, seed = known.tasks[run.task], run.seed
         base = known.base(submission.track.base, seed)
         say(f"{number} of {len(runs)}: {run.task}, seed {seed}")
         tuned = read_policy(package, f"{run.folder.as_posix()}/{POLICY}", base.policy, faults)
@@ -209,7 +210,7 @@ def _published(
     states = probe_states.choose_states(probe_states.visited(tuned, [task])[0].pairs()[0], "tuned", task.id)
     measured = probe_states.Ruler(base.policy, base.probes, task, base.skills).measure(tuned, states)
     for name, values in measured.items():
-        theirs_there, ours_there = run.record["divergence"][name][VISITED], values[VISITED]
+        theirs_there, ours_there = run.record.divergence[name][VISITED], values[VISITED]
         if abs(ours_there - theirs_there) > (1e-4 if exact else 0.1) * max(0.1, ours_there):
             faults.add(f"{run.folder.as_posix()}/{RECORD}", f"divergence.{name}.{VISITED}", theirs_there, f"{ours_there:.4g}, as replayed")
     return played

@@ -6,9 +6,8 @@ first rounding on: there what was used up has to agree within a tenth, and the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from razorbench.runs.run import run as do
 from razorbench.statistics.comparison import MEASURES, Number, Numbers, paired
 from razorbench.statistics.comparison import numbers as by_run
 from razorbench.statistics.finished_runs import Run
+from razorbench.statistics.stops import Read
 from razorbench.store.folder import PACKED_CURVE, RECORD
 from razorbench.submissions.check_run import COSTS
 from razorbench.submissions.hostile import Faults
@@ -27,9 +27,9 @@ from razorbench.submissions.schema import FILE, Submission
 
 REPEATED = ("budget", "upstream", "new_task", "original", "forgetting", "retention", "score", "divergence", "drift")
 """What a retrained record has to share; of the others, times and places may differ."""
-ALONG = {
-    "success along the runs": lambda point: point["new_task"]["test"]["rate"],
-    "retention along the runs": lambda point: point["retention"]["value"],
+ALONG: Mapping[str, Read] = {
+    "success along the runs": lambda point: point.success,
+    "retention along the runs": lambda point: point.retention.value,
 }
 _NEAR = 0.1
 
@@ -39,7 +39,7 @@ def retrainable(submission: Submission, runs: Sequence[Run], known: Known) -> No
     if submission.method not in known.methods:
         raise UsageError(f"method {submission.method} is not registered: get its code, and give its conf folder with --config-dir, or replay without --retrain")
     for run in runs:
-        if run.record["method"]["demos"].startswith(FROM_FILE):
+        if run.record.method.demos.startswith(FROM_FILE):
             raise UsageError(f"{run.folder}: its demonstrations came from a file, which a package does not hold; replay without --retrain")
 
 
@@ -51,10 +51,10 @@ def retrain(submission: Submission, runs: Sequence[Run], known: Known, folder: P
     retrainable(submission, runs, known)
     again, exact = [], 0
     for number, run in enumerate(runs, 1):
-        task, base = known.tasks[run.task], known.base(submission.track.base, int(run.record["seed"]))
+        task, base = known.tasks[run.task], known.base(submission.track.base, run.seed)
         spec = run_spec(run.record, task, base, known.budgets[submission.track.budget], known.settings, known.methods[submission.method])
         say(f"training {number} of {len(runs)}: {run.task}, seed {spec.seed}")
-        outcome = do(spec, folder, dict(run.record["config"]))
+        outcome = do(spec, folder, run.record.config.plain())
         again.append(Run(outcome.record, outcome.curve, run.styles, outcome.path))
         if same_place(run):
             exact += _repeats(again[-1], run, faults)
@@ -67,11 +67,13 @@ def retrain(submission: Submission, runs: Sequence[Run], known: Known, folder: P
 def _repeats(ours: Run, theirs: Run, faults: Faults) -> bool:
     """Whether two runs are the same to the last bit; the first difference is added."""
     record, curve = (f"{theirs.folder.as_posix()}/{file}" for file in (RECORD, PACKED_CURVE))
-    pairs = [(record, key, theirs.record[key], ours.record[key]) for key in REPEATED]
+    found, wanted = theirs.record.plain(), ours.record.plain()
+    pairs: list[tuple[str, str, object, object]] = [(record, key, found.get(key), wanted.get(key)) for key in REPEATED]
     pairs.append((curve, "lines", len(theirs.curve), len(ours.curve)))
-    pairs += [(curve, f"line {number}", *both) for number, both in enumerate(zip(theirs.curve, ours.curve, strict=False), 1)]
-    for file, path, found, wanted in pairs:
-        for where, one, other in differences(found, wanted, path, lambda a, b: a == b):
+    along = zip(theirs.curve, ours.curve, strict=False)
+    pairs += [(curve, f"line {number}", one.plain(), other.plain()) for number, (one, other) in enumerate(along, 1)]
+    for file, path, a, b in pairs:
+        for where, one, other in differences(a, b, path, lambda a, b: a == b):
             faults.add(file, where, one, f"{other}, as retrained on the record's own platform")
             return False
     return True
@@ -79,7 +81,7 @@ def _repeats(ours: Run, theirs: Run, faults: Faults) -> bool:
 
 def _used(ours: Run, theirs: Run, faults: Faults) -> None:
     for cost in COSTS:
-        found, wanted = theirs.record["budget"][cost], ours.record["budget"][cost]
+        found, wanted = getattr(theirs.record.budget, cost), getattr(ours.record.budget, cost)
         if abs(found - wanted) > _NEAR * max(found, wanted):
             faults.add(f"{theirs.folder.as_posix()}/{RECORD}", f"budget.{cost}", found, f"{wanted} give or take a tenth, as retrained")
 
@@ -90,8 +92,8 @@ def _agree(ours: Sequence[Run], theirs: Sequence[Run], faults: Faults) -> None:
     def numbers(runs: Sequence[Run], measure: str) -> Numbers:
         if measure in MEASURES:
             return by_run(runs, runs[0].arm, MEASURES[measure])
-        read: Any = ALONG[measure]
-        return {(run.task, int(run.record["seed"])): Number.exact(float(np.mean([read(point) for point in run.curve]))) for run in runs}
+        means = {(run.task, run.seed): np.mean(np.array([ALONG[measure](point) for point in run.curve], dtype=float)) for run in runs}
+        return {key: Number.exact(float(mean)) for key, mean in means.items()}
 
     for measure in ("success@end", "retention@end", "score@end", *ALONG):
         difference = paired(numbers(theirs, measure), numbers(ours, measure)).difference

@@ -13,6 +13,7 @@ from razorbench.measures.summary import MODES
 from razorbench.policy import network as policies
 from razorbench.store import provenance
 from razorbench.store.folder import turned
+from razorbench.store.record import Record
 from razorbench.submissions import hostile
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.installed import Known
@@ -28,9 +29,9 @@ SHARE = 0.01
 """Of all of them together."""
 
 
-def here(record: Mapping[str, Any]) -> bool:
+def here(record: Record) -> bool:
     """Whether results have to repeat to the last bit: same processor, system and versions, and never made on two machines."""
-    return (record["machine"], record["versions"], record["resumed_elsewhere"]) == (provenance.machine(), provenance.versions(), [])
+    return (record.machine, record.versions, record.resumed_elsewhere) == (provenance.machine(), provenance.versions(), [])
 
 
 def expected_rows(updates: Sequence[int], task: Task, base: Base, known: Known) -> dict[Key, int]:
@@ -92,16 +93,16 @@ def told_rows(package: Package, name: str) -> dict[Any, tuple[bool, int]]:
     return {(*line[:4], int(line[4])): (line[5] == "1", int(line[6])) for line in (line.split(",") for line in lines)}
 
 
-def check_base(name: str, episodes: Episodes, record: Mapping[str, Any], task: Task, base: Base, known: Known, faults: Faults) -> None:
+def check_base(name: str, episodes: Episodes, record: Record, task: Task, base: Base, known: Known, faults: Faults) -> None:
     """Hold the base's rows against those of the shipped base, played here: they are nobody's to tell."""
     ours = _played(task, base, known)
     same(name, (row for row in episodes.rows if row[0] == "base"), ours, "the shipped base", here(record), faults)
 
 
-def check_last(name: str, episodes: Episodes, update: int, record: Mapping[str, Any], faults: Faults) -> None:
+def check_last(name: str, episodes: Episodes, update: int, record: Record, faults: Faults) -> None:
     """Hold the rows of the last snapshot against those of the final policy, which it is of."""
     final = {row[1:5]: row[5:] for row in episodes.rows if row[0] == "final"}
-    same(name, (row for row in episodes.rows if row[0] == f"update{update}"), final, "the final policy", record["resumed_elsewhere"] == [], faults)
+    same(name, (row for row in episodes.rows if row[0] == f"update{update}"), final, "the final policy", not record.resumed_elsewhere, faults)
 
 
 def same(name: str, rows: Iterable[Row], ours: Mapping[tuple[str, str, str, int], tuple[bool, int]], whose: str, exactly: bool, faults: Faults) -> None:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from razorbench.measures.success import Estimate
 from razorbench.method.counting import uncounted
 from razorbench.reports.content import Gallery, Section
 from razorbench.reports.drawing import styled
@@ -14,7 +13,7 @@ from razorbench.reports.page import page, write
 from razorbench.reports.tables import Links, Table, Value
 from razorbench.statistics.comparison import MEASURES
 from razorbench.statistics.stops import LEVELS, STOPS, Stop, stop
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.folder import PROTOCOL
 from razorbench.submissions import schema
 from razorbench.submissions.board import RETRAINED, Board, Entry, as_json
@@ -124,12 +123,12 @@ def _stopped(there: Stop | None) -> list[Value]:
     """Score, success, retention and forward KL of one policy."""
     if there is None:
         return [Undefined("no curve")] * len(_MEASURED)
-    rates, kept, kl = there.snapshot["new_task"]["test"], there.snapshot["retention"], there.number("divergence.kl_forward.new")
+    at = there.snapshot
     return [
         Undefined("nearly solved already") if there.score is None else there.score,
-        Estimate(rates["rate"], *rates["ci95"]),
-        Undefined("undefined") if kept["value"] is None else Estimate(kept["value"], *kept["ci95"]),
-        Undefined("not measured") if kl is None else kl,
+        Undefined("not measured") if at.new_task.test is None else at.new_task.test.estimate,
+        at.retention if isinstance(at.retention, Estimate) else Undefined("undefined"),
+        Undefined("not measured") if at.forward_kl is None else at.forward_kl,
     ]
 
 
@@ -145,7 +144,7 @@ def _entry(each: Entry) -> list[Section]:
         ("level", each.level if each.vouches is None else f"{each.level} by {each.vouches.who or 'someone'}, {each.vouches.when}"),
         ("protocol", each.protocol),
         ("track, costs, SELECT rows, snapshots", "retrained" if each.level == RETRAINED else "declared"),
-        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record["budget"]))) or "none"),
+        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record.budget.uncounted))) or "none"),
         ("rank", str(each.rank) if each.rank is not None else f"none: {each.why}"),
         ("place", "none" if each.place is None else each.place),
         ("licence", told.licence),
@@ -155,12 +154,12 @@ def _entry(each: Entry) -> list[Section]:
     ]
     rows: list[Sequence[Value]] = []
     for run in each.runs:
-        fresh = (each.fresh or {}).get((run.task, int(run.record["seed"])))
+        fresh = (each.fresh or {}).get((run.task, run.seed))
         best, end = (_stopped(stop(run, name)) for name in STOPS)
         rows.append(
             [
                 run.task,
-                int(run.record["seed"]),
+                run.seed,
                 Undefined("not replayed") if fresh is None else fresh.value,
                 *(value for pair in zip(best, end, strict=True) for value in pair),
             ]

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from razorbench.measures.success import Estimate
 from razorbench.statistics.comparison import MEASURES, Number, Numbers, numbers
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.suite_score import suite
+from razorbench.store.estimate import Estimate
 from razorbench.store.folder import POLICY, PROTOCOL, RECORD
 from razorbench.submissions import hostile, schema
 from razorbench.submissions.check_run import Expected, check_protocol, check_run, kept_run, told_run
@@ -53,7 +53,7 @@ def off_protocol(submission: Submission, runs: Sequence[Run], known: Known) -> F
     faults = Faults()
     for run in runs:
         if not faults:
-            check_protocol(run.record, Expected.of(run.task, int(run.record["seed"]), submission, known), f"{run.folder.as_posix()}/{RECORD}", faults)
+            check_protocol(run.record, Expected.of(run.task, run.seed, submission, known), f"{run.folder.as_posix()}/{RECORD}", faults)
     return faults[0] if faults else None
 
 
@@ -90,14 +90,13 @@ def _read(package: Package, known: Known, read: Reader, left_out: str | None = N
 def track(runs: Sequence[Run]) -> Track:
     """Return what the runs' method was given, upstream included."""
 
-    def used(*costs: str) -> bool:
-        return any(run.record["budget"][cost] or (run.record["upstream"] or {}).get(cost) for run in runs for cost in costs)
+    def used(cost: str) -> bool:
+        return any(getattr(run.record.budget, cost) or getattr(run.record.upstream, cost, 0) for run in runs)
 
-    record = runs[0].record
     return Track(
         base=runs[0].base,
-        budget=record["budget"]["name"],
-        old_task_data=any(run.record["budget"]["old_task_data"] for run in runs),
+        budget=runs[0].budget,
+        old_task_data=any(run.record.budget.old_task_data for run in runs),
         demonstrations=used("demo_episodes"),
         environment_steps=used("env_steps"),
         expert_queries=used("expert_queries"),
@@ -117,7 +116,7 @@ def _declared(runs: Sequence[Run], name: str) -> Numbers:
     """A number of final policies as their records have it, whose score may differ from the analysis's own (`stops.Stop.score`)."""
     if name != "score":
         return numbers(runs, runs[0].arm, MEASURES[f"{name}@end"])
-    return {(run.task, int(run.record["seed"])): Number.exact(run.record["score"]) for run in runs if run.record["score"] is not None}
+    return {(run.task, run.seed): Number.exact(run.record.score) for run in runs if run.record.score is not None}
 
 
 def _submission(package: Package, faults: Faults) -> Submission | None:
@@ -162,7 +161,7 @@ def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], f
     }
     told = submission.model_dump(include={"track", "scores"})
     # Programs of an earlier protocol gave narrow intervals other ends: they knew less sampling noise.
-    slack = 1e-9 if all(run.record["protocol"] == PROTOCOL for run in runs) else 1e-4
+    slack = 1e-9 if all(run.record.protocol == PROTOCOL for run in runs) else 1e-4
     for path, found, expected in differences(_plain(told), totals, "submission", lambda a, b: abs(a - b) <= slack * max(1.0, abs(b))):
         faults.add(FILE, path.removeprefix("submission."), found, expected)
 
@@ -173,11 +172,11 @@ def _one_setting(runs: Sequence[Run], faults: Faults) -> None:
     def setting(run: Run) -> dict[str, Any]:
         record = run.record
         return {
-            "protocol": record["protocol"],
-            "method": {key: value for key, value in record["method"].items() if key != "demos"},
-            "upstream.method": (record["upstream"] or {}).get("method"),
-            "config": {key: value for key, value in record["config"].items() if key not in ("task", "seed", "demos")},
-            "versions": {name: ".".join(record["versions"].get(name, "missing").split(".")[:2]) for name in ("mujoco", "torch")},
+            "protocol": record.protocol,
+            "method": record.method.model_dump(exclude={"demos"}),
+            "upstream.method": record.upstream and record.upstream.method,
+            "config": {key: value for key, value in record.config.plain().items() if key not in ("task", "seed", "demos")},
+            "versions": {name: ".".join(record.versions.get(name, "missing").split(".")[:2]) for name in ("mujoco", "torch")},
         }
 
     first = setting(runs[0])

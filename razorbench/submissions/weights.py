@@ -12,7 +12,6 @@ from razorbench.bases.base import Base
 from razorbench.measures.drift import DriftRuler
 from razorbench.measures.probe_states import Ruler
 from razorbench.policy import network as policies
-from razorbench.statistics.finished_runs import lookup
 from razorbench.store.folder import PACKED_CURVE, POLICY, RECORD
 from razorbench.submissions import hostile, kinds
 from razorbench.submissions.hostile import Faults
@@ -46,7 +45,7 @@ def measured_anew(
             _shape(point[path], keys, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
     for name, values in last["divergence"].items():
         # On states that the policy itself visits: these need its physics, and are checked by replay.
-        told = lookup(record, f"divergence.{name}.{VISITED}")
+        told = record["divergence"].get(name, {}).get(VISITED)
         if not isinstance(told, float):
             faults.add(file, f"divergence.{name}.{VISITED}", told, "a number, 0 or more")
             return None

@@ -9,7 +9,7 @@ import performance_page
 import pytest
 from conftest import ROOT
 
-from razorbench.bench import picture, speed
+from razorbench.bench import picture, rates, speed
 from razorbench.bench.phases import Phases, Timed
 from razorbench.commands import main
 from razorbench.errors import UsageError
@@ -77,8 +77,8 @@ def test_threads_follow_the_quota_and_the_variable(tmp_path, monkeypatch):
 
 def test_bench_measures_and_draws(tmp_path, capsys, monkeypatch):
     """The whole command on one small round: rates, a run taken apart, growth, tables, JSON and the picture."""
-    for name, value in (("DECISIONS", 4), ("PPO_ENV_STEPS", 960), ("BATCHES", (1, 16)), ("WIDTHS", (64,))):
-        monkeypatch.setattr(speed, name, value)
+    for module, name, value in ((rates, "DECISIONS", 4), (rates, "PPO_ENV_STEPS", 960), (speed, "BATCHES", (1, 16)), (speed, "WIDTHS", (64,))):
+        monkeypatch.setattr(module, name, value)
     small = ["method.num_envs=16", "method.n_steps=20", "method.batch_size=160", "method.n_epochs=1", "budget.env_steps=960", "eval.snapshots=1"]
     with pytest.raises(SystemExit) as done:
         main.main(["bench", *small, "eval.episodes=4", "eval.skill_episodes=2", "--num-envs", "16", "--rounds", "1", "--out", str(tmp_path)])
@@ -133,6 +133,7 @@ def test_a_python_with_everything_passes(monkeypatch):
     speed.check_peers(sys.executable)
 
 
+@pytest.mark.pages
 def test_the_performance_page_is_that_of_its_figures():
     docs = ROOT / "docs"
     if not docs.exists():

@@ -5,11 +5,11 @@ import re
 
 import pytest
 from conftest import ROOT
-from synthetic import write_run
+from synthetic import costs, record, write_run
 
 from razorbench.commands import main
 from razorbench.errors import UsageError
-from razorbench.statistics.finished_runs import PREDICTORS, Run, chosen, read_runs, snapshots, value
+from razorbench.statistics.finished_runs import PREDICTORS, Run, chosen, read_runs, snapshots
 from razorbench.statistics.pooling import kinds
 
 TASKS = ("pick_place", "stack", "pick_can")
@@ -94,7 +94,7 @@ def test_runs_set_apart_for_one_reason_are_told_in_one_line(tmp_path, capsys):
         write_run(tmp_path, "stack", "ppo", seed, speed=0.2, harm=0.05)
         write_run(tmp_path, "stack", "sft", seed, speed=0.2, harm=0.4)
         write_run(tmp_path / "tokens", "stack", "sft", seed, speed=0.2, harm=0.4, base=f"tokens-s{seed}")
-    write_run(tmp_path / "quick", "stack", "sft", 0, speed=0.2, harm=0.4, budget={"name": "quick"})
+    write_run(tmp_path / "quick", "stack", "sft", 0, speed=0.2, harm=0.4, budget={"name": "quick", **costs()})
     _, _, err = command(capsys, "compare", tmp_path, "ppo", "sft")
     quick, tokens = sorted(err.splitlines())
     assert quick.endswith("is of budget quick, not standard")
@@ -150,11 +150,12 @@ def test_points_are_the_snapshots_after_the_first_update(results):
 
 
 def test_every_predictor_lies_where_records_have_it():
-    point = {"divergence": {"kl_forward": {"new": 1.5}}, "drift": {"weights": {"rank": None}}}
-    assert value(point, PREDICTORS["forward KL, new task"]) == 1.5
-    assert value(point, PREDICTORS["weights, rank"]) != value(point, PREDICTORS["weights, rank"])
+    measured = record(divergence={"kl_forward": {"new": 1.5}}, drift={"weights": {"rank": None}})
+    assert measured.number(PREDICTORS["forward KL, new task"]) == 1.5
+    assert {measured.number(path) for path in PREDICTORS.values()} == {1.5, None}
 
 
+@pytest.mark.pages
 def test_every_predictor_is_on_the_page_of_measures():
     page = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
     for path in PREDICTORS.values():
@@ -176,7 +177,7 @@ def test_every_predictor_is_on_the_page_of_measures():
     ],
 )
 def test_what_there_is_one_of_need_not_be_told(there, told, found):
-    runs = [Run({"base": f"{base}-s0", "budget": {"name": budget}}, ()) for base, budget in map(str.split, there.split(", "))]
+    runs = [Run(record(base=f"{base}-s0", budget={"name": budget, **costs()}), ()) for base, budget in map(str.split, there.split(", "))]
     if isinstance(found, str):
         with pytest.raises(UsageError, match=found):
             chosen(runs, *told)
@@ -187,7 +188,7 @@ def test_what_there_is_one_of_need_not_be_told(there, told, found):
 def test_a_folder_of_one_base_and_budget_needs_no_flags(tmp_path, capsys):
     for seed in range(2):
         for method in ("ppo", "sft"):
-            budget = {"name": "quick", "env_steps": 0, "demo_episodes": 5}
+            budget = {"name": "quick", **costs(demo_episodes=5)}
             write_run(tmp_path, "stack", method, seed, speed=0.2, harm=0.1, base="tokens-s0", budget=budget, hashes={"run": f"{method}{seed}".encode().hex()})
     code, out, err = command(capsys, "compare", tmp_path, "ppo", "sft")
     assert (code, err) == (1, "")

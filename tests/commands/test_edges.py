@@ -14,6 +14,8 @@ from razorbench.statistics.finished_runs import final_points, read_runs, snapsho
 from razorbench.statistics.pooling import pool
 from razorbench.statistics.verdicts import told
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 EDGES = {
     "one episode": {"episodes": (1, 1)},
     "one skill": {"skills": ("reach",)},
@@ -75,6 +77,6 @@ def test_a_base_without_skills_is_said(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_run_of_single_episodes_has_a_record(tmp_path):
     spec, config = compose("task=pick_place", "method=sft", *TINY, "method.epochs=1", "eval.episodes=1", "eval.skill_episodes=1", "eval.snapshots=1")
-    record = run(spec, tmp_path, config).record
+    record = run(spec, tmp_path, config).record.plain()
     json.dumps(record, allow_nan=False)
     assert record["retention"]["value"] is not None

@@ -21,7 +21,7 @@ from razorbench.errors import among, nearest
 from razorbench.identity import catalog
 from razorbench.runs import sweep as sweeps
 from razorbench.runs.suggest import completed, finding, sweep
-from razorbench.store.folder import filling
+from razorbench.store.writable import filling
 from razorbench.world import golden
 
 SCRIPT = "import sys\nfrom razorbench.commands.main import main\n\nif __name__ == '__main__':\n    sys.exit(main())\n"

@@ -14,6 +14,8 @@ from razorbench.reports import run_pictures
 from razorbench.store import output
 from razorbench.store.output import Lenient, harmless, once_harmless
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 RUN = ["task=pick_place", "method=sft", *TINY, *TINY_METHOD["sft"]]
 FROZEN = ["-m", "task=pick_place", "method=frozen", *TINY]
 

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 from conftest import TINY, project, razorbench
 
+from razorbench.commands import doctor
 from razorbench.errors import UpdatesWrong, UsageError
 from razorbench.method.data import Notes
 from razorbench.registry import config
 from razorbench.registry.overrides import literal, quoted
 from razorbench.runs import sweep
+
+pytestmark = pytest.mark.usefixtures("few_states")
 
 METHODS = """
 from dataclasses import dataclass
@@ -137,7 +140,7 @@ def test_a_faulty_file_is_a_sentence_and_stops_nothing_else(kind, conf, capsys, 
 
 
 def test_a_faulty_task_does_not_stop_the_check_of_another(capsys, monkeypatch):
-    monkeypatch.setattr(config.Registry, "names", lambda self, group: {"task": ["faulty", "stack"], "skill": ["lift"]}[group])
+    monkeypatch.setattr(config.Registry, "names", lambda self, group: {"task": ["faulty", "stack"], "skill": ["lift"], "method": []}[group])
     (tasks := Path("conf/task")).mkdir()
     (tasks / "faulty.yaml").write_text("- a list\n")
     code, out, err = razorbench(capsys, "check", "stack", "--config-dir", "conf")
@@ -251,3 +254,49 @@ def test_demonstrations_with_an_odd_name_and_styles(capsys, tmp_path):
     assert asked.spec.recorded is not None
     assert f"demos='{tmp_path}/a=b,c.safetensors'" in asked.overrides
     assert [one.spec.style for one in several] == ["direct", "detour"]
+
+
+BAD = {
+    "a broken task": ("task", "_target_: razorbench.envs.stack.make\n\tid: bad-v1\n", "conf/task/bad.yaml is not sound YAML"),
+    "a broken method": ("method", "_target_: [\n", "conf/method/bad.yaml is not sound YAML"),
+    "a task without an id": ("task", "_target_: razorbench.envs.stack.make\n", "task.id is missing: write it into the yaml"),
+    "a task with an unknown key": ("task", "_target_: razorbench.envs.stack.make\nid: bad-v1\nhigth: 1\n", "task.higth: no such setting; there are easy, id"),
+    "a method with an unknown key": ("method", "_target_: mine.Good\nrat: 1.0\n", "method.rat: no such setting (did you mean rate?); there is rate"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_fails_alone(kind, conf, capsys):
+    group, text, sentence = BAD[kind]
+    (conf / "good.yaml").write_text("_target_: mine.Good\n")
+    (tasks := Path("conf/task")).mkdir()
+    (tasks / "quoted.yaml").write_text("_target_: razorbench.envs.stack.make\nid: 'quoted-v1'\n")
+    Path("conf", group, "bad.yaml").write_text(text)
+    words = {"task": "quoted", "method": "good", group: "bad"}
+    code, out, err = razorbench(capsys, *(f"{key}={name}" for key, name in words.items()), "--config-dir", "conf")
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+    for others in (["--help"], ["list", "--config-dir", "conf"], ["list", "--keys", "task=quoted", "method=good", "--config-dir", "conf"]):
+        code, out, err = razorbench(capsys, *others)
+        assert (code, err) == (0, ""), others
+        assert out
+    with config.registry("conf") as known:
+        asked = known.asked(["task=quoted,stack", "method=good,frozen"], True)
+    assert [one.spec.task.id for one in asked] == ["quoted-v1", "quoted-v1", "stack-v1", "stack-v1"]
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_the_doctor_names_a_file_that_cannot_be_read(kind, conf, capsys, monkeypatch):
+    group, text, sentence = BAD[kind]
+    (Path("conf") / group).mkdir(exist_ok=True)
+    Path("conf", group, "bad.yaml").write_text(text)
+    for part in ("_bases", "_physics", "_pictures"):
+        monkeypatch.setattr(doctor, part, lambda *_: "fine")
+    code, out, err = razorbench(capsys, "doctor", "--config-dir", "conf")
+    broken = "YAML" in sentence
+    assert (code, err) == (int(broken), "")
+    (line,) = [line for line in out.splitlines() if line[6:].startswith("settings")]
+    assert line.startswith("wrong") is broken
+    assert not broken or sentence in line
+    assert sum(line.startswith("wrong") for line in out.splitlines()) == broken

@@ -13,6 +13,8 @@ from conftest import TINY, TINY_METHOD, task
 from razorbench.commands.main import main
 from razorbench.world.gallery import gallery
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):

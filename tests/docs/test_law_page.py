@@ -5,14 +5,13 @@ import pytest
 from law_page import law_page
 from synthetic import QUESTIONS, write_run
 
-from razorbench.measures.success import Estimate
 from razorbench.reports import law_tables
 from razorbench.reports.changes import counter_examples, design_and_test, leak
 from razorbench.reports.law_fits import ALL, FILTERED, FINAL, Fits, fits
 from razorbench.statistics.finished_runs import HEADLINE, read_runs, snapshots
 from razorbench.statistics.law import Curve, law
 from razorbench.statistics.law.paper import within_cells
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Estimate, Undefined
 
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.3), "lwf": ("continual learning", 0.1), "sft_cf": ("ours", 0.02)}
 TASKS = {"alpha": 0.2, "beta": 0.3, "gamma": 0.4, "delta": 0.3, "epsilon": 0.2}
@@ -103,15 +102,13 @@ def test_pairs_of_arms_by_hand(sets):
     rows = cells(table)
     assert list(rows) == [("sft - ppo", "design"), ("sft - ppo", "test")]
     row = rows["sft - ppo", "design"]
-    kept = {(run.task, run.method, run.record["seed"]): run.record["retention"]["value"] for run in sets["design"]}
+    kept = {(run.task, run.method, run.seed): run.record.retention.value for run in sets["design"]}
     differences = [np.mean([kept[task, "sft", seed] - kept[task, "ppo", seed] for seed in (0, 3, 6)]) for task in ("alpha", "beta", "gamma")]
     assert isinstance(row["retention"], Estimate)
     assert row["retention"].value == pytest.approx(np.mean(differences))
     assert row["retention"].low < np.mean(differences) < row["retention"].high
     assert (row["tasks"], row["pairs"]) == (3, 9)
-    kl = {
-        key: next(run for run in sets["design"] if (run.task, run.method, run.record["seed"]) == key).record["divergence"]["kl_forward"]["new"] for key in kept
-    }
+    kl = {key: next(run for run in sets["design"] if (run.task, run.method, run.seed) == key).record.forward_kl for key in kept}
     told = [0.5 * (np.exp(-0.1 * kl[task, "sft", seed]) - np.exp(-0.1 * kl[task, "ppo", seed])) for task in ("alpha", "beta", "gamma") for seed in (0, 3, 6)]
     assert row["retention by the curve"] == pytest.approx(np.mean(told))
     assert rows["sft - ppo", "test"]["retention by the curve"] == Undefined("no fit")

@@ -11,7 +11,7 @@ from razorbench.reports.drawing import styled
 from razorbench.reports.looks import looks
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.statistics.pooling import Pool
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Undefined
 
 STYLES = {"alpha": ("direct",), "beta": ("direct",)}
 FAMILIES = {"ppo": "on-policy reward", "sft": "offline supervised"}
@@ -43,10 +43,10 @@ def test_a_ladder_by_hand(tmp_path):
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in rungs.splitlines()[2:]]
     assert [row[:2] for row in cells] == [["ppo", "1e-04"], ["ppo", "1e-03"], ["sft", "1e-04"], ["sft", "1e-03"]]
     for method, rate, _, retention, kl in cells:
-        mine = [run.record for run in runs if run.method == method and run.record["config"]["method"]["learning_rate"] == float(rate)]
+        mine = [run.record for run in runs if run.method == method and run.record.config.method["learning_rate"] == float(rate)]
         assert len(mine) == 3
-        assert float(retention.split()[0]) == pytest.approx(np.mean([record["retention"]["value"] for record in mine]), abs=0.005)
-        assert float(kl.split()[0]) == pytest.approx(np.mean([record["divergence"]["kl_forward"]["new"] for record in mine]), abs=0.005)
+        assert float(retention.split()[0]) == pytest.approx(np.mean([record.retention.value for record in mine]), abs=0.005)
+        assert float(kl.split()[0]) == pytest.approx(np.mean([record.forward_kl for record in mine]), abs=0.005)
     fitted = text[-1].splitlines()
     assert [line.split(" | ")[:2] for line in fitted[2:]] == [["| ppo", "6"], ["| sft", "6"], ["| all", "12"]]
 
@@ -63,7 +63,7 @@ def test_sizes_by_hand(tmp_path):
     assert rows[0] == ["arm", "measure", "`small`", "`large`", "`large` minus `small`"]
     assert {row[0] for row in rows[2:]} == {"sft"}
     kept = {
-        size: [np.mean([run.record["retention"]["value"] for run in each if (run.task, run.method) == (task, "sft")]) for task in STYLES]
+        size: [np.mean([run.record.retention.value for run in each if (run.task, run.method) == (task, "sft")]) for task in STYLES]
         for size, each in runs.items()
     }
     (row,) = (row for row in rows if row[1] == "retention at end")
@@ -86,12 +86,7 @@ def test_at_the_same_forward_kl_an_arm_is_set_beside_the_mean_of_the_others(tmp_
     rows = {row[0]: dict(zip(first.columns, row, strict=True)) for row in first.rows}
     assert all(isinstance(cell, Undefined) for row in last.rows for cell in row[2:5])
     # KL rises along these runs, so that the first crossing is the only one.
-    kept = {
-        (run.method, run.task): np.interp(
-            1.0, [point["divergence"]["kl_forward"]["new"] for point in run.curve], [point["retention"]["value"] for point in run.curve]
-        )
-        for run in runs
-    }
+    kept = {(run.method, run.task): np.interp(1.0, [point.forward_kl for point in run.curve], [point.retention.value for point in run.curve]) for run in runs}
     for arm in harms:
         own = [kept[arm, task] for task in STYLES]
         others = [np.mean([kept[name, task] for name in harms if name != arm]) for task in STYLES]

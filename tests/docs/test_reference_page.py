@@ -25,8 +25,8 @@ from razorbench.statistics.claims import Claim
 from razorbench.statistics.comparison import MEASURES, contrast, numbers, paired
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.statistics.pooling import pool
-from razorbench.statistics.suite_score import Undefined
 from razorbench.statistics.verdicts import Verdict, told
+from razorbench.store.estimate import Undefined
 from razorbench.store.folder import PROTOCOL, SCHEMA, SequenceFolder
 
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}
@@ -142,6 +142,7 @@ def test_sequences_by_hand(tmp_path):
     assert not sequences(tmp_path, ()).rows
 
 
+@pytest.mark.pages
 @pytest.mark.slow
 def test_what_is_in_the_repository_is_of_the_records_there(tmp_path):
     if not (ROOT / "baselines" / "results" / "runs").exists():

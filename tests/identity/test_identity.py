@@ -237,7 +237,7 @@ def test_a_record_s_config_is_what_the_object_has(tmp_path, monkeypatch):
 
     spec, plain = compose("task=stack", "method=frozen", *TINY)
     plain["base"]["directory"] = str(tmp_path)
-    record = run(spec, tmp_path, plain).record
+    record = run(spec, tmp_path, plain).record.plain()
     assert "directory" not in record["config"]["base"]
     assert str(tmp_path) not in json.dumps(record)
 
@@ -256,7 +256,7 @@ def test_the_lock_notices_changed_new_and_gone():
 
 SERVING = (
     *("errors", "types", "identity.catalog", "identity.source", "world.cores", "world.given", "runs.base_cache", "runs.history", "runs.log"),
-    *(f"store.{name}" for name in ("bounded", "checkpoint", "disk", "folder", "lock", "output", "provenance")),
+    *(f"store.{name}" for name in ("bounded", "checkpoint", "disk", "folder", "lock", "output", "provenance", "writable")),
 )
 """Modules that a run needs and that decide no result."""
 

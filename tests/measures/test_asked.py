@@ -14,11 +14,10 @@ from razorbench.measures import recall_states
 from razorbench.measures.divergence import PER_STATE
 from razorbench.measures.probe_states import Ruler
 from razorbench.measures.recall_states import Asking
-from razorbench.measures.success import Estimate
 from razorbench.policy import network
 from razorbench.runs.run import run
 from razorbench.statistics.finished_runs import PREDICTORS, STATES, read_runs
-from razorbench.statistics.suite_score import Undefined
+from razorbench.store.estimate import Estimate, Undefined
 from razorbench.task import Split
 from razorbench.world.scenes import with_goals
 
@@ -58,7 +57,7 @@ def test_the_final_policies_of_a_study_are_measured_once(tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["asked", str(tmp_path / "study"), str(out := tmp_path / "asked.csv")])
     recall_file.main()
     (hash_,) = found = recall_file.read(out)
-    assert hash_ == outcome.record["hashes"]["run"] and set(found[hash_]) == set(PER_STATE)
+    assert hash_ == outcome.record.hashes.run and set(found[hash_]) == set(PER_STATE)
     assert found[hash_]["kl_forward"] > 0
     # What is there already is kept, also where its policy is not.
     out.write_text(out.read_text().replace(f"{found[hash_]['moved']:.6g}\n", "0.125\n") + "f00,1,2,3,0.5\n")
@@ -89,7 +88,7 @@ def test_states_that_tell_forgetting_do_so_where_they_were_found_and_elsewhere(t
     runs = read_runs(tmp_path, {})
     design = ("alpha", "beta", "gamma")
     sets = {"design": [run for run in runs if run.task in design], "test": [run for run in runs if run.task not in design]}
-    found = {each.record["hashes"]["run"]: dict.fromkeys(PER_STATE, each.record["forgetting"]["value"]) for each in runs}
+    found = {each.record.hashes.run: dict.fromkeys(PER_STATE, each.record.forgetting.value) for each in runs}
     table = asking(sets, found)
     assert table.columns[2:] == ("design: a family left out", "test: a family left out", "fitted on design, applied to test")
     assert len(table.rows) == 5 * len(PER_STATE)
@@ -116,8 +115,8 @@ def test_one_curve_for_several_bases(tmp_path):
     for each in itertools.chain(*runs.values()):
         # The same curve for both bases on one divergence, another for each on the other.
         shift = {"small": 0.0, "large": 5.0}[each.base]
-        kept = each.record["forgetting"]["value"]
-        found[each.record["hashes"]["run"]] = dict.fromkeys(PER_STATE, kept) | {"kl_reverse": kept + shift}
+        kept = each.record.forgetting.value
+        found[each.record.hashes.run] = dict.fromkeys(PER_STATE, kept) | {"kl_reverse": kept + shift}
     title, about, table = across_bases("A base left out", runs, found)
     assert title == "### A base left out"
     assert about.startswith("One curve for `large`, `small`, on the arms that all have: ppo, sft. Final policies of 12 runs, ")

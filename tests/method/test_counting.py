@@ -1,87 +1,26 @@
 """Budgets that cannot be passed by: whoever makes the environment or the optimiser, it is counted, or the record says that something was not."""
 
-import multiprocessing
-import subprocess
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, compose, task
+from conftest import task
+from spending import by_hand, drive, loss, own, own_engine, push, spec, tried
 
 from razorbench.errors import BudgetExceeded, RazorbenchError, UpdatesWrong, UsageError
-from razorbench.method.counting import UNCOUNTED, uncounted
 from razorbench.method.demonstrations import successes
 from razorbench.policy import network as policies
 from razorbench.policy.network import all_finite
 from razorbench.runs.adapting import adapted
-from razorbench.runs.run import run
 from razorbench.task import Split
-from razorbench.world.engine import Engine
 from razorbench.world.gym_envs import TaskVecEnv
 from razorbench.world.rollout import Cell, play_policy
 from razorbench.world.stepper import Stepper
 
-CAPS = {"env_steps": 100, "demo_episodes": 20, "expert_queries": 100, "gradient_steps": 40}
-
-
-@dataclass(frozen=True)
-class Own:
-    """A method that does `what`, given base, handle and a copy of the base, which it returns unless `what` returns another policy."""
-
-    what: ClassVar
-    family: ClassVar[str] = "ours"
-    version: ClassVar[int] = 1
-    old_task_data: ClassVar[bool] = False
-
-    def adapt(self, base, task, budget, rng):
-        copy = policies.clone(base)
-        return self.what(base, task, copy) or copy
-
-
-def own(what):
-    return type("Own", (Own,), {"what": staticmethod(what)})()
-
-
-def spec(what, **caps):
-    made, config = compose("task=pick_place", "method=frozen", *TINY)
-    return replace(made, method=own(what), budget=replace(made.budget, **(CAPS | caps))), config
-
-
-def tried(what, **caps):
-    """The handle after a method has done something."""
-    made, _ = spec(what, **caps)
-    handle = made.handle()
-    adapted(made, made.base.policy, handle, np.random.default_rng(0))
-    return handle
-
-
-def loss(copy):
-    return -1e-3 * policies.log_likelihood(copy, torch.zeros(1, *copy.observation_space.shape), torch.ones(1, 4)).mean()
-
-
-def push(copy, optimizer, times=1):
-    """Push the policy somewhere else by that many steps of an optimizer."""
-    for _ in range(times):
-        optimizer.zero_grad()
-        loss(copy).backward()
-        optimizer.step()
-
-
-def drive(stepper, times=3):
-    stepper.reset(np.arange(2))
-    for _ in range(times):
-        stepper.step(np.zeros((2, 4)))
-
-
-def own_engine(base, handle, copy):
-    engine, ids = Engine([task("pick_place")], 2, 1), np.arange(2)
-    engine.begin(ids, 0, handle.task.starts(Split.TRAIN, ids))
-    for _ in range(3):
-        engine.step(ids, engine.expert(ids))
+pytestmark = pytest.mark.usefixtures("few_states")
 
 
 def in_a_thread(work):
@@ -236,101 +175,6 @@ def test_steps_of_optimisers_are_counted_from_any_thread_and_one_for_each_look_o
     tried(newton)
     with pytest.raises(BudgetExceeded, match="gradient_steps would reach 3"):
         tried(newton, gradient_steps=2)
-
-
-def by_hand(copy, times=1):
-    for _ in range(times):
-        loss(copy).backward()
-        with torch.no_grad():
-            for parameter in policies.actor_parameters(copy):
-                parameter.sub_(1e-3 * parameter.grad)
-                parameter.grad = None
-
-
-def without_optimizer(base, handle, copy):
-    handle.demonstrations(2, np.random.default_rng(0))
-    for update in (1, 2):
-        by_hand(copy, 20)
-        handle.update(copy, update, 2)
-
-
-def hidden_behind_a_counted_step(base, handle, copy):
-    handle.demonstrations(2, np.random.default_rng(0))
-    optimizer = torch.optim.SGD(policies.actor_parameters(copy), lr=1e-3)
-    for update in (1, 2, 3):
-        push(copy, optimizer)
-        by_hand(copy, 20)
-        handle.update(copy, update, 3)
-
-
-def between_counted_steps(base, handle, copy):
-    handle.demonstrations(2, np.random.default_rng(0))
-    optimizer = torch.optim.SGD(policies.actor_parameters(copy), lr=1e-3)
-    for _ in range(5):
-        by_hand(copy)
-        push(copy, optimizer)
-    handle.update(copy, 1, 1)
-
-
-def on_their_data(base, handle, copy):
-    with torch.no_grad():
-        copy.log_std.data.add_(0.1)
-    handle.demonstrations(2, np.random.default_rng(0))
-    handle.update(copy, 1, 1)
-
-
-def own_data(base, handle, copy):
-    push(copy, torch.optim.SGD(policies.actor_parameters(copy), lr=1e-3), 3)
-    handle.update(copy, 1, 1)
-
-
-def elsewhere(base, handle, copy):
-    subprocess.run(["true"], check=True)
-    worker = multiprocessing.get_context("spawn").Process(target=print)
-    worker.start()
-    worker.join()
-
-
-def ordinary(base, handle, copy):
-    """Counted steps alone; what was reported is gone back to, also in the base's place, and another object is returned."""
-    handle.demonstrations(2, np.random.default_rng(0))
-    optimizer = handle.optimizer(copy, 1e-3)
-    push(copy, optimizer, 2)
-    handle.update(copy, 1, 2)
-    kept = {name: tensor.clone() for name, tensor in copy.state_dict().items()}
-    push(copy, optimizer, 2)
-    copy.load_state_dict(kept)
-    push(copy, optimizer)
-    copy.load_state_dict(base.state_dict())
-    push(copy, optimizer)
-    handle.update(copy, 2, 2)
-    return policies.clone(copy)
-
-
-@pytest.mark.parametrize(
-    ("what", "seen"),
-    [
-        (without_optimizer, {"weight_changes": 1}),
-        (hidden_behind_a_counted_step, {"weight_changes": 3}),
-        (between_counted_steps, {"weight_changes": 4}),
-        (on_their_data, {"weight_changes": 1}),
-        (own_data, {"data": 1}),
-        (elsewhere, {"processes": 2}),
-        (ordinary, {}),
-        (own_engine, {}),
-    ],
-)
-def test_what_cannot_be_counted_is_said(what, seen):
-    assert tried(what).counts.uncounted == seen
-    assert len(uncounted({"uncounted": seen})) == len(seen)
-    assert set(seen) <= set(UNCOUNTED)
-
-
-def test_the_record_says_what_went_uncounted(tmp_path):
-    made, config = spec(hidden_behind_a_counted_step)
-    record = run(replace(made, method_name="own"), tmp_path, config).record
-    assert record["budget"]["uncounted"] == {"weight_changes": 3}
-    assert record["budget"]["gradient_steps"] == 3
 
 
 @pytest.mark.parametrize("split", ["select", "test", "probe"])

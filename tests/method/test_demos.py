@@ -62,7 +62,7 @@ def test_a_run_learns_from_a_file_and_names_its_content(recorded, tmp_path):
     spec, config = compose(*overrides, f"demos={path}")
     done = run(spec, tmp_path, config)
     sha256 = demonstrations.load(path, task("pick_place"))[1]
-    assert done.record["method"]["demos"] == done.record["config"]["demos"] == f"sha256:{sha256}"
+    assert done.record.method.demos == done.record.config.demos == f"sha256:{sha256}"
     assert str(path.parent) not in (done.path / "record.json").read_text()
     assert spec.folder(tmp_path).hash != compose(*overrides)[0].folder(tmp_path).hash
     handle = spec.handle()

@@ -21,6 +21,8 @@ from razorbench.method.data import Demonstrations
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import network as policies
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 
 def test_counterfactual_states_and_instructions_are_those_asked_for():
     world = SimpleNamespace(instruction=slice(2, 6))

@@ -18,6 +18,8 @@ from razorbench.store import folder as store
 from razorbench.store import lock
 from razorbench.store.walk import read_records
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 FROZEN = ["-m", "task=pick_place,stack", "method=frozen", *TINY]
 
 

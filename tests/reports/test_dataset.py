@@ -32,6 +32,7 @@ def committed():
     return folder
 
 
+@pytest.mark.pages
 def test_both_files_are_the_same_and_small(committed):
     rows = [typed(row) for row in csv.DictReader((committed / "runs.csv").read_text(encoding="utf-8").splitlines())]
     assert rows == parquet.read_table(committed / "runs.parquet").to_pylist()
@@ -39,6 +40,7 @@ def test_both_files_are_the_same_and_small(committed):
     assert all((committed / f"runs.{ending}").stat().st_size < 300_000 for ending in ("csv", "parquet"))
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("where", THREE)
 def test_three_records_by_hand(committed, where):
     (folder,) = (ROOT / "baselines" / "results").glob(where)

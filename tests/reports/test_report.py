@@ -12,14 +12,15 @@ import pytest
 from synthetic import QUESTIONS, write_run
 
 from razorbench.commands import main
-from razorbench.measures.success import Estimate
 from razorbench.reports.build import report
 from razorbench.reports.drawing import _apart
 from razorbench.reports.looks import looks
-from razorbench.reports.tables import Links, Table, number, plain, slug
+from razorbench.reports.tables import Links, Table, plain, slug
 from razorbench.statistics.finished_runs import Run, read_runs
 from razorbench.statistics.pooling import pool
-from razorbench.statistics.suite_score import Alone, Undefined
+from razorbench.statistics.suite_score import Alone
+from razorbench.store.estimate import Estimate, Undefined, number
+from razorbench.store.reading import read_run, read_snapshots
 
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}
 HOSTILE = "<script>alert(1)</script>\"'&$x_{$\x00\ud800|javascript:"
@@ -32,7 +33,8 @@ def results(tmp_path_factory):
         for seed in range(2):
             for method, (family, harm) in METHODS.items():
                 write_run(folder, task, method, seed, speed=0.2, harm=harm, family=family)
-    alone = write_run(folder, "stack", "odd", 0, speed=0.1, harm=0.2)
+    spent = {"name": "standard", "env_steps": 12_000, "demo_episodes": 0, "expert_queries": 0, "gradient_steps": 0, "uncounted": {"processes": 2}}
+    alone = write_run(folder, "stack", "odd", 0, speed=0.1, harm=0.2, budget=spent)
     (alone / "plots").mkdir()
     (alone / "plots" / "summary.png").write_bytes(b"")
     (alone / "videos").mkdir()
@@ -150,6 +152,11 @@ def test_what_is_undefined_says_why(page):
     assert not re.search(r">\s*(nan|None|inf)\s*<", text)
 
 
+def test_it_names_the_arms_whose_costs_went_uncounted(page):
+    found = re.findall(r"Costs of [^.]*", re.sub("<[^>]*>", "", page.read_text(encoding="utf-8")))
+    assert found == ["Costs of `odd` that went uncounted: processes started, in which nothing is counted: 2"]
+
+
 def test_the_same_runs_give_the_same_page(results, tmp_path):
     runs = pool(read_runs(results, {}), "mlp", "standard")
     few = pool([run for run in runs.runs if run.task == "stack"], "mlp", "standard")
@@ -163,13 +170,13 @@ def test_names_that_mean_harm_stay_text(tmp_path):
     runs = []
     for seed in range(3):
         hostile = write_run(tmp_path / "runs", "stack", "evil", seed, speed=0.2, harm=0.2)
-        record = json.loads((hostile / "record.json").read_text())
-        method = {"name": HOSTILE, "family": HOSTILE + "f", "version": 1, "demos": "../../" + HOSTILE}
-        record |= {"task": f"{HOSTILE}-v1", "base": "mlp-s0", "method": method, "versions": {"mujoco": HOSTILE, "torch": "2"}}
-        record["original"] = {HOSTILE if skill == "push" else skill: rates for skill, rates in record["original"].items()}
-        curve = [json.loads(line) for line in (hostile / "curve.jsonl").read_text().splitlines()]
-        for point in curve:
-            point["original"] = {HOSTILE if skill == "push" else skill: rates for skill, rates in point["original"].items()}
+        record = read_run(hostile / "record.json")
+        method = record.method.model_copy(update={"name": HOSTILE, "family": HOSTILE + "f", "demos": "../../" + HOSTILE})
+        names = {"task": f"{HOSTILE}-v1", "base": "mlp-s0", "method": method, "versions": {"mujoco": HOSTILE, "torch": "2"}}
+        record, *curve = (
+            part.model_copy(update={"original": {HOSTILE if skill == "push" else skill: rates for skill, rates in part.original.items()}})
+            for part in (record.model_copy(update=names), *read_snapshots(hostile))
+        )
         runs.append(Run(record, curve, (), hostile.with_name(f"seed{seed}-<img src=x onerror=alert(2)>")))
     found = report(pool(runs, "mlp", "standard"), list, {}, QUESTIONS, tmp_path / "out", lambda _: None)
     text = found.read_text(encoding="utf-8")

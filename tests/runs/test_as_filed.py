@@ -18,6 +18,8 @@ from razorbench.policy import network as policies
 from razorbench.runs.run import run
 from razorbench.runs.sequence import SequenceSpec, run_sequence
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 
 @dataclass(frozen=True)
 class Reports:
@@ -120,5 +122,5 @@ def test_what_was_measured_is_what_the_file_holds_to_the_last_bit(tmp_path):
         filed = policies.load(done.path / f"{file}.safetensors", found.base.policy)
         with policies.one_thread():
             measured, drifted = ruler.measure(filed), drift.measure(filed)
-        assert all(told["divergence"][name][where] == number for name, numbers in measured.items() for where, number in numbers.items())
-        assert told["drift"] == drifted
+        assert all(told.divergence[name][where] == number for name, numbers in measured.items() for where, number in numbers.items())
+        assert told.drift.plain() == drifted

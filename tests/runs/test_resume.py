@@ -23,7 +23,10 @@ from razorbench.runs.sequence import run_sequence
 from razorbench.store import checkpoint, provenance
 from razorbench.store import folder as store
 from razorbench.store.checkpoint import read_state, write_state
+from razorbench.store.reading import read_run
 from razorbench.world.stepper import Stepper
+
+pytestmark = pytest.mark.usefixtures("few_states")
 
 TIMES = ("wall_s", "measuring_s")
 QUICK = ("dagger", "frozen", "ppo", "self_distill", "sft_oracle")
@@ -64,7 +67,7 @@ def same(one, other):
     """Both folders hold the same results, apart from times."""
     for file in ("policy.safetensors", "episodes.csv.gz", "curve.jsonl"):
         assert (one.path / file).read_bytes() == (other.path / file).read_bytes(), file
-    a, b = ({key: value for key, value in outcome.record.items() if key not in TIMES} for outcome in (one, other))
+    a, b = ({key: value for key, value in outcome.record.plain().items() if key not in TIMES} for outcome in (one, other))
     assert a == b
 
 
@@ -126,7 +129,9 @@ def test_kills_at_any_moment_change_nothing(method, tmp_path):
     said = program.communicate()[0]
     assert program.returncode == 0, said
     spec, _ = compose("task=pick_place", f"method={method}", *settings)
-    whole, broken = (Outcome(folder.path, folder.record() or {}, [], True) for folder in (spec.folder(tmp_path / place) for place in ("whole", "broken")))
+    whole, broken = (
+        Outcome(folder.path, read_run(folder.path / folder.file), [], True) for folder in (spec.folder(tmp_path / place) for place in ("whole", "broken"))
+    )
     same(whole, broken)
 
 
@@ -234,8 +239,8 @@ def test_a_run_that_goes_on_elsewhere_says_so(tmp_path, power, always_due, monke
     work = broken_run(tmp_path, power, 12)
     again = work(threads=2)
     assert "continues after update" in (again.path / "log.txt").read_text()
-    assert [machine["threads"] for machine in again.record["resumed_elsewhere"]] == [1]
-    assert again.record["threads"] == 2
+    assert [machine["threads"] for machine in again.record.resumed_elsewhere] == [1]
+    assert again.record.threads == 2
 
 
 def test_the_code_of_a_method_is_that_of_its_file_and_of_those_it_builds_on(tmp_path, monkeypatch):
@@ -263,5 +268,5 @@ def test_what_cannot_be_trusted_is_begun_anew(damage, tmp_path, power, always_du
     again = work()
     log = (folder / "log.txt").read_text()
     assert "the run begins anew" in log
-    assert again.record["resumed_elsewhere"] == []
-    assert again.record["new_task"]["final"]["greedy"]["episodes"] == 4
+    assert again.record.resumed_elsewhere == []
+    assert again.record.new_task.final.greedy.episodes == 4

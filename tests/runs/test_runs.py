@@ -34,7 +34,7 @@ def test_every_method_is_covered():
 
 def test_record_is_whole_and_consistent_with_its_episodes(outcome):
     name, done = outcome
-    record = done.record
+    record = done.record.plain()
     assert done.worked
     assert record["method"]["name"] == name
     assert not [key for key in REQUIRED if key not in record]
@@ -59,28 +59,28 @@ def test_files_and_curve(outcome):
     _, done = outcome
     for file in ("record.json", "curve.jsonl", "config.yaml", "log.txt", "policy.safetensors", "episodes.csv.gz"):
         assert (done.path / file).is_file(), file
-    assert done.curve[0]["update"] == 0
-    assert done.curve[0]["divergence"]["kl_forward"]["new"] == 0.0
-    assert done.curve[0]["retention"]["value"] == 1.0
+    assert done.curve[0].update == 0
+    assert done.curve[0].forward_kl == 0.0
+    assert done.curve[0].retention.value == 1.0
     assert not list(done.path.rglob("*.tmp*"))
 
 
 def test_budget_is_counted_and_kept(outcome):
     name, done = outcome
-    used = done.record["budget"]
-    for key, cap in used["caps"].items():
-        assert key == "name" or used[key] <= cap
+    used = done.record.budget
+    for key, cap in used.caps.items():
+        assert key == "name" or getattr(used, key) <= cap
     if name == "ppo":
-        assert used["env_steps"] == 960
-        assert used["demo_episodes"] == 0
+        assert used.env_steps == 960
+        assert used.demo_episodes == 0
     if name == "sft":
-        assert used["demo_episodes"] == 8
-        assert used["env_steps"] == 0
-        assert used["gradient_steps"] > 0
+        assert used.demo_episodes == 8
+        assert used.env_steps == 0
+        assert used.gradient_steps > 0
     if name == "frozen":
-        assert done.record["score"] in (0.0, None)
-        assert used["gradient_steps"] == 0
-        assert done.record["forgetting"]["value"] == 0.0
+        assert done.record.score in (0.0, None)
+        assert used.gradient_steps == 0
+        assert done.record.forgetting.value == 0.0
 
 
 def test_running_again_does_no_work_and_elsewhere_gives_the_same(outcome, tmp_path):
@@ -94,7 +94,7 @@ def test_running_again_does_no_work_and_elsewhere_gives_the_same(outcome, tmp_pa
     assert np.array_equal(before[0], after[0])
     assert torch.equal(before[1], after[1])
     apart = ("wall_s", "measuring_s")
-    assert {k: v for k, v in elsewhere.record.items() if k not in apart} == {k: v for k, v in done.record.items() if k not in apart}
+    assert {k: v for k, v in elsewhere.record.plain().items() if k not in apart} == {k: v for k, v in done.record.plain().items() if k not in apart}
     assert elsewhere.curve == done.curve
     for file in ("policy.safetensors", "episodes.csv.gz"):
         assert (elsewhere.path / file).read_bytes() == (done.path / file).read_bytes()
@@ -151,7 +151,7 @@ def test_divergence_of_training_stops_the_run_without_a_record(tmp_path):
     with pytest.raises(NotFinite, match=r"(gradient step|update) \d"):
         do(tmp_path, "sft", "method.learning_rate=1e30", "method.epochs=20")
     assert not list(tmp_path.rglob("record.json"))
-    assert not do(tmp_path, "frozen").record["score"]
+    assert not do(tmp_path, "frozen").record.score
 
 
 def handle(**caps):

@@ -17,6 +17,9 @@ from razorbench.measures.episodes import Episodes
 from razorbench.registry import config
 from razorbench.runs.run import run
 from razorbench.runs.sequence import SequenceSpec, forward_transfer_auc, run_sequence
+from razorbench.store.estimate import Undefined
+
+pytestmark = pytest.mark.usefixtures("few_states")
 
 SKILLS = 8
 
@@ -37,7 +40,7 @@ def done(request, tmp_path_factory):
 
 def test_record_is_that_of_its_episodes(done):
     spec, results, outcome = done
-    record, episodes = outcome.record, Episodes.read(outcome.path / "episodes.csv.gz")
+    record, episodes = outcome.record.plain(), Episodes.read(outcome.path / "episodes.csv.gz")
     assert outcome.worked
     assert record["tasks"] == ["pick_place-v1", "pick_can-v1"]
     assert len(record["success"]) == 2 + SKILLS
@@ -58,21 +61,20 @@ def test_the_first_stage_is_the_run_alone(done):
     spec, results, outcome = done
     alone = run(spec.runs[0], results, {})
     name = spec.tasks[0].name
-    assert outcome.record["success"][name][1]["rate"] == alone.record["new_task"]["final"]["greedy"]["rate"]
-    assert outcome.record["divergence"][0]["kl_forward"]["new"] == alone.record["divergence"]["kl_forward"]["new"]
+    assert outcome.record.success[name][1].rate == alone.record.new_task.final.greedy.rate
+    assert outcome.record.divergence[0]["kl_forward"]["new"] == alone.record.forward_kl
 
 
 def test_forward_transfer_needs_the_runs_alone_and_says_so(done, tmp_path):
     spec, results, _ = done
     before = forward_transfer_auc(spec, results)
-    assert before["value"] is None
-    assert f"-m task=pick_can method={spec.first.method_name} seed=0" in before["undefined"]
+    assert isinstance(before, Undefined)
+    assert f"-m task=pick_can method={spec.first.method_name} seed=0" in before.why
     run(spec.runs[1], results, {})
     after = forward_transfer_auc(spec, results)
-    low, high = after["ci95"]
-    assert low <= after["value"] <= high
+    assert after.low <= after.value <= after.high
     if spec.first.method_name == "frozen":
-        assert after["value"] == 0
+        assert after.value == 0
     keep(results, tmp_path / "kept")
     restore(tmp_path / "kept", again := tmp_path / "again")
     assert not run_sequence(spec, again, {}).worked
@@ -82,9 +84,9 @@ def test_forward_transfer_needs_the_runs_alone_and_says_so(done, tmp_path):
 def test_the_same_sequence_again_does_no_work_and_another_place_gives_the_same_record(done, tmp_path):
     spec, results, outcome = done
     assert not run_sequence(spec, results, {}).worked
-    again = run_sequence(spec, tmp_path, short(spec.first.method_name)[1]).record
+    again = run_sequence(spec, tmp_path, short(spec.first.method_name)[1]).record.plain()
     own = {"wall_s", "measuring_s"}
-    assert {key: value for key, value in again.items() if key not in own} == {key: value for key, value in outcome.record.items() if key not in own}
+    assert {key: value for key, value in again.items() if key not in own} == {key: value for key, value in outcome.record.plain().items() if key not in own}
 
 
 def test_a_sequence_and_a_task_exclude_each_other():
@@ -116,7 +118,7 @@ def test_a_task_may_come_again(tmp_path):
     spec, plain = short("ppo", "eval.snapshots=1")
     twice = SequenceSpec("again", (*spec.runs, spec.runs[0]))
     outcome = run_sequence(twice, tmp_path, plain)
-    record, episodes = outcome.record, Episodes.read(outcome.path / "episodes.csv.gz")
+    record, episodes = outcome.record.plain(), Episodes.read(outcome.path / "episodes.csv.gz")
     assert record["tasks"] == ["pick_place-v1", "pick_can-v1", "pick_place-v1"]
     assert list(record["success"]) == ["pick_place", "pick_can", *record["original_skills"]]
     assert all(len(rates) == 4 and {rate["episodes"] for rate in rates} == {4} for rates in record["success"].values())
@@ -125,13 +127,13 @@ def test_a_task_may_come_again(tmp_path):
     for name, measure in transfer.MEASURES.items():
         assert record["transfer"][name]["value"] == pytest.approx(float(measure(matrix)))
     console = Console(width=100, record=True, file=io.StringIO())
-    terminal.sequence_report(record, {"value": None, "undefined": "no run"}, console)
+    terminal.sequence_report(outcome.record, Undefined("no run"), console)
     assert [line.split()[:2] for line in console.export_text().splitlines() if line.strip()[:1] in "123" and "pick" in line] == [
         ["1", "pick_place"],
         ["2", "pick_can"],
         ["3", "pick_place"],
     ]
-    assert "do `python -m razorbench -m task=pick_can,pick_place method=ppo" in forward_transfer_auc(twice, tmp_path)["undefined"]
+    assert "do `python -m razorbench -m task=pick_can,pick_place method=ppo" in forward_transfer_auc(twice, tmp_path).why
     other = replace(spec.runs[0], task=replace(spec.runs[0].task, slot=1))
     with pytest.raises(UsageError, match="sequence=again has pick_place with several settings"):
         SequenceSpec("again", (*spec.runs, other))

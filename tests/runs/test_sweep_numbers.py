@@ -41,7 +41,7 @@ def seconds(*words, **env):
 
 def test_a_thousand_finished_runs_are_found_in_a_few_times_what_one_takes():
     spec, plain = compose("task=stack", "method=frozen", *TINY)
-    record = run(spec, Path("one"), plain).record
+    record = run(spec, Path("one"), plain).record.plain()
     sweep = ["task=full", f"method={','.join(METHODS)}", "seed=0,1,2,3"]
     with config.registry() as registry:
         asked = registry.asked(sweep, True)

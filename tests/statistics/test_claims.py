@@ -9,14 +9,15 @@ from synthetic import write_run
 
 from razorbench.commands import main
 from razorbench.commands.claims import digest
-from razorbench.measures.success import Estimate
 from razorbench.registry import config
+from razorbench.registry.combining import combinations
 from razorbench.statistics import claim_rules
 from razorbench.statistics.claim_rules import PLACES, Cells, Contrast, Evidence, Finding, Prediction, Rivals, Size
 from razorbench.statistics.claims import Claim
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.statistics.missing_runs import Design, Wanted, sweeps
 from razorbench.statistics.verdicts import LESS, MORE, SAME, TOO_FEW, UNDECIDED, Verdict
+from razorbench.store.estimate import Estimate
 
 TASKS = ("pick_place", "pick_can", "place_in_drawer", "drawer_moved", "button_side", "sort_parity")
 SECOND = {"pick_place": "detour", "pick_can": "scoop", "place_in_drawer": "detour", "drawer_moved": "side", "button_side": "finger", "sort_parity": "two"}
@@ -119,7 +120,7 @@ def test_the_law_needs_runs_tasks_and_families(evidence):
     few = {
         "1 task, 3 needed": [run for run in runs if run.task == "pick_can"],
         "1 family, 2 needed": [run for run in runs if run.family == "on-policy reward"],
-        "3 runs of all, 6 needed": [run for run in runs if run.record["seed"] == 0 and run.arm == "ppo"][:3],
+        "3 runs of all, 6 needed": [run for run in runs if run.seed == 0 and run.arm == "ppo"][:3],
     }
     for lacking, chosen in few.items():
         part = Evidence({"mlp": chosen}, evidence.design, evidence.methods, evidence.studies)
@@ -203,7 +204,7 @@ def test_every_command_asked_for_is_one_that_there_is(results, capsys):
         words = command.split()[3:]
         if words[0] == "-m":
             with config.registry() as registry:
-                for each in list(config.combinations(words[1:], multirun=True))[:1]:
+                for each in list(combinations(words[1:], multirun=True))[:1]:
                     registry.compose(each)
         else:
             with config.registry() as registry:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from scipy import stats
+from synthetic import costs, estimate, modes, record, success
 
 from razorbench.seeding import generator
 from razorbench.statistics.comparison import MEASURES, QUANTITIES, Number, contrast, numbers, paired, units
 from razorbench.statistics.finished_runs import Run
+from razorbench.store.record import Snapshot
 
 
 def exact(values):
@@ -59,28 +61,24 @@ def test_too_few_runs_is_no_verdict_and_says_what_is_lacking(first, second, lack
     assert found.verdict(0.05).decided == (not lacking)
 
 
-def snapshot(update, select, kept, test=None, episodes=25, cka=1.0):
-    test = select if test is None else test
-    new = {split: {"successes": round(100 * rate), "episodes": 100, "rate": rate} for split, rate in (("select", select), ("test", test))}
-    skill = {"successes": round(episodes * kept), "episodes": episodes, "rate": kept}
-    drift = {"activations": {"original": {"cka": cka}}}
-    return {"update": update, "env_steps": 10 * update, "new_task": new, "original": {"push": skill}, "retention": {"value": kept}, "drift": drift}
+def snapshot(update, select, kept, test=None, episodes=25, cka=1.0, skill=None):
+    test, skill = select if test is None else test, kept if skill is None else skill
+    new = {"select": success(select), "test": success(test)}
+    measured = {"original": {"push": success(skill, episodes)}, "retention": estimate(kept), "drift": {"activations": {"original": {"cka": cka}}}}
+    return Snapshot.model_validate({"update": update, **costs(10 * update), "new_task": new, **measured})
 
 
-def run(task, seed, style, *points, kept=0.5, styles=("direct", "far")):
-    final = points[-1]["new_task"]["test"] if points else {"successes": 80, "episodes": 100, "rate": 0.8}
-    record = {
-        "task": f"{task}-v1",
-        "base": "none-s0",
-        "hashes": {},
-        "seed": seed,
-        "method": {"name": "sft", "demos": style},
-        "budget": {"demo_episodes": 5},
-        "new_task": {"base": {"greedy": {"rate": 0.2}}, "final": {"greedy": final}},
-        "original": {"push": {"base": {"greedy": {"rate": 1.0}}, "final": {"greedy": {"successes": round(100 * kept), "episodes": 100, "rate": kept}}}},
-        "retention": {"value": kept},
-    }
-    return Run(record, points, styles)
+def run(task, seed, style, *points, kept=0.5, styles=("direct", "far"), base=1.0):
+    told = record(
+        task=f"{task}-v1",
+        seed=seed,
+        method={"name": "sft", "family": "offline supervised", "version": 1, "demos": style},
+        budget={"name": "standard", **costs(demo_episodes=5)},
+        new_task={"base": modes(0.2), "final": modes(points[-1].success if points else 0.8)},
+        original={"push": {"base": modes(base), "final": modes(kept)}},
+        retention=estimate(kept),
+    )
+    return Run(told, points, styles)
 
 
 ALONG = (snapshot(0, 0.2, 1.0), snapshot(4, 0.8, 0.9, test=0.7, cka=0.98), snapshot(9, 1.0, 0.6, test=0.9, cka=0.9), snapshot(20, 0.9, 0.1))
@@ -101,7 +99,7 @@ ALONG = (snapshot(0, 0.2, 1.0), snapshot(4, 0.8, 0.9, test=0.7, cka=0.98), snaps
         ("env_steps@0.9", (65, 40, 90)),
         ("select_episodes@best", (400, 400, 400)),
         ("select_episodes@end", (0, 0, 0)),
-        ("gradient_steps@best", None),
+        ("forward_kl@best", None),
     ],
 )
 def test_measures_by_hand(name, number):
@@ -115,8 +113,8 @@ def test_the_sampling_variance_is_that_of_the_episodes_there():
     assert MEASURES["retention@0.7"].number(one).variance == pytest.approx(24 * 5 / 29**3)
     assert MEASURES["retention@end"].number(one).variance == pytest.approx(52 * 52 / 104**3)
     assert MEASURES["cka@best"].number(one).variance == MEASURES["env_steps@0.7"].number(one).variance == 0.0
-    one.record["original"]["push"]["base"]["greedy"]["rate"] = 0.5
-    assert MEASURES["retention@end"].number(one).variance == pytest.approx(52 * 52 / 104**3 / 0.25)
+    half = run("a", 0, "direct", *ALONG, base=0.5)
+    assert MEASURES["retention@end"].number(half).variance == pytest.approx(52 * 52 / 104**3 / 0.25)
 
 
 def test_the_sampling_variance_of_a_score_is_that_of_a_product():
@@ -124,7 +122,7 @@ def test_the_sampling_variance_of_a_score_is_that_of_a_product():
     success, kept = 92 * 12 / 104**3, 52 * 52 / 104**3
     assert MEASURES["score@end"].number(run("a", 0, "direct", *ALONG)).variance == pytest.approx((0.5 / 0.8) ** 2 * success + 0.875**2 * kept)
     # A policy that learned nothing may have been lucky: its score of 0 is not certain. More than all is not kept.
-    (nothing := snapshot(0, 0.1, 1.2))["original"]["push"] = {"successes": 25, "episodes": 25, "rate": 1.0}
+    nothing = snapshot(0, 0.1, 1.2, skill=1.0)
     assert MEASURES["score@best"].number(run("a", 0, "direct", nothing)).variance == pytest.approx((1 / 0.8) ** 2 * 12 * 92 / 104**3)
 
 
@@ -141,7 +139,7 @@ def test_numbers_of_an_arm_skip_the_undefined():
 @pytest.mark.parametrize(("nats", "kept"), [(1, 0.9), (2, 0.8), (4, None)])
 def test_what_is_kept_at_a_forward_kl(nats, kept):
     points = [(0.0, 1.0), (1.0, 0.9), (0.8, 0.2), (2.0, 0.8), (3.0, 0.6)]
-    along = [snapshot(k, value, value) | {"divergence": {"kl_forward": {"new": kl}}} for k, (kl, value) in enumerate(points)]
+    along = [snapshot(k, value, value).model_copy(update={"divergence": {"kl_forward": {"new": kl}}}) for k, (kl, value) in enumerate(points)]
     here = run("a", 0, "direct", *along)
     for name, episodes in (("retention", 25), ("success", 100)):
         found = MEASURES[f"{name}_kl{nats}"].number(here)

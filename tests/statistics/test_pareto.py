@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from razorbench.measures.success import Estimate
 from razorbench.seeding import generator
 from razorbench.statistics.comparison import Number
 from razorbench.statistics.pareto import area, frontier, near
-from razorbench.statistics.suite_score import Alone, Undefined, suite
+from razorbench.statistics.suite_score import Alone, suite
+from razorbench.store.estimate import Estimate, Undefined
 
 POINTS = np.array([(0.5, 0.95), (0.7, 0.90), (0.6, 0.80), (0.9, 0.60)])
 

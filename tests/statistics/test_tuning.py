@@ -5,13 +5,17 @@ from pathlib import Path
 import pytest
 import readme
 import search_tables
+import synthetic
 from conftest import METHODS, ROOT, TINY, TINY_METHOD, compose
+from synthetic import costs, modes, success
 
 from razorbench.commands import main
 from razorbench.errors import UsageError
 from razorbench.measures.episodes import Episodes
 from razorbench.registry import config
 from razorbench.statistics import search
+
+pytestmark = pytest.mark.usefixtures("few_states")
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +34,26 @@ def test_every_method_gets_the_same_search(study):
         assert not set(study.tasks) & set(registry.suite("core"))
 
 
-def record(task, rate, score, method="mine"):
-    return {
-        "task": f"{task}-v1",
-        "method": {"name": method},
-        "seed": 7,
-        "budget": {"name": "quick"},
-        "config": {"eval": {"split": "select"}, "method": {"learning_rate": rate}},
-        "score": score,
-        "new_task": {"select": {"rate": score}},
-        "retention": {"value": 1.0},
-        "divergence": {"kl_forward": {"new": 2.0}},
-    }
+def record(task, rate, score, method="mine", seed=7, budget="quick", config=None):
+    solved = success(score) | {"ci95": [0.25, 1.0]}
+    return synthetic.record(
+        task=f"{task}-v1",
+        method={"name": method, "family": "offline supervised", "version": 1, "demos": "direct"},
+        seed=seed,
+        budget={"name": budget, **costs()},
+        config={"eval": {"split": "select"}, "method": {"learning_rate": rate}, **(config or {})},
+        score=score,
+        new_task={"base": modes(0.0), "final": modes(score), "select": solved},
+        retention={"value": 1.0, "ci95": [0.25, 1.0]},
+        divergence={"kl_forward": {"new": 2.0}},
+    )
 
 
 def test_ranking_by_hand():
     study = search.Study(["a", "b"], 7, "quick", {"mine": {"learning_rate": [0.1, 0.2, 0.3]}})
     scores = {("a", 0.1): 0.2, ("b", 0.1): 0.4, ("a", 0.2): 0.9, ("b", 0.2): 0.1, ("a", 0.3): 0.5, ("b", 0.3): 0.1}
     records = [record(*key, score) for key, score in scores.items()]
-    strangers = [{**record("a", 0.1, 1.0), "seed": 0}, record("a", 0.1, 1.0, method="other"), {**record("a", 0.1, 1.0), "budget": {"name": "long"}}]
+    strangers = [record("a", 0.1, 1.0, seed=0), record("a", 0.1, 1.0, method="other"), record("a", 0.1, 1.0, budget="long")]
     found = search.ranking(study, "mine", [*strangers, *records])
     assert [choice.settings["learning_rate"] for choice in found] == [0.2, 0.1, 0.3]
     assert [choice.score for choice in found] == pytest.approx([0.5, 0.3, 0.3])
@@ -64,10 +69,10 @@ def test_effects_by_hand():
     study = search.Study(["a"], 7, "quick", {"mine": grids})
     assert [settings["asked"] for settings in study.configurations("mine")] == [[], [], ["reach", "push"]]
     assert study.sweeps("mine")[1][:4] == ["task=a", "method=mine", "method.learning_rate=0.1", "method.asked=['reach', 'push']"]
-    records = [record("a", *key) for key in ((0.1, 0.5), (0.2, 0.75), (0.1, 1.0))]
-    for each, asked in zip(records, ([], [], ["reach", "push"]), strict=True):
-        each["config"]["method"]["asked"] = asked
-        each["new_task"]["select"]["ci95"] = each["retention"]["ci95"] = [0.25, 1.0]
+    tried = ((0.1, [], 0.5), (0.2, [], 0.75), (0.1, ["reach", "push"], 1.0))
+    records = [record("a", rate, score) for rate, _, score in tried]
+    for each, (_, asked, _) in zip(records, tried, strict=True):
+        each.config.method["asked"] = asked
     lines = search_tables.effects(study, "mine", records).splitlines()
     assert lines[0] == "| `learning_rate` | `asked` | `a`: success | retention | forward KL |"
     assert lines[3:] == [
@@ -91,12 +96,11 @@ def test_effects_by_hand():
 def test_some_settings_are_of_the_run(setting, override, near, far):
     study = search.Study(["a"], 7, "quick", {"mine": {setting: ["far"], "learning_rate": [0.1]}})
     assert override in study.sweeps("mine")[0]
-    records = [record("a", 0.1, 0.2), record("a", 0.1, 0.4)]
-    for each, where in zip(records, (near, far), strict=True):
-        each["config"] |= where
+    records = [record("a", 0.1, 0.2, config=near), record("a", 0.1, 0.4, config=far)]
     assert search.ranking(study, "mine", records)[0].score == 0.4
 
 
+@pytest.mark.pages
 def test_the_defaults_are_what_the_search_found(study):
     file = ROOT / "baselines" / "results" / "tuning.jsonl.gz"
     if not file.exists():
@@ -114,6 +118,7 @@ def test_the_defaults_are_what_the_search_found(study):
             assert not unlike, method
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize(
     ("name", "page"), [*((name, "methods") for name in ("sft_cf", "sft_cf_far", "dagger", "dagger_tokens", "own", "limits", "simpo")), ("law", "findings")]
 )
@@ -127,6 +132,7 @@ def test_ablations_are_on_their_page(name, page):
     assert readme.section(text, name, search_tables.ablations(ablation, search_tables.load(file))) == text, "run docs/make/search_tables.py"
 
 
+@pytest.mark.pages
 def test_every_method_is_on_its_page():
     page = ROOT / "docs" / "methods.md"
     if not page.exists():

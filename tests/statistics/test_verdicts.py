@@ -8,11 +8,11 @@ from calibration import MARGIN, SCENARIOS, STUDIES, TASKS, rates, table
 from conftest import ROOT
 
 from razorbench.commands.claims import styles_of
-from razorbench.measures.success import Estimate
 from razorbench.registry.config import registry
 from razorbench.statistics.comparison import MEASURES, numbers
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.statistics.verdicts import LESS, MORE, SAME, Sample, Verdict, holm, student, told, too_few
+from razorbench.store.estimate import Estimate
 
 
 def sample(*values, floor=0.0):
@@ -169,6 +169,7 @@ def test_words_are_wrong_as_rarely_as_they_should_be(scenario, tasks):
     assert found.false_same <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / STUDIES)
 
 
+@pytest.mark.pages
 @pytest.mark.slow
 def test_the_page_has_the_rates_that_the_simulation_gives():
     page = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")

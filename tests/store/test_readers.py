@@ -27,6 +27,8 @@ from razorbench.store import lock
 from razorbench.store.folder import MOST_RECORD
 from razorbench.store.walk import read_records, walk
 
+pytestmark = pytest.mark.usefixtures("few_states")
+
 WITNESS = "witness.called"
 CODE = {"_target_": WITNESS, "_args_": ["touch"], "_partial_": False}
 
@@ -74,7 +76,7 @@ POISON = {
 
 
 def poisoned(finished, folder, poison):
-    record = json.loads(json.dumps(finished.record))
+    record = finished.record.plain()
     POISON[poison](record)
     folder.mkdir(parents=True)
     for file in finished.path.iterdir():
@@ -112,14 +114,17 @@ def test_a_task_of_ones_own_is_found_in_ones_own_folder_with_its_settings(finish
     """The yaml's name is not the task's, and the record has another instruction slot than the yaml."""
     (mine := Path("conf/task")).mkdir(parents=True)
     (mine / "pile.yaml").write_text("_target_: razorbench.envs.stack.make\nid: heap-v3\ninstruction: own\nreward: sparse\n")
-    record = json.loads(json.dumps(finished.record))
+    record = finished.record.plain()
     record |= {"task": "heap-v3"}
     record["config"]["task"] = {"_target_": "theirs.make", "id": "heap-v3", "instruction": "shared", "reward": "sparse"}
     with config.registry("conf") as registry:
         task, base = registry.recorded(record)
-        assert (task.id, base.id) == ("heap-v3", finished.record["base"])
+        assert (task.id, base.id) == ("heap-v3", finished.record.base)
         assert task.slot != registry.item("task", "pile").slot
-        for key, value, said in (("instruction", 3, "must be a plain value such as own"), ("height", 1, "no setting of what is registered; there are id, in")):
+        for key, value, said in (
+            ("instruction", 3, "must be a plain value such as own"),
+            ("height", 1, "no setting of what is registered; there are easy, id, in"),
+        ):
             told = {**record, "config": {"task": {**record["config"]["task"], key: value}}}
             with pytest.raises(UsageError, match=said):
                 registry.recorded(told)
@@ -252,6 +257,8 @@ BAD_TEXTS = {
     "a word for a number": edited("divergence", "kl_forward", "new", to="1.0"),
     "a word for a rate": edited("new_task", "final", "greedy", "rate", to="high"),
     "a rate above 1": edited("new_task", "final", "greedy", "rate", to=1.5),
+    "no greedy episodes": edited("new_task", "final", to={}),
+    "a value without its interval": edited("retention", "ci95", to=None),
     "no episodes": edited("original", "push", "final", "greedy", "episodes", to=0),
     "truth for a number": edited("seed", to=True),
     "a list for a mapping": edited("original", to=[1, 2]),

@@ -327,7 +327,7 @@ def test_the_study_runs_on_files_of_mnist(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timed
+@pytest.mark.long
 def test_the_whole_study_in_its_time():
     started = time.perf_counter()
     found = Parity().run(print)

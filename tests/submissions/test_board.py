@@ -173,7 +173,7 @@ def test_a_level_vouches_for_a_package_without_its_policies(whole, known, tmp_pa
 def test_two_hundred_entries_are_drawn_in_their_time(tmp_path):
     """As `leaderboard` does with packages that were replayed: read, ranked, drawn."""
     made = with_runs(entry("one", [0.5] * 6), tmp_path, 0.2)
-    runs = [replace(run, record={**run.record, "seed": seed}) for run in made.runs for seed in range(3)]
+    runs = [replace(run, record=run.record.model_copy(update={"seed": seed})) for run in made.runs for seed in range(3)]
     entries = [
         replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): Number.exact(k / 1000), ("b", 0): Number.exact(0.5)})
         for k in range(200)

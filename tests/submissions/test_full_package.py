@@ -14,7 +14,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 WORKFLOW = ROOT / ".github" / "workflows" / "submission.yml"
 
 

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 from packages import CURVE, EPISODES, RECORD, packed
+from synthetic import modes
 from test_submission import edit, faults, known, package, results, seal, setting, whole  # noqa: F401
 
 from razorbench.errors import UsageError
+from razorbench.store.record import Modes
 from razorbench.submissions import replay, retrain, trials
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.package import Package
@@ -157,9 +159,9 @@ def test_a_retraining_elsewhere_has_to_agree_in_costs_and_on_average(pair, known
     monkeypatch.setattr(retrain, "same_place", lambda run: False)
     assert retrained(pair, known, tmp_path) == (0, [])
     submission, runs, found = validate(Package(pair), known)
-    final = {"greedy": {"successes": 100, "episodes": 100, "rate": 1.0}}
-    new = {"new_task": {**runs[0].record["new_task"], "final": final}}
-    better = [replace(run, record={**run.record, **new, "budget": {**run.record["budget"], "env_steps": 500}}) for run in runs]
+    new = runs[0].record.new_task.model_copy(update={"final": Modes.model_validate(modes(1.0))})
+    used = runs[0].record.budget.model_copy(update={"env_steps": 500})
+    better = [replace(run, record=run.record.model_copy(update={"new_task": new, "budget": used})) for run in runs]
     retrain.retrain(submission, better, known, tmp_path, found, lambda _: None)
     assert [(fault.file, fault.field) for fault in found] == [
         ("runs/stack/seed0/record.json", "budget.env_steps"),
@@ -172,6 +174,7 @@ def test_what_cannot_be_retrained(whole, known, tmp_path):
     with pytest.raises(UsageError, match="method sft is not registered: get its code, and give its conf folder with --config-dir"):
         retrained(whole, replace(known, methods={}), tmp_path)
     submission, runs, found = validate(Package(whole), known)
-    runs = [replace(run, record={**run.record, "method": {**run.record["method"], "demos": "sha256:" + "a" * 64}}) for run in runs]
+    from_file = runs[0].record.method.model_copy(update={"demos": "sha256:" + "a" * 64})
+    runs = [replace(run, record=run.record.model_copy(update={"method": from_file})) for run in runs]
     with pytest.raises(UsageError, match="its demonstrations came from a file"):
         retrain.retrain(submission, runs, known, tmp_path, found, lambda _: None)

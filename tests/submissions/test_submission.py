@@ -22,12 +22,12 @@ from razorbench.submissions.validate import validate
 
 
 @pytest.fixture(scope="module")
-def known():
+def known(few_states):
     return small_known()
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(few_states, tmp_path_factory):
     return small_runs(tmp_path_factory.mktemp("results"))
 
 
@@ -61,6 +61,18 @@ def test_a_package_is_valid_and_says_what_it_was_given(results, known, tmp_path)
     assert told.scores["retention"].value == 1.0
     assert not any((told.track.demonstrations, told.track.environment_steps, told.track.old_task_data, told.track.expert_queries))
     assert faults(tmp_path / "frozen", known) == []
+
+
+def test_a_setting_that_an_older_record_lacks_is_the_default(package, known):
+    record = json.loads((package / RECORD).read_text())
+    del record["config"]["task"]["easy"], record["config"]["base"]["rounds"]
+    (package / RECORD).write_text(json.dumps(record))
+    seal(package)
+    assert faults(package, known) == []
+    del record["config"]["base"]["epochs"]
+    (package / RECORD).write_text(json.dumps(record))
+    seal(package)
+    assert faults(package, known) == [f"{RECORD}: config.base.epochs is missing, expected something"]
 
 
 def test_what_cannot_be_packed(results, known, tmp_path):
@@ -132,7 +144,7 @@ LIES = {
     "another base": (RECORD, setting("base", "mlp-s1"), f"{RECORD}: base is mlp-s1, expected mlp-s0"),
     "another task": (RECORD, setting("hashes.task_spec", "0" * 64), f"{RECORD}: hashes.task_spec is 000"),
     "another protocol": (RECORD, setting("protocol", 1), f"{RECORD}: protocol is 1, expected"),
-    "a seed that is true": (RECORD, setting("seed", False), f"{RECORD}: seed is False, expected Input should be a valid integer"),
+    "a seed that is true": (RECORD, setting("seed", False), f"{RECORD}: seed is False, expected a valid integer"),
     "more episodes": (RECORD, setting("config.eval.episodes", 9), f"{RECORD}: config.eval.episodes is 9, expected 10"),
     "a larger cap": (RECORD, setting("budget.caps.gradient_steps", 10**6), f"{RECORD}: budget.caps.gradient_steps is 1000000, expected 1000"),
     "more than the cap": (
@@ -140,7 +152,7 @@ LIES = {
         setting("budget.gradient_steps", 10**6),
         f"{RECORD}: budget.gradient_steps is 1000000, expected a whole number, 0 or more, at most",
     ),
-    "a cost below 0": (RECORD, setting("budget.env_steps", -1), f"{RECORD}: budget.env_steps is -1, expected a whole number, 0 or more"),
+    "a cost below 0": (RECORD, setting("budget.env_steps", -1), f"{RECORD}: budget.env_steps is -1, expected greater than or equal to 0"),
     "old data unsaid": (RECORD, setting("budget.old_task_data", True), f"{RECORD}: budget.old_task_data is True, expected False"),
     "other hyper-parameters": (RECORD, setting("config.method.learning_rate", 1e-5), f"{RECORD}: hashes.run is "),
     "code to import": (RECORD, setting("config.method._target_", "os.system"), "config.method is not of razorbench.baselines.sft.SFT"),
@@ -230,6 +242,7 @@ def test_the_command(package, capsys):
     assert "no such folder" in said.err
 
 
+@pytest.mark.pages
 def test_the_published_schema_is_the_present_one():
     docs = ROOT / "docs" / "submission.schema.json"
     assert docs.read_text() == json_schema(), "write razorbench.submissions.schema.json_schema() there"

@@ -117,9 +117,9 @@ def mutate(package, generator):
 
 def claimed(submission, runs):
     """All that a board would show of a package."""
-    measured = ("new_task", "original", "forgetting", "retention", "score")
+    measured = {"new_task", "original", "forgetting", "retention", "score"}
     about = submission.model_dump(include={"track", "scores", "suite", "method"})
-    return json.dumps([about, [{key: run.record[key] for key in measured} for run in runs]], sort_keys=True)
+    return json.dumps([about, [run.record.model_dump(include=measured) for run in runs]], sort_keys=True)
 
 
 @pytest.mark.parametrize("seed", range(8))

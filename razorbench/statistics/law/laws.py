@@ -12,10 +12,10 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from razorbench.measures.success import Estimate
 from razorbench.statistics.law.curves import Curve, Saturating
 from razorbench.statistics.law.points import Points
 from razorbench.statistics.law.resampling import OVER, RESAMPLES, Over, estimate, resamples
+from razorbench.store.estimate import Estimate
 from razorbench.types import FloatArray, IntArray
 from razorbench.world.cores import threads
 

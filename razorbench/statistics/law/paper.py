@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from razorbench import seeding
-from razorbench.measures.success import RESAMPLES, Estimate, percentile
+from razorbench.measures.success import RESAMPLES, percentile
 from razorbench.statistics.law.curves import Saturating
 from razorbench.statistics.law.points import FEWEST, Points
 from razorbench.statistics.pareto import near
+from razorbench.store.estimate import Estimate
 from razorbench.types import FloatArray
 
 REPORTED = {"ParityMNIST": 0.96, "language models": 0.71}

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 
 from razorbench import seeding
-from razorbench.measures.success import Estimate, percentile
+from razorbench.measures.success import percentile
 from razorbench.statistics.law.points import Points
+from razorbench.store.estimate import Estimate
 from razorbench.types import FloatArray
 
 RESAMPLES = 1000

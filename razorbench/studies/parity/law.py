@@ -13,7 +13,8 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import isotonic_regression
 
-from razorbench.measures.success import Estimate, percentile
+from razorbench.measures.success import percentile
+from razorbench.store.estimate import Estimate
 from razorbench.types import FloatArray, IntArray
 
 RESAMPLES = 1000

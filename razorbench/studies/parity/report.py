@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from razorbench.measures.success import Estimate
 from razorbench.seeding import generator
+from razorbench.store.estimate import Estimate
 from razorbench.studies.findings import Findings, Row
 from razorbench.studies.parity.figures import figures
 from razorbench.studies.parity.law import Fit, Sweep, between, fit, matched, resamples, student

@@ -1,0 +1,90 @@
+"""The defaults of classes, filled in where a yaml leaves them out: each stands once, in its class, and every setting can be overridden."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from inspect import Parameter, signature
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig
+
+from razorbench.errors import UsageError
+from razorbench.runs.spec import EvalSettings
+
+OPEN = "???"
+"""What Hydra holds for a setting without a value, which has to be given."""
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's own loader, which also fills in defaults: after all yamls are merged, which go first, and before overrides are applied."""
+
+    def _compose_config_from_defaults_list(self, *given: Any, **named: Any) -> DictConfig:
+        config = super()._compose_config_from_defaults_list(*given, **named)
+        for name, node in config.items_ex(resolve=False):
+            if name != "hydra":
+                _fill(node, str(name), EvalSettings if name == "eval" else None)
+        return config
+
+
+def imported(target: str, where: str) -> Callable[..., Any]:
+    """Return the class or function that a `_target_` names. Raises UsageError, whatever goes wrong in its module."""
+    try:
+        module, _, name = target.rpartition(".")
+        factory: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        defaults(factory)
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
+    return factory
+
+
+@functools.cache
+def defaults(factory: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the settings of a dataclass or a function by name, with their defaults as a yaml holds them, or `OPEN` where there is none.
+
+    A setting whose default no yaml can hold, such as infinity, is left out.
+    """
+    if is_dataclass(factory):
+        held = {each.name: each.default if each.default_factory is MISSING else each.default_factory() for each in fields(factory) if each.init}
+    else:
+        named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        held = {name: parameter.default for name, parameter in signature(factory).parameters.items() if parameter.kind in named}
+    given = {name: OPEN if default is MISSING or default is Parameter.empty else default for name, default in held.items()}
+    return {name: _plain(default) for name, default in given.items() if _is_plain(default)}
+
+
+def usual(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings of a registered thing that are its class's defaults. Its target is imported."""
+    return {name: default for name, default in defaults(imported(node["_target_"], "it")).items() if name in node and node[name] == default}
+
+
+def _fill(node: Any, where: str, factory: Callable[..., Any] | None = None) -> None:
+    """Add the defaults of what their `_target_` names to a node and to those in it. factory: what is made of a node without a target."""
+    if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or node._is_interpolation():
+        return
+    for name, inner in node.items_ex(resolve=False):
+        _fill(inner, f"{where}.{name!s}")
+    keys = set(node.keys())
+    if "_target_" in keys:
+        factory = imported(str(node["_target_"]), where)
+    for name, default in defaults(factory).items() if factory is not None else ():
+        if name not in keys:
+            node[name] = default
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_plain(inner) for name, inner in value.items())
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,49 @@
+"""The head of a record: the run that it is of, its settings, and where it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from razorbench.identity.parts import made_of
+from razorbench.runs.spec import RunSpec
+from razorbench.store import provenance
+from razorbench.store.folder import PROTOCOL, SCHEMA
+
+
+def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record of a run, or of a sequence that begins with it, says about how it was made."""
+    return {
+        "schema": SCHEMA,
+        "protocol": PROTOCOL,
+        "base": spec.base.id,
+        "seed": spec.seed,
+        "config": _settings(spec, config),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "git": provenance.git(),
+    }
+
+
+def described(spec: RunSpec) -> dict[str, Any]:
+    """What a record says of a method, apart from its settings. code: digest of a user's own."""
+    return {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "code": spec.code}
+
+
+def _settings(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration as its objects have it: a method's defaults are in it, demonstrations from a file go by its content.
+
+    Where files lie and who looks on is no part of a run, and may name a person's folders.
+    """
+    kept = {key: value for key, value in config.items() if key not in ("results", "track")}
+    if "base" in kept:
+        kept["base"] = {key: value for key, value in kept["base"].items() if key != "directory"}
+    if spec.recorded:
+        kept["demos"] = spec.demos
+    return kept | {"method": _with_defaults(spec.method, kept.get("method", {}))}
+
+
+def _with_defaults(method: Any, node: Mapping[str, Any]) -> dict[str, Any]:
+    values = {each.name: getattr(method, each.name) for each in fields(method)}
+    return {**node, **{name: _with_defaults(value, node[name]) if isinstance(node.get(name), Mapping) else made_of(value) for name, value in values.items()}}

@@ -1,0 +1,84 @@
+"""A number with its 95% interval, or the reason why there is none: one form in records, one in text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+from pydantic_core import PydanticCustomError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, like: float | None = None) -> str:
+        """Format all three numbers to the same precision. like: as of `number`, by default the largest of them."""
+        size = max(abs(self.value), abs(self.low), abs(self.high)) if like is None else like
+        return f"{number(self.value, size)} [{number(self.low, size)}, {number(self.high, size)}]"
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """A number that does not exist, and why."""
+
+    why: str
+
+    @property
+    def value(self) -> None:
+        """None, so that a record's estimates all have a value."""
+        return None
+
+
+def number(value: float, like: float | None = None) -> str:
+    """Format a number for reading: two decimals, three for small ones, two digits for tiny ones. like: the size that decides, by default its own."""
+    size = abs(value if like is None else like)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if 0 < size < 0.0005:
+        return f"{value:.2g}"
+    decimals = 3 if 0 < size < 0.01 else 2
+    # Adding 0 makes a negative zero positive.
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def plain(found: Estimate | Undefined) -> dict[str, Any]:
+    """Return the form in which records keep an estimate."""
+    if isinstance(found, Undefined):
+        return {"value": None, "ci95": None, "undefined": found.why}
+    return {"value": found.value, "ci95": [found.low, found.high]}
+
+
+def _parsed(found: object) -> Estimate | Undefined:
+    """Read what `plain` returns; null counts as not measured."""
+    if isinstance(found, Estimate | Undefined):
+        return found
+    match found:
+        case None:
+            return Undefined("not measured")
+        case {"value": None, "undefined": str(why)} if len(why) <= _MOST_WHY:
+            return Undefined(why)
+        case {"value": None}:
+            return Undefined("not measured")
+        case {"value": value, "ci95": [low, high]} if all(map(_is_number, (value, low, high))):
+            return Estimate(value, low, high)
+    what = "a value with its 95% interval, ci95" if isinstance(found, Mapping) else "a mapping"
+    raise PydanticCustomError("estimate", "{what}", {"what": what})
+
+
+def _is_number(found: object) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool)
+
+
+_MOST_WHY = 200
+Estimated = Annotated[Estimate | Undefined, PlainValidator(_parsed), PlainSerializer(plain)]
+"""A field of a record."""
