@@ -26,7 +26,7 @@ check: $(VENV)/ready
 	cp -r razorbench/* envs baselines conf build/types/razorbench/
 	rm -r build/types/razorbench/baselines/results build/types/razorbench/baselines/ladder
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p razorbench
-	MYPYPATH=build/types:docs/make $(BIN)/mypy --config-file pyproject.toml docs/make/*.py
+	MYPYPATH=build/types:docs/make:examples $(BIN)/mypy --config-file pyproject.toml docs/make/*.py examples/*.py
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

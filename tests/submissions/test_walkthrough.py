@@ -13,8 +13,9 @@ PAGE = ROOT / "docs" / "leaderboard.md"
 
 
 def test_from_a_method_file_to_a_board(tmp_path):
-    section = PAGE.read_text().split("## From a method to a package")[1].split("\n## ")[0]
-    blocks = {kind: text for kind, text in re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)}
+    found = re.findall(r"```(\w*)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert [language for language, _ in found] == ["python", "yaml", "bash"]
+    blocks = dict(found)
     (method := tmp_path / "my_conf" / "method").mkdir(parents=True)
     (tmp_path / "familiar.py").write_text(blocks["python"])
     (method / "familiar.yaml").write_text(blocks["yaml"])
