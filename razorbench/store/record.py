@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from razorbench.store.estimate import Estimate, Estimated, Undefined
-from razorbench.store.folder import NAME
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+"""Of tasks, bases, methods, budgets and sequences: never a path."""
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 Word = Annotated[str, Field(max_length=200)]
@@ -77,11 +78,16 @@ Divergence = dict[str, dict[str, float]]
 """Of a policy from its base, by divergence and states; nats per decision, or as docs/measures.md says."""
 
 
-class Measured(_Part):
-    """What a policy lost and kept of the original skills, and how far it moved from its base, by divergence and states."""
+class Kept(_Part):
+    """What a policy lost and kept of the original skills."""
 
     forgetting: Estimated = Undefined("not measured")
     retention: Estimated = Undefined("not measured")
+
+
+class Moved(_Part):
+    """How far a policy moved from its base, by divergence and states."""
+
     divergence: Annotated[Divergence, BeforeValidator(_mapping)] = {}
     drift: Annotated[Drift, BeforeValidator(_mapping)] = Drift()
 
@@ -106,12 +112,18 @@ class Splits(_Part):
     select: Rate | None = None
 
 
-class Evaluation(Costs, Measured):
-    """One policy of a run. update: the update after which it was taken, None if that is not known; original: greedy success, by original skill."""
+class Success(Kept):
+    """Success of one policy. original: greedy success, by original skill."""
 
-    update: Count | None = None
     new_task: Splits
     original: Annotated[dict[Name, Rate], BeforeValidator(_mapping)] = {}
+
+
+# Fields stand in files in the order of the bases, the last base first.
+class Evaluation(Moved, Success, Costs):
+    """One policy of a run. update: the update after which it was taken, None if that is not known."""
+
+    update: Count | None = None
 
     @property
     def success(self) -> float | None:
@@ -125,9 +137,18 @@ class Evaluation(Costs, Measured):
 
 
 class Snapshot(Evaluation):
-    """A line of a curve."""
+    """A line of a run's curve."""
 
     update: Count
+
+
+class StageSnapshot(Costs):
+    """A line of a sequence's curve: success on the task that a stage learns. stage: 1 for the first task; task: its name; update: within the stage."""
+
+    stage: Annotated[int, Field(ge=1)]
+    task: Name
+    update: Count
+    new_task: Splits
 
 
 class Modes(_Part):
@@ -148,6 +169,14 @@ class NewTask(BeforeAfter):
     """Success on the new task. select: of the final policy, greedy, on SELECT starts."""
 
     select: Rate | None = None
+
+
+class FinalSuccess(Kept):
+    """Success of a run's base and final policy. score: None where it is undefined."""
+
+    new_task: NewTask
+    original: Annotated[dict[Name, BeforeAfter], BeforeValidator(_mapping)]
+    score: float | None
 
 
 class Budget(Costs):
@@ -210,8 +239,10 @@ class SequenceHashes(Hashes):
     task_spec: list[Word] | None = None  # type: ignore[assignment]
 
 
-class _Head(_Part):
-    """How a run or a sequence was made, by which versions, on which machine, in how many seconds, and how many of them went into measuring."""
+class Origin(_Part):
+    """What a run or a sequence was made from, by which versions, on which machine."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     schema_: Annotated[int, Field(alias="schema")]
     protocol: Count
@@ -221,10 +252,6 @@ class _Head(_Part):
     versions: dict[str, Word]
     machine: dict[str, Plain] | None = None
     git: dict[str, Plain] | None = None
-    threads: Count | None = None
-    resumed_elsewhere: list[dict[str, Plain]] = []
-    wall_s: Annotated[float, Field(ge=0)]
-    measuring_s: Annotated[float, Field(ge=0)] | None = None
 
     @property
     def base_name(self) -> str:
@@ -237,8 +264,17 @@ class _Head(_Part):
         return int(self.base.rpartition("-s")[2])
 
 
-class Record(_Head, Measured):
-    """A run's record. task: id of the new task; score: None where it is undefined; notes: what the method wanted to say."""
+class Conditions(_Part):
+    """The conditions of the work: physics threads, other machines that took part, seconds in all and for measuring."""
+
+    threads: Count | None = None
+    resumed_elsewhere: list[dict[str, Plain]] = []
+    wall_s: Annotated[float, Field(ge=0)]
+    measuring_s: Annotated[float, Field(ge=0)] | None = None
+
+
+class Record(Moved, FinalSuccess, Conditions, Origin):
+    """A run's record. task: id of the new task; notes: the method's own remarks."""
 
     task: TaskId
     method: Method
@@ -246,9 +282,6 @@ class Record(_Head, Measured):
     upstream: Upstream | None
     notes: Settings = {}
     hashes: Hashes
-    new_task: NewTask
-    original: Annotated[dict[Name, BeforeAfter], BeforeValidator(_mapping)]
-    score: float | None
 
     @property
     def task_name(self) -> str:
@@ -258,7 +291,7 @@ class Record(_Head, Measured):
     def final(self, update: int | None) -> Evaluation:
         """Return the final policy's numbers. update: the last one, None if it is not known."""
         used = {cost: getattr(self.budget, cost) for cost in Costs.model_fields}
-        measured = {name: getattr(self, name) for name in Measured.model_fields}
+        measured = {name: getattr(self, name) for name in (*Kept.model_fields, *Moved.model_fields)}
         new = Splits(test=self.new_task.final.greedy, select=self.new_task.select)
         skills = {skill: rates.final.greedy for skill, rates in self.original.items()}
         return Evaluation.model_construct(update=update, new_task=new, original=skills, **used, **measured)
@@ -279,7 +312,7 @@ class SequenceBudget(_Part):
     old_task_data: bool = False
 
 
-class SequenceRecord(_Head):
+class SequenceRecord(Conditions, Origin):
     """A sequence's record. success: greedy, TEST, by task and original skill, before the first stage and after each; retention: after each stage."""
 
     sequence: Name
