@@ -22,7 +22,8 @@ from razorbench.statistics.search import Choice, describe
 from razorbench.store.disk import near
 from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.output import harmless
-from razorbench.store.record import BeforeAfter, Record, SequenceRecord
+from razorbench.store.record import BeforeAfter, Record
+from razorbench.store.sequence_record import SequenceRecord
 from razorbench.types import Settings
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)

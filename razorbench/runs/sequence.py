@@ -30,7 +30,8 @@ from razorbench.store.disk import near
 from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.folder import STATE, SequenceFolder, digest
 from razorbench.store.reading import read_points, read_sequence, read_snapshots
-from razorbench.store.record import Divergence, SequenceBudget, SequenceHashes, SequenceMethod, SequenceRecord, Snapshot, Splits, StageCosts, StageSnapshot
+from razorbench.store.record import Divergence, Snapshot, Splits
+from razorbench.store.sequence_record import SequenceBudget, SequenceHashes, SequenceMethod, SequenceRecord, StageCosts, StageSnapshot
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray, Settings
 from razorbench.world.rollout import Cell, play_policy

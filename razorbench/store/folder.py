@@ -20,7 +20,8 @@ from razorbench.store import bounded
 from razorbench.store.disk import exists, near, trouble
 from razorbench.store.lock import Claim, clear
 from razorbench.store.output import warn
-from razorbench.store.record import NAME, Record, SequenceRecord
+from razorbench.store.record import NAME, Record
+from razorbench.store.sequence_record import SequenceRecord
 from razorbench.store.writable import make_writable
 
 STATE = "state"

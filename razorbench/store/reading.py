@@ -11,7 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from razorbench.errors import FileDamaged
 from razorbench.store.bounded import shown
 from razorbench.store.folder import CURVE, PACKED_CURVE, SequenceFolder, read_curve, read_record
-from razorbench.store.record import Costs, Record, SequenceRecord, Snapshot
+from razorbench.store.record import Costs, Record, Snapshot
+from razorbench.store.sequence_record import SequenceRecord
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Costs)

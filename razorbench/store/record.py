@@ -34,7 +34,7 @@ def task_name(task: str) -> str:
     return task.rpartition("-v")[0]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """A part of a record. Keys that this version does not know are ignored: later versions may write more."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
@@ -44,7 +44,7 @@ class _Part(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-class Rate(_Part):
+class Rate(Part):
     """A success rate: how many episodes succeeded, of how many, their share and its 95% Wilson interval."""
 
     successes: Count
@@ -58,7 +58,7 @@ class Rate(_Part):
         return Estimate(self.rate, *self.ci95)
 
 
-class Costs(_Part):
+class Costs(Part):
     """What was used up: environment steps, demonstrations, queries of the expert, gradient steps."""
 
     env_steps: Count
@@ -67,7 +67,7 @@ class Costs(_Part):
     gradient_steps: Count
 
 
-class Drift(_Part):
+class Drift(Part):
     """How far weights moved, by norm, and activations, by states and norm."""
 
     weights: dict[str, float | None] = {}
@@ -78,14 +78,14 @@ Divergence = dict[str, dict[str, float]]
 """Of a policy from its base, by divergence and states; nats per decision, or as docs/measures.md says."""
 
 
-class Kept(_Part):
+class Kept(Part):
     """What a policy lost and kept of the original skills."""
 
     forgetting: Estimated = Undefined("not measured")
     retention: Estimated = Undefined("not measured")
 
 
-class Moved(_Part):
+class Moved(Part):
     """How far a policy moved from its base, by divergence and states."""
 
     divergence: Annotated[Divergence, BeforeValidator(_mapping)] = {}
@@ -105,7 +105,7 @@ class Moved(_Part):
         return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
 
 
-class Splits(_Part):
+class Splits(Part):
     """Greedy success on the new task, by the starts: TEST for every number shown, SELECT to choose. A run for tuning has SELECT alone."""
 
     test: Rate | None = None
@@ -142,23 +142,14 @@ class Snapshot(Evaluation):
     update: Count
 
 
-class StageSnapshot(Costs):
-    """A line of a sequence's curve: success on the task that a stage learns. stage: 1 for the first task; task: its name; update: within the stage."""
-
-    stage: Annotated[int, Field(ge=1)]
-    task: Name
-    update: Count
-    new_task: Splits
-
-
-class Modes(_Part):
+class Modes(Part):
     """Success of one policy, by how it acts."""
 
     greedy: Rate
     sampled: Rate
 
 
-class BeforeAfter(_Part):
+class BeforeAfter(Part):
     """Success of the base and of the final policy."""
 
     base: Modes
@@ -188,7 +179,7 @@ class Budget(Costs):
     old_task_data: bool = False
 
 
-class Config(_Part):
+class Config(Part):
     """What a run was composed of, with every default. Nothing in it is ever built: see `razorbench.registry.recorded`."""
 
     model_config = ConfigDict(extra="allow")
@@ -208,7 +199,7 @@ class Upstream(Costs):
     run: Hash | None = None
 
 
-class Method(_Part):
+class Method(Part):
     """A run's method. code: digest of a user's own; demos: style of demonstrations, or the digest of a file of them."""
 
     name: Name
@@ -218,13 +209,7 @@ class Method(_Part):
     demos: Word
 
 
-class SequenceMethod(Method):
-    """A sequence's method. demos: style of demonstrations, by task."""
-
-    demos: list[Word]  # type: ignore[assignment]
-
-
-class Hashes(_Part):
+class Hashes(Part):
     """Digests of a run, of its task, of the base policy, and of the states that divergences are measured on."""
 
     run: Hash
@@ -233,13 +218,7 @@ class Hashes(_Part):
     probe: Word | None = None
 
 
-class SequenceHashes(Hashes):
-    """Digests of a sequence. task_spec: by task."""
-
-    task_spec: list[Word] | None = None  # type: ignore[assignment]
-
-
-class Origin(_Part):
+class Origin(Part):
     """What a run or a sequence was made from, by which versions, on which machine."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -264,7 +243,7 @@ class Origin(_Part):
         return int(self.base.rpartition("-s")[2])
 
 
-class Conditions(_Part):
+class Conditions(Part):
     """The conditions of the work: physics threads, other machines that took part, seconds in all and for measuring."""
 
     threads: Count | None = None
@@ -295,39 +274,3 @@ class Record(Moved, FinalSuccess, Conditions, Origin):
         new = Splits(test=self.new_task.final.greedy, select=self.new_task.select)
         skills = {skill: rates.final.greedy for skill, rates in self.original.items()}
         return Evaluation.model_construct(update=update, new_task=new, original=skills, **used, **measured)
-
-
-class StageCosts(Costs):
-    """What one stage of a sequence used. uncounted: as of `Budget`."""
-
-    uncounted: dict[str, Count] = {}
-
-
-class SequenceBudget(_Part):
-    """What each stage of a sequence used, of the same budget."""
-
-    name: Name
-    caps: dict[str, Plain] | None = None
-    used: list[StageCosts] = []
-    old_task_data: bool = False
-
-
-class SequenceRecord(Conditions, Origin):
-    """A sequence's record. success: greedy, TEST, by task and original skill, before the first stage and after each; retention: after each stage."""
-
-    sequence: Name
-    tasks: list[TaskId]
-    method: SequenceMethod
-    budget: SequenceBudget
-    hashes: SequenceHashes
-    success: dict[Name, list[Rate]]
-    original_skills: list[Name]
-    forgetting_of_skills: list[Estimated] = []
-    retention: Annotated[list[Estimated], Field(min_length=1)]
-    divergence: list[Divergence] = []
-    transfer: dict[str, Estimated]
-
-    @property
-    def task_names(self) -> list[str]:
-        """Names of the tasks, in the order in which they were learned."""
-        return list(map(task_name, self.tasks))
