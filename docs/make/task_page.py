@@ -73,7 +73,7 @@ def tables(tasks: Sequence[Task]) -> tuple[str, str]:
         for style, clean in shown.items():
             noisy, found = show(task, style, 0.1), rate(clean.success)
             seconds = 0.05 * clean.length[clean.success].mean()
-            styles.append(f"| `{task.name}` | `{style}` | {found['rate']:.3f} | {interval(found['ci95'])} | {noisy.success.mean():.3f} | {seconds:.2f} |")
+            styles.append(f"| `{task.name}` | `{style}` | {found.rate:.3f} | {interval(found.ci95)} | {noisy.success.mean():.3f} | {seconds:.2f} |")
         for one, other in combinations(shown, 2):
             a, b = shown[one], shown[other]
             later = 0.05 * abs(a.length[a.success].mean() - b.length[b.success].mean())

@@ -125,7 +125,7 @@ def test_sequences_by_hand(tmp_path):
             "tasks": ["stack-v1", "pick_can-v1", "push_far-v1"],
             "versions": {"mujoco": "4.0.0", "torch": "2.13.0"},
             "wall_s": 1.0,
-            "success": {"stack": [rate(np.ones(5, dtype=bool))]},
+            "success": {"stack": [rate(np.ones(5, dtype=bool)).plain()]},
             "original_skills": ["push"],
             "method": {"name": "sft", "family": "offline supervised", "version": 1, "demos": ["direct", "high", "direct"]},
         }
