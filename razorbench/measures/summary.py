@@ -1,4 +1,4 @@
-"""What a run's episodes come to: rates, forgetting, retention and score, the same for the run that plays them and for whoever checks it."""
+"""Summary of a run's episodes: rates, forgetting, retention and score. The run and the validation of a submission share this code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODES: tuple[Mode, ...] = ("greedy", "sampled")
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose episodes they are. task: the new task's id, `push_far-v1`; skills: names of original skills; split: `test`, or `select` when tuning."""
+    """The run that the episodes belong to. task: id of the new task, `push_far-v1`; skills: original skills by name; split: `test`, `select` in a search."""
 
     task: str
     skills: Sequence[str]
@@ -32,26 +32,28 @@ class Subject:
         return self.task.rpartition("-v")[0]
 
     def snapshot(self, episodes: Episodes, label: str, first: int) -> dict[str, Any]:
-        """Return a snapshot's part of the curve. first: how many episodes of each original skill count."""
+        """Return a snapshot's entry in the curve. first: number of episodes per original skill."""
         after = self._skills(episodes, label, first)
-        forgot, kept = forgetting_and_retention(self._skills(episodes, "base", first), after, seeding.generator(*self._bootstrap(label)))
+        forgot, retained = forgetting_and_retention(self._skills(episodes, "base", first), after, seeding.generator(*self._bootstrap(label)))
         return {
             "new_task": {split: rate(episodes.success(label, self.name, split)) for split in (self.split, "select")},
             "original": {skill: rate(solved) for skill, solved in after.items()},
             "forgetting": estimate(forgot),
-            "retention": estimate(kept),
+            "retention": estimate(retained),
         }
 
     def final(self, episodes: Episodes) -> dict[str, Any]:
-        """Return the record's part about success, of base and final policy."""
-        forgot, kept = forgetting_and_retention(self._skills(episodes, "base"), self._skills(episodes, "final"), seeding.generator(*self._bootstrap("final")))
+        """Return the record's entries on success of base and final policy."""
+        forgot, retained = forgetting_and_retention(
+            self._skills(episodes, "base"), self._skills(episodes, "final"), seeding.generator(*self._bootstrap("final"))
+        )
         s, s0 = (float(episodes.success(who, self.name, self.split).mean()) for who in ("final", "base"))
         return {
             "new_task": self._rates(episodes, self.name) | {"select": rate(episodes.success("final", self.name, "select"))},
             "original": {skill: self._rates(episodes, skill) for skill in self.skills},
             "forgetting": estimate(forgot),
-            "retention": estimate(kept),
-            "score": score(s, s0, None if kept is None else kept.value),
+            "retention": estimate(retained),
+            "score": score(s, s0, None if retained is None else retained.value),
         }
 
     def _rates(self, episodes: Episodes, task: str) -> dict[str, Any]:
@@ -65,5 +67,5 @@ class Subject:
 
 
 def estimate(found: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
-    """Return the record's form of an estimate. otherwise: why there is none."""
+    """Return an estimate in the record's form. otherwise: the reason if it is undefined."""
     return plain(found or Undefined(otherwise))
