@@ -66,6 +66,6 @@ class Subject:
         return "bootstrap", self.task, self.method, self.seed, label
 
 
-def estimate(found: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
+def estimate(value: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
     """Return an estimate in the record's form. otherwise: the reason if it is undefined."""
-    return plain(found or Undefined(otherwise))
+    return plain(value or Undefined(otherwise))

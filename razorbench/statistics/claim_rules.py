@@ -21,7 +21,7 @@ from razorbench.store.estimate import Estimate
 from razorbench.store.output import warn
 
 PLACES = ("0.9", "best", "end")
-"""Where a claim is decided: at a success of .9 on the new task, at the best SELECT success, at the end of the budget."""
+"""Places where a claim is decided: at a success of .9 on the new task, at the best SELECT success, at the end of the budget."""
 
 
 @dataclass(frozen=True)

@@ -112,12 +112,12 @@ class Sample:
         return max(chances)
 
 
-def told(found: Estimate) -> str:
+def told(difference: Estimate) -> str:
     """Format a difference with its interval, `+.022 [-.010, +.058]`; large numbers have fewer decimals, and from 10,000 the unit is thousands (`k`)."""
-    size = max(abs(found.value), abs(found.low), abs(found.high))
+    size = max(abs(difference.value), abs(difference.low), abs(difference.high))
     decimals = 0 if size >= 100 else 1 if size >= 10 else 3
     unit, thousands = ("k", 1000) if size >= 10_000 else ("", 1)
-    value, low, high = (f"{number / thousands:+,.{decimals}f}{unit}" for number in (found.value, found.low, found.high))
+    value, low, high = (f"{number / thousands:+,.{decimals}f}{unit}" for number in (difference.value, difference.low, difference.high))
     return re.sub(r"(?<=[+-])0\.", ".", f"{value} [{low}, {high}]")
 
 
