@@ -52,7 +52,7 @@ def _placed(u: FloatArray, placed: dict[str, Any]) -> Start:
 
 
 def _spot(r: Readings) -> FloatArray:
-    """Middle of the open part of the drawer's floor now."""
+    """Return the center of the open part of the drawer's floor, (N, 3)."""
     spot = r.handle + 0.05 * AHEAD
     spot[:, 0] += r.drawer_opening / 2
     spot[:, 2] = _RESTS

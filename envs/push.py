@@ -25,7 +25,7 @@ def _start(u: FloatArray) -> Start:
 
 
 def pushed(r: Readings) -> BoolArray:
-    """Whether the cube has arrived, and does not just pass."""
+    """Return whether the cube is at the goal and slow, rather than passing."""
     return (level(r.object, r.goal) < 0.035) & (r.object[:, 2] < 0.03) & (np.linalg.norm(r.object_velocity, axis=1) < 0.2)
 
 
