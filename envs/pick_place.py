@@ -1,4 +1,4 @@
-"""Pick and place: put the cube down on the raised pad, at the spot asked for.
+"""Pick and place: put the cube down on the raised pad, at the goal spot.
 
 Shift: goal region and height. The base has picked and carried to places in the air; it has not set down and let go up
     there. Robots meet this whenever a known motion has to end somewhere new.

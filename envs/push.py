@@ -41,7 +41,7 @@ def slide(r: Readings) -> FloatArray:
     ready = level(r.tool, behind) < 0.015
     low = r.tool[:, 2] < 0.035
     action = move(r, behind, CLOSED)
-    # From beside the object, rise before going round it; from behind it, there is no need to.
+    # To the side of the object, rise before going around it; behind it, stay low.
     action = choose((r.tool[:, 2] < 0.06) & (along > -0.035), move(r, at(r.tool, z=0.12), CLOSED), action)
     action = choose(ready | (low & (along < -0.035)), move(r, at(behind, z=_HEIGHT), CLOSED), action)
     # The tool's place when the object has arrived: the lead shrinks on the way, so the object is not knocked over.

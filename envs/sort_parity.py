@@ -1,4 +1,4 @@
-"""Sort by parity: put the cube down on any of the pads whose parity is asked for.
+"""Sort by parity: put the cube down on any pad of the goal's parity.
 
 Shift: redundancy. Three of the six numbered pads are right each time, and the base prefers some of them: there are many
     ways to be right, some near to what the base does and some far. The robot twin of the paper's ParityMNIST.

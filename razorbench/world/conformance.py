@@ -56,9 +56,9 @@ def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], tr
         faults.append("terms do not rise while the expert works: their mean must grow towards success")
     twins = sorted(other.name for other in tasks if other.slot == task.slot and other.name != task.name)
     if new and twins and not set(twins) & set(skills):
-        faults.append(f"slot {task.slot} also asks for {', '.join(twins)}: take a free one, or share one with an original skill")
+        faults.append(f"slot {task.slot} is also that of {', '.join(twins)}: take a free one, or share one with an original skill")
     if (fault := golden.difference(task, trajectories)) is not None:
-        faults.append(fault.replace("delete the file and check again to write it anew", "`python docs/make/golden_file.py` adds it"))
+        faults.append(fault.replace("delete the file and check again to rewrite it", "`python docs/make/golden_file.py` adds it"))
     if new and page.is_file() and f"| `{task.name}` |" not in page.read_text(encoding="utf-8"):
         faults.append("docs/tasks.md has no row for it: add one to the first table, then `python docs/make/task_page.py` writes the rest")
     return faults

@@ -51,10 +51,10 @@ def difference(task: Task, file: Path) -> str | None:
     try:
         with file.open("rb") as handle, np.load(handle, allow_pickle=False) as golden:
             if task.id not in golden:
-                return f"it has no golden trajectory in {file}: delete the file and check again to write it anew"
+                return f"it has no golden trajectory in {file}: delete the file and check again to rewrite it"
             golden_platform, golden_states, golden_solved = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
     except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): give another name, or delete it and check again to write it anew") from error
+        raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): give another name, or delete it and check again to rewrite it") from error
     states, solved = trajectory(task)
     if golden_platform == platform():
         if np.array_equal(states, golden_states) and solved == golden_solved:
