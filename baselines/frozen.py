@@ -1,4 +1,4 @@
-"""Frozen: no update. The lower bound on new-task success and the upper bound on retention; its score is 0."""
+"""Frozen: no update at all. The lower bound on new-task success and the upper bound on retention; its score is 0."""
 
 from __future__ import annotations
 
