@@ -1,8 +1,8 @@
-"""DAgger: the learner acts, the expert says what it would have done, the learner imitates that.
+"""DAgger: the learner acts, the expert labels the visited states, and the learner imitates the labels.
 
-Round after round, minimises E_{x ~ all states the learner has visited}[-log pi(a*(x) | x)], a* the expert's action with the noise of
-demonstrations (Ross et al., arXiv 1011.0686, with beta = 0 from the first round on: pi_0 can already act). On-policy
-states with off-policy labels: it parts the two halves of what "on-policy" means. No demonstrations and no old-task data are mixed in.
+Each round minimizes E_{x ~ all states the learner has visited}[-log pi(a*(x) | x)], with a* the expert's action plus the demonstrations' noise (Ross et al.,
+arXiv 1011.0686, with beta = 0 from the first round, since pi_0 can already act). It has on-policy states and off-policy labels, so it separates the two
+meanings of "on-policy". It uses no demonstrations and no old-task data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class DAgger(Descent):
     """Hyper-parameters; see `Descent`."""
 
     learning_rate: float = 3e-5
-    """Adam's step, constant."""
+    """Adam's learning rate, constant."""
     iterations: int = 10
     """Rounds of whole episodes; expert queries are spread evenly over them."""
     epochs: int = 16
@@ -33,11 +33,11 @@ class DAgger(Descent):
     family: ClassVar[str] = "on-policy supervised"
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
-        """Learn from relabelled TRAIN episodes; one update is one round."""
+        """Train on relabeled TRAIN episodes; one update is one round."""
         policy, reference = clone(base), clone(base).requires_grad_(False)
         optimizer = task.optimizer(policy, self.learning_rate)
-        nothing = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
-        memory: dict[str, Any] = {"observations": nothing[0], "labels": nothing[1], "length": None}
+        empty = torch.empty(0, *base.observation_space.shape), torch.empty(0, *base.action_space.shape)
+        memory: dict[str, Any] = {"observations": empty[0], "labels": empty[1], "length": None}
         for iteration in task.updates(self.iterations, policy=policy, optimizer=optimizer, memory=memory):
             remaining = self.iterations - iteration + 1
             episodes = affordable(task, remaining, memory["length"], "env_steps", "expert_queries")
@@ -52,17 +52,17 @@ class DAgger(Descent):
             steps = self.epochs * max(1, len(labels) // self.batch_size)
             for _ in range(min(steps, task.left("gradient_steps") // remaining) if len(labels) else 0):
                 index = next(batches)
-                kept = self.kept(reference, policy, task, observations[index], rng)
-                loss = descend(optimizer, (kept - log_likelihood(policy, observations[index], labels[index])).mean(), self.max_grad_norm)
+                penalty = self.kept(reference, policy, task, observations[index], rng)
+                loss = descend(optimizer, (penalty - log_likelihood(policy, observations[index], labels[index])).mean(), self.max_grad_norm)
             task.update(policy, iteration, self.iterations, loss=loss, success=float(played.success.mean()))
         return policy
 
     def worth(self, success: BoolArray) -> BoolArray:
-        """Return which episodes' states are learnt from, (E,): all. success: (E,)."""
+        """Return the mask of episodes to train on, (E,): all. success: (E,)."""
         return np.ones_like(success)
 
     def kept(
         self, base: ActorCriticPolicy, policy: ActorCriticPolicy, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator
     ) -> torch.Tensor | float:
-        """Return what the loss has beside the imitation, (B,): nothing."""
+        """Return a penalty to add to the imitation loss, (B,): none."""
         return 0.0

@@ -1,9 +1,9 @@
-"""Elastic Weight Consolidation: SFT that holds each weight as firmly as the original skills depend on it.
+"""Elastic Weight Consolidation: SFT with a quadratic penalty on each weight's change, scaled by its importance for the original skills.
 
-Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x)] + lambda / 2 sum_i F_i (theta_i - theta_0,i)^2 (Kirkpatrick et al., arXiv 1612.00796,
-equation 3). F is the diagonal of the Fisher information of pi_0 on states of original skills, with actions drawn from
-pi_0 itself (the true Fisher, not the empirical one); the penalty is KL(pi_0 || pi) on those states to second order. It
-needs old-task states, so it is marked; their demonstrations count against the same cap as new ones.
+Minimizes E_{(x, a) ~ demonstrations}[-log pi(a | x)] + lambda / 2 sum_i F_i (theta_i - theta_0,i)^2 (Kirkpatrick et al., arXiv 1612.00796,
+equation 3). F is the diagonal Fisher information of pi_0 on states of original skills, with actions drawn from pi_0 (the true Fisher, not the empirical
+one); the penalty is KL(pi_0 || pi) on those states to second order. It declares old-task data, because it needs old-task states; their demonstrations
+count against the same cap as new ones.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class EWC(Supervised):
     strength: float = 1.0
     """lambda. 0 is `sft` on the new demonstrations alone."""
     old_share: float = 0.1
-    """Share of the budget's demonstrations that show original skills, for their states."""
+    """Share of the budget's demonstrations spent on original skills, for their states."""
     fisher_states: int = 1000
-    """States that the Fisher information is averaged over, one backward pass each."""
+    """Number of states for the Fisher information, one backward pass each."""
 
     family: ClassVar[str] = "continual learning"
     old_task_data: ClassVar[bool] = True

@@ -1,8 +1,8 @@
-"""GRPO: rewards compared within a group of episodes from the same start, and no critic.
+"""GRPO: advantages relative to a group of episodes from the same start, without a critic.
 
 A_i = R_i - mean of R over the K episodes from i's start (Shao et al., arXiv 2402.03300, without the division by the group's standard
-deviation and by the episode's length, which Dr. GRPO, arXiv 2503.20783, shows to be biases). No KL term. This is the RL arm of
-RL's Razor (arXiv 2509.04259, appendix B). A group in which all succeed or all fail teaches nothing.
+deviation and by the episode's length, which Dr. GRPO, arXiv 2503.20783, shows to be biased). No KL term. This is the RL arm of
+RL's Razor (arXiv 2509.04259, appendix B). A group whose episodes all succeed or all fail has no gradient.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class GRPO(PolicyGradient):
     """Hyper-parameters; see `PolicyGradient`."""
 
     learning_rate: float = 3e-5
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     episodes_per_start: int = 8
-    """K, the group's size: a start that is solved one time in ten shows both outcomes in over half of the groups."""
+    """K, the group size: with a success rate of 0.1, over half of the groups have both outcomes."""
 
     def group_size(self) -> int:
         """Return K."""

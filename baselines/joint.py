@@ -1,7 +1,7 @@
-"""Joint training: the new task and every original skill at once, in equal parts. A bound, not a contender.
+"""Joint training on the new task and every original skill, in equal parts. An upper bound, not a contender.
 
-What a policy of this size can hold if it never has to part with old data; continual learning is measured against it.
-All demonstrations, old ones included, count against the one cap.
+It shows what a policy of this size can learn if it keeps all old data, the reference for continual learning. New and old demonstrations count against
+the same cap.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Joint(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     epochs: int = 100
-    """Passes over the data, fewer if the budget of gradient steps ends before; what the search found."""
+    """Passes over the data, fewer if the budget of gradient steps ends first; chosen by the search."""
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     family: ClassVar[str] = "bounds"
     old_task_data: ClassVar[bool] = True
 

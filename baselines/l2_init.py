@@ -1,7 +1,7 @@
-"""SFT with an L2 pull towards the base's weights: regularisation that knows nothing of behaviour.
+"""SFT with an L2 penalty on the distance to the base's weights, regardless of behavior.
 
-Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x)] + lambda / 2 |theta - theta_0|^2 over the actor's parameters (L2-SP, arXiv
-1802.01483). Beside `ewc` it shows what weighting the parameters adds, and beside `sft_kl` what measuring in distributions adds.
+Minimizes E_{(x, a) ~ demonstrations}[-log pi(a | x)] + lambda / 2 |theta - theta_0|^2 over the actor's parameters (L2-SP, arXiv
+1802.01483). Compared with `ewc`, it shows the effect of weighting the parameters; compared with `sft_kl`, that of measuring in distributions.
 """
 
 from __future__ import annotations

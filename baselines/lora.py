@@ -1,8 +1,7 @@
-"""LoRA: SFT that may change each weight matrix by a matrix of low rank only.
+"""LoRA: SFT that changes each weight matrix only by a low-rank matrix.
 
-W = W_0 + B A, B (out, rank) zero at first, A (rank, in) with orthonormal rows; W_0 and the biases stay (Hu et al., arXiv 2106.09685). Log-std is
-trained as in every method. "LoRA learns less and forgets less" (arXiv 2405.09673), and without it on-policy RL has been seen
-to forget (arXiv 2603.11653).
+W = W_0 + B A, B (out, rank) initially zero, A (rank, in) with orthonormal rows; W_0 and the biases are frozen (Hu et al., arXiv 2106.09685). The log-std
+trains as in every method. "LoRA learns less and forgets less" (arXiv 2405.09673), and on-policy RL without it can forget (arXiv 2603.11653).
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ class LoRA(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     rank: int = 8
-    """Rank of each matrix's change; a matrix that has less keeps its own."""
+    """Rank of each matrix's change, at most the matrix's own rank."""
 
     family: ClassVar[str] = "continual learning"
 
@@ -77,7 +76,7 @@ def low_rank(base: ActorCriticPolicy, rank: int, rng: np.random.Generator) -> Ac
 
 
 def merge(policy: ActorCriticPolicy, plain: ActorCriticPolicy) -> None:
-    """Write what a policy made by `low_rank` has become into a plain one."""
+    """Write the merged weights of a policy from `low_rank` into a plain policy."""
     with torch.no_grad():
         for changed, layer in zip(_layers(policy), _layers(plain), strict=True):
             layer.weight.copy_(changed.weight)

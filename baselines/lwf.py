@@ -1,8 +1,8 @@
-"""Learning without Forgetting: SFT that also keeps what the base would do on the new task's states, asked for its old skills.
+"""Learning without Forgetting: SFT plus a KL to the base on the new task's states under old instructions.
 
-Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x) + lambda KL(pi_0(.|x') || pi(.|x'))], where x' is x with the instruction of
-a random original skill in the place of its own. Li and Hoiem (arXiv 1606.09282) record the old heads' answers to the new
-task's images; here the instruction takes the place of the head. Needs no old-task data and no environment steps.
+Minimizes E_{(x, a) ~ demonstrations}[-log pi(a | x) + lambda KL(pi_0(.|x') || pi(.|x'))], where x' is x with the instruction of a random original skill.
+Li and Hoiem (arXiv 1606.09282) record the old heads' outputs on the new task's images; here the instruction replaces the head. It needs no old-task data
+and no environment steps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench.method import Budget, Supervised, TaskHandle, clone, kl, log_likelihood
 
 Elsewhere = Callable[[torch.Tensor], torch.Tensor]
-"""Demonstrated observations (B, O) to as many others, (B, O)."""
+"""Maps demonstrated observations (B, O) to the observations (B, O) of the KL."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LwF(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     weight: float = 0.3
-    """lambda: what a nat of divergence on the old instructions costs."""
+    """lambda, the weight of the KL under old instructions."""
 
     family: ClassVar[str] = "continual learning"
 
@@ -38,11 +38,11 @@ class LwF(Supervised):
 
         def loss(i: torch.Tensor) -> torch.Tensor:
             observations = demos.observations[i]
-            kept = kl(reference, policy, elsewhere(observations))
-            return (self.weight * kept - log_likelihood(policy, observations, demos.actions[i])).mean()
+            penalty = kl(reference, policy, elsewhere(observations))
+            return (self.weight * penalty - log_likelihood(policy, observations, demos.actions[i])).mean()
 
         return self.fit(policy, task, len(demos.actions), loss, rng)
 
     def elsewhere(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> Elsewhere:
-        """Return where the base's behaviour is to be kept, given a batch of demonstrated states: at the same ones, asked for original skills."""
+        """Return the function that maps a minibatch of demonstrated observations to those of the KL: the same with old instructions."""
         return lambda observations: task.reinstructed(observations, rng)

@@ -1,8 +1,8 @@
-"""Mend: corrections only where the policy fails, on its own states, while it keeps its answers to old instructions there.
+"""Mend: `dagger` on failed episodes only, plus a KL to the base under old instructions.
 
-`dagger` whose memory takes the expert's labels from failed episodes alone: what works already is left as it is. To the loss it adds, as `sft_cf` does,
-lambda KL(pi_0(.|x') || pi(.|x')) with x' the state perturbed by Gaussian noise and asked for a random original skill. On-policy states, the
-smallest set of them, and a guard. Needs a fifteenth of the environment steps of `ppo`, no reward and no old-task data. Ours.
+The buffer takes the expert's labels from failed episodes only, so behavior that works is not trained on. Like `sft_cf`, it adds
+lambda KL(pi_0(.|x') || pi(.|x')) to the loss, where x' is the state plus Gaussian noise under a random original skill's instruction. It needs a fifteenth
+of the environment steps of `ppo`, no reward and no old-task data. Ours.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from razorbench.types import BoolArray
 
 @dataclass(frozen=True)
 class Mend(DAgger):
-    """Hyper-parameters of `dagger`, and the guard's."""
+    """Hyper-parameters of `dagger` and of the KL term."""
 
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     weight: float = 1.0
-    """lambda: what a nat of divergence on the old instructions costs; what the search found."""
+    """lambda, the weight of the KL under old instructions; chosen by the search."""
     noise: float = 0.3
-    """Standard deviation of the perturbation, in the observation's scaled units, as in `sft_cf`; what the search found."""
+    """Standard deviation of the perturbation, in the observation's scaled units, as in `sft_cf`; chosen by the search."""
 
     family: ClassVar[str] = "ours"
 
     def worth(self, success: BoolArray) -> BoolArray:
-        """Return which episodes' states are learnt from, (E,): those that failed."""
+        """Return the mask of episodes to train on, (E,): the failed ones."""
         return ~success
 
     def kept(self, base: ActorCriticPolicy, policy: ActorCriticPolicy, task: TaskHandle, observations: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """Return what the guard costs, (B,)."""
+        """Return the weighted KL to the base under old instructions, (B,)."""
         return self.weight * kl(base, policy, counterfactual(task, observations, self.noise, rng))

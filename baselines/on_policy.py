@@ -1,4 +1,4 @@
-"""What methods share that learn from whole episodes of their own: how many to play, so that a budget lasts to the end."""
+"""Number of episodes per iteration of an on-policy method, so that its budget lasts to the end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from razorbench.method import TaskHandle
 
 
 def affordable(task: TaskHandle, iterations: int, length: float | None, *costs: str, group: int = 1) -> int:
-    """Return how many episodes, a multiple of `group`, to play now so that what is left of the costs lasts for that many iterations.
+    """Return the number of episodes to play in this iteration, a multiple of `group`.
 
-    This iteration is one of them. length: decisions of a mean episode, or None while it is not known. Raises UsageError if not even one group can be played.
+    iterations: number of remaining iterations, this one included; length: mean decisions per episode, None if unknown; costs: those to spread. Raises
+    UsageError if the budget is too small for one group.
     """
     horizon = task.task.horizon
     left = min(task.left(cost) for cost in costs)

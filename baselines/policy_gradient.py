@@ -1,12 +1,11 @@
-"""The loop that `grpo` and `reinforce` share: play whole episodes, give each an advantage, ascend.
+"""The shared loop of `grpo` and `reinforce`: play whole episodes, compute an advantage for each, ascend the policy gradient.
 
 Per iteration, with theta_old the policy that played and A_i the advantage of episode i, the loss is
 
     -mean over decisions of min(r A_i, clip(r, 1 - eps, 1 + eps) A_i),  r = pi(a | x) / pi_theta_old(a | x),
 
-the clipped surrogate of PPO (arXiv 1707.06347, equation 7); its first gradient step is the plain policy gradient. Every
-decision counts alike, whatever the length of its episode: dividing by the episode's length favours long failures (Dr. GRPO, arXiv
-2503.20783).
+the clipped surrogate of PPO (arXiv 1707.06347, equation 7); its first gradient step is the plain policy gradient. Every decision has the same weight,
+because dividing by the episode's length favors long failures (Dr. GRPO, arXiv 2503.20783).
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ class PolicyGradient(ABC):
     """Hyper-parameters, where possible those of `ppo`."""
 
     learning_rate: float = 1e-4
-    """Adam's step, constant."""
+    """Adam's learning rate, constant."""
     iterations: int = 30
-    """Rounds of playing and learning; the environment steps are spread evenly over them."""
+    """Iterations of rollouts and updates; the environment steps are spread evenly over them."""
     batch_size: int = 1024
     """Decisions per gradient step."""
     n_epochs: int = 4
-    """Passes over each round's decisions."""
+    """Passes over each iteration's decisions."""
     clip_range: float = 0.2
     """eps, as in `ppo`."""
     max_grad_norm: float = 0.5
-    """Norm that gradients are clipped to, as in `ppo`."""
+    """Gradient clipping norm, as in `ppo`."""
 
     family: ClassVar[str] = "on-policy reward"
     version: ClassVar[int] = 1
@@ -55,11 +54,11 @@ class PolicyGradient(ABC):
         """Return the advantage of each episode. success: (G, K), K episodes from each of G starts; returns (G, K)."""
 
     def group_size(self) -> int:
-        """Return how many episodes begin at the same start."""
+        """Return the number of episodes from the same start."""
         return 1
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
-        """Learn from TRAIN episodes; one update is one iteration of playing and learning."""
+        """Train on TRAIN episodes; one update is one iteration."""
         policy = clone(base)
         optimizer = task.optimizer(policy, self.learning_rate)
         memory: dict[str, float | None] = {"length": None}
@@ -89,7 +88,7 @@ class PolicyGradient(ABC):
         batches = Minibatches(len(actions), self.batch_size, rng)
         for _ in range(self.n_epochs * max(1, len(actions) // self.batch_size)):
             index = next(batches)
-            # Episodes of no advantage push nowhere; a batch of nothing else would still move the weights by Adam's momentum.
+            # Decisions without advantage have no gradient; a minibatch of only these would still move the weights by Adam's momentum.
             index_ = index[advantage[index] != 0]
             if len(index_):
                 ratio = torch.exp(log_likelihood(policy, observations[index_], actions[index_]) - old[index_])

@@ -1,9 +1,8 @@
 """PPO: Stable-Baselines3's own, unmodified, on sparse reward and without any KL term (Schulman et al., arXiv 1707.06347).
 
-Two things keep the hand-over from a pretrained actor clean, both through SB3's public interface. The actor alone is in
-SB3's optimiser, with vf_coef = 0, because SB3 would otherwise clip the gradients of actor and critic together and give
-both one learning rate; a callback fits the critic to each rollout's returns. And the critic, which knows nothing at
-first, is fitted alone for the first iterations, while the actor's parameters take no gradient.
+Two changes, both through SB3's public interface, handle the pretrained actor. First, SB3's optimizer has only the actor, with vf_coef = 0, because SB3
+would otherwise clip the gradients of actor and critic together and use one learning rate for both; a callback fits the critic to each rollout's returns.
+Second, the critic starts untrained, so the first iterations fit only the critic while the actor is frozen.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ class PPO:
     """Hyper-parameters, named as in Stable-Baselines3."""
 
     learning_rate: float = 1e-4
-    """Adam's step for the actor, constant; 3e-5 did exactly as well in the search."""
+    """Adam's learning rate for the actor, constant; 3e-5 was equally good in the search."""
     num_envs: int = 128
-    """Environments in one batch: the engine is fastest from 128 on."""
+    """Environments in the batch: the engine is fastest with 128 or more."""
     n_steps: int = 40
     """Decisions per environment and iteration: one to five whole episodes."""
     batch_size: int = 1024
@@ -41,7 +40,7 @@ class PPO:
     n_epochs: int = 4
     """Passes over each rollout."""
     gamma: float = 0.97
-    """Discount: an episode of 20 decisions keeps half of its reward at the start."""
+    """Discount: a reward after 20 decisions is worth half at the start."""
     gae_lambda: float = 0.95
     """SB3's default."""
     clip_range: float = 0.2
@@ -49,7 +48,7 @@ class PPO:
     max_grad_norm: float = 0.5
     """SB3's default."""
     critic_learning_rate: float = 1e-3
-    """Adam's step for the critic, which has to catch up with a pretrained actor."""
+    """Adam's learning rate for the critic, which must catch up with the pretrained actor."""
     critic_epochs: int = 4
     """Passes over each rollout for the critic."""
     warmup_iterations: int = 2
@@ -64,7 +63,7 @@ class PPO:
             raise UsageError(f"ppo got {self}: rates, sizes and epochs must be positive")
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
-        """Learn from TRAIN episodes; one update is one iteration of rollout and training, warm-up included."""
+        """Train on TRAIN episodes; one update is one iteration of rollout and training, warm-up included."""
         rollout = self.num_envs * self.n_steps
         total = budget.env_steps // rollout
         if total <= self.warmup_iterations:
@@ -88,7 +87,7 @@ class PPO:
             vf_coef=0.0,
             device="cpu",
         )
-        # SB3 would make a folder for a logger of its own.
+        # Without a logger, SB3 would create one with a folder.
         model.set_logger(Logger(None, []))
         model.policy = policy
         policy.optimizer = task.optimizer(policy, self.learning_rate)
@@ -105,19 +104,19 @@ class PPO:
         return clone(base)
 
     def third_coefficient(self) -> float:
-        """Return the weight of the loss's third term, which here is SB3's entropy bonus: none."""
+        """Return the weight of the loss's third term, SB3's entropy bonus: 0."""
         return 0.0
 
 
 class _Episodes:
-    """Where SB3 and its environments stand in their episodes, to go on from."""
+    """Checkpoint state of SB3's loop and its environments."""
 
     def __init__(self, model: stable_baselines3.PPO) -> None:
         self._model = model
         self._env: TaskVecEnv = model.get_env()
 
     def state_dict(self) -> State:
-        """Return steps and updates so far, the last successes, and the environments."""
+        """Return steps and updates so far, the last successes, and the environments' state."""
         model = self._model
         return {
             "steps": model.num_timesteps,
@@ -127,7 +126,7 @@ class _Episodes:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Go on where `state` was taken. What SB3's `learn` finds set it leaves as it is, if told not to count from 0."""
+        """Restore a checkpoint. SB3's `learn` keeps these attributes under `reset_num_timesteps=False`."""
         model, stepper = self._model, self._env.stepper
         model.num_timesteps, model._n_updates = state["steps"], state["updates"]
         stepper.load_state_dict(state["env"])
@@ -136,7 +135,7 @@ class _Episodes:
 
 
 class _Critic(BaseCallback):
-    """Fits the critic to each rollout's returns, freezes the actor during warm-up, and gives the updates their threads."""
+    """Callback that fits the critic to each rollout's returns, freezes the actor during warm-up, and sets the threads of the updates."""
 
     def __init__(self, settings: PPO, task: TaskHandle, optimizer: torch.optim.Adam, updates: Iterator[int], total: int) -> None:
         super().__init__()
@@ -149,7 +148,7 @@ class _Critic(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         torch.set_num_threads(self._rollout_threads)
-        # SB3 trains after the rollout; so the update before this rollout is complete now.
+        # SB3 trains after the rollout, so the previous update is complete now.
         if self._update:
             self._report()
         self._update = next(self._updates)
@@ -167,9 +166,9 @@ class _Critic(BaseCallback):
                 self._optimizer.zero_grad()
                 loss.backward()
                 self._optimizer.step()
-        # SB3 clips by the norm over all parameters, so none of the critic's gradients may be left in it.
+        # SB3 clips by the norm over all parameters, so the critic's gradients must be cleared.
         self._optimizer.zero_grad()
-        # With vf_coef = 0 the critic has no part in SB3's loss; during warm-up it must stay, or no gradient is left.
+        # With vf_coef = 0 the critic's gradient in SB3's loss is zero; during warm-up it must train, or SB3 would have no gradient at all.
         warming_up = self._update <= settings.warmup_iterations
         _learns(self._actor, not warming_up)
         _learns(critic_parameters(policy), warming_up)

@@ -1,11 +1,11 @@
-"""PPO with a penalty on the distance to the base: the usual guard against forgetting when language models meet RL.
+"""PPO with a KL penalty to the base, the usual protection against forgetting in RL of language models.
 
-Adds beta * E_x[KL(pi(.|x) || pi_0(.|x))] to PPO's loss, x from the rollouts, in closed form (Ouyang et al., arXiv
-2203.02155, put a one-sample estimate of it into the reward; as a term of the loss it has no noise and needs no critic).
-It is the reverse KL, as there; RL's Razor (arXiv 2509.04259, section 6) asks whether it is needed at all.
+Adds beta * E_x[KL(pi(.|x) || pi_0(.|x))] to PPO's loss, x from the rollouts, in closed form. Ouyang et al. (arXiv 2203.02155) add a one-sample estimate
+of this reverse KL to the reward; as a term of the loss it has no noise and needs no critic. RL's Razor (arXiv 2509.04259, section 6) asks whether it is
+needed.
 
-SB3's loss has a third term, -ent_coef * entropy. A policy that hands out -KL where SB3 asks for the entropy turns that
-term into the penalty, and SB3's PPO stays as it is.
+SB3's loss has a third term, -ent_coef * entropy. A policy that returns -KL as its entropy turns this term into the penalty, and SB3's PPO stays
+unmodified.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from razorbench.method import clone, kl
 
 @dataclass(frozen=True)
 class PPOKL(PPO):
-    """Hyper-parameters of `ppo`, and the penalty's weight."""
+    """Hyper-parameters of `ppo` and the penalty's weight."""
 
     kl_coef: float = 0.03
-    """beta, in units of normalised advantage per nat."""
+    """beta, in units of normalized advantage per nat."""
 
     version: ClassVar[int] = 1
 
@@ -36,7 +36,7 @@ class PPOKL(PPO):
             raise UsageError(f"method.kl_coef is {self.kl_coef}: it must be 0 or more")
 
     def starting(self, base: ActorCriticPolicy) -> ActorCriticPolicy:
-        """Return a copy of the base that reports -KL(pi || pi_0) in the place of its entropy."""
+        """Return a copy of the base that returns -KL(pi || pi_0) as its entropy."""
         policy, reference = clone(base), clone(base).requires_grad_(False)
         evaluate = policy.evaluate_actions
 

@@ -1,8 +1,7 @@
-"""1-0 REINFORCE: learn from one's own successes, and from nothing else.
+"""1-0 REINFORCE: train on the policy's own successes only.
 
-A_i = R_i in {0, 1} (Williams 1992 without a baseline): each success is made likelier, failures are dropped. RL's Razor (arXiv
-2509.04259, section 6) uses it as the on-policy method without negative examples, to tell whether it is these or the on-policy
-data that keep a policy near its base.
+A_i = R_i in {0, 1} (Williams 1992 without a baseline): it raises the likelihood of successes and drops failures. RL's Razor (arXiv 2509.04259, section 6)
+uses it as the on-policy method without negative examples, to separate their effect from that of on-policy data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Experience replay: SFT on a mixture of new demonstrations and demonstrations of the original skills.
+"""Experience replay: SFT on a mixture of demonstrations of the new task and of the original skills.
 
-The oldest remedy, and a strong one for pretrained robot policies (arXiv 2605.26820 replays 20%, arXiv 2603.03818). It needs old-task
-data, so it stands apart from the methods that do without; old demonstrations count against the same cap as new ones.
+A classic method, and a strong one for pretrained robot policies (arXiv 2605.26820 replays 20%, arXiv 2603.03818). It needs old-task data, unlike most
+methods here; old demonstrations count against the same cap as new ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Replay(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     old_share: float = 0.1
-    """Share of the budget's demonstrations that show original skills, evenly spread over them."""
+    """Share of the budget's demonstrations spent on original skills, spread evenly over them."""
 
     family: ClassVar[str] = "continual learning"
     old_task_data: ClassVar[bool] = True
@@ -39,7 +39,7 @@ class Replay(Supervised):
 
 
 def fit_both(method: Supervised, base: ActorCriticPolicy, task: TaskHandle, new: int, old: int, rng: np.random.Generator) -> ActorCriticPolicy:
-    """Fit a copy of the base to that many demonstrations of the new task and of the original skills, mixed."""
+    """Fit a copy of the base to a mixture of demonstrations and return it. new, old: number for the new task and for all original skills."""
     parts = task.demonstrations(new, rng), task.old_demonstrations(old, rng)
     observations, actions = torch.cat([part.observations for part in parts]), torch.cat([part.actions for part in parts])
     return method.fit_to(clone(base), task, observations, actions, rng)

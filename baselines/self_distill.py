@@ -1,9 +1,9 @@
-"""On-policy self-distillation: a copy of oneself that has seen the demonstrations teaches one on one's own states.
+"""On-policy self-distillation: a copy of the base, fine-tuned on the demonstrations, teaches the learner on the learner's own states.
 
-First the teacher: a copy of pi_0 fitted to the demonstrations, as `sft`. Then, round after round, the learner acts and minimises
-E_{x ~ its own states}[KL(pi(.|x) || pi_teacher(.|x))], closed form. In language models the teacher is the model itself with a
-demonstration in its context (SDFT, arXiv 2601.19897); a policy without a context learns it into its weights. Reverse KL on
-the learner's own states is also what on-policy distillation of robot policies uses (arXiv 2603.26666).
+The teacher is a copy of pi_0 fitted to the demonstrations as in `sft`. In each round the learner then acts and minimizes
+E_{x ~ its own states}[KL(pi(.|x) || pi_teacher(.|x))] in closed form. For language models the teacher is the model with a demonstration in its context
+(SDFT, arXiv 2601.19897); a policy without a context must be fine-tuned instead. On-policy distillation of robot policies also uses the reverse KL on the
+learner's own states (arXiv 2603.26666).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from razorbench.method import Budget, Minibatches, Supervised, TaskHandle, clone
 
 @dataclass(frozen=True)
 class SelfDistill(Supervised):
-    """Hyper-parameters; see `Supervised`. The teacher gets half of the gradient steps at most."""
+    """Hyper-parameters; see `Supervised`. The teacher gets at most half of the gradient steps."""
 
     learning_rate: float = 3e-5
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     iterations: int = 10
-    """Rounds of playing and learning; environment and gradient steps are spread evenly over them."""
+    """Rounds of rollouts and updates; environment and gradient steps are spread evenly over them."""
 
     family: ClassVar[str] = "on-policy supervised"
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
-        """Make the teacher, then learn from it; one update is one round."""
+        """Train the teacher, then distill it; one update is one round."""
         demos = task.demonstrations(budget.demo_episodes, rng)
         half = budget.gradient_steps // 2
         teacher = self.fit_to(clone(base), task, demos.observations, demos.actions, rng, steps=half, report=lambda update, total, loss: None)

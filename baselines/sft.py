@@ -1,7 +1,7 @@
-"""Supervised fine-tuning: maximum likelihood of demonstrated actions (behaviour cloning).
+"""Supervised fine-tuning: maximum likelihood of demonstrated actions (behavior cloning).
 
-Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x)] over the whole distribution, log-std included, starting from pi_0.
-This is the SFT arm of RL's Razor (arXiv 2509.04259, section 3.1) with a scripted expert in the place of RT-1.
+Minimizes E_{(x, a) ~ demonstrations}[-log pi(a | x)] over the whole distribution, log-std included, starting from pi_0.
+This is the SFT arm of RL's Razor (arXiv 2509.04259, section 3.1) with a scripted expert instead of RT-1.
 """
 
 from __future__ import annotations

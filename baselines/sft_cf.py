@@ -1,9 +1,8 @@
-"""SFT with counterfactual instructions: keep the base's answers around the new task's states, asked for its old skills.
+"""SFT with counterfactual instructions: a KL to the base around the new task's states under old instructions.
 
-Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x) + lambda KL(pi_0(.|x') || pi(.|x'))], where x' is x perturbed by Gaussian
-noise, with the instruction of a random original skill in the place of its own. The demonstrations' states cover a narrow
-tube; the noise spreads the guard to states where old skills are at work. Needs no old-task data and no environment steps.
-Ours; its kin is Learning without Forgetting (arXiv 1606.09282), here `lwf`, which perturbs nothing.
+Minimizes E_{(x, a) ~ demonstrations}[-log pi(a | x) + lambda KL(pi_0(.|x') || pi(.|x'))], where x' is x plus Gaussian noise with the instruction of a
+random original skill. The demonstrations' states cover a narrow tube; the noise extends the KL to states that old skills visit. It needs no old-task data
+and no environment steps. Ours; related to Learning without Forgetting (arXiv 1606.09282), here `lwf`, which adds no noise.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from razorbench.method import Budget, TaskHandle
 
 @dataclass(frozen=True)
 class SFTCF(LwF):
-    """Hyper-parameters of `lwf`, and the noise."""
+    """Hyper-parameters of `lwf` and the noise."""
 
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     weight: float = 3.0
-    """lambda: what a nat of divergence on the old instructions costs."""
+    """lambda, the weight of the KL under old instructions."""
     noise: float = 0.1
-    """Standard deviation of the perturbation, in the observation's scaled units (1 is about the reach of the arm)."""
+    """Standard deviation of the noise, in the observation's scaled units (1 is about the reach of the arm)."""
 
     states: str = "demonstrations"
-    """What is perturbed: the `demonstrations`' states; or these `shuffled`, each observation entry drawn from another state."""
+    """States to perturb: the `demonstrations`' states, or these `shuffled`, with each entry from a random state."""
     instructions: Sequence[str] = ()
-    """Names of the skills asked for, or the new task's own; none: every original skill but the task's own."""
+    """Skills, or the new task, whose instructions to use; empty for every original skill with another instruction than the task's."""
 
     family: ClassVar[str] = "ours"
 
@@ -47,7 +46,7 @@ class SFTCF(LwF):
             raise UsageError(f"method.instructions is {self.instructions!r}: it must be a list of names, such as [reach,push]")
 
     def elsewhere(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> Elsewhere:
-        """Return perturbed states, asked for original skills."""
+        """Return the function that maps a minibatch of demonstrated observations to perturbed ones with old instructions."""
 
         def perturbed(observations: torch.Tensor) -> torch.Tensor:
             if self.states == "shuffled":
@@ -58,6 +57,6 @@ class SFTCF(LwF):
 
 
 def counterfactual(task: TaskHandle, observations: torch.Tensor, noise: float, rng: np.random.Generator, asked: Sequence[str] = ()) -> torch.Tensor:
-    """Return observations (B, O) with Gaussian noise of that standard deviation, each asked for a random skill, as `reinstructed` does."""
+    """Return observations (B, O) plus Gaussian noise, each with a random skill's instruction. noise: standard deviation; asked: see `reinstructed`."""
     drawn = torch.from_numpy(rng.normal(size=observations.shape).astype(np.float32))
     return task.reinstructed(observations + noise * drawn, rng, asked)

@@ -1,7 +1,7 @@
-"""SFT with a penalty on the distance to the base on the new task's own states: the simplest guard of all.
+"""SFT with a KL penalty to the base on the new task's states, the simplest protection.
 
-Minimises E_{(x, a) ~ demonstrations}[-log pi(a | x) + beta KL(pi_0(.|x) || pi(.|x))], closed form. If forward KL on the new
-task causes forgetting, as RL's Razor (arXiv 2509.04259, section 4) has it, then this is the penalty that prevents it.
+Minimizes E_{(x, a) ~ demonstrations}[-log pi(a | x) + beta KL(pi_0(.|x) || pi(.|x))] in closed form. If forward KL on the new task causes forgetting, as
+RL's Razor (arXiv 2509.04259, section 4) claims, then this penalty prevents it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class SFTKL(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     kl_coef: float = 0.1
-    """beta: how many nats of likelihood one nat of divergence is worth."""
+    """beta, the weight of the KL."""
 
     family: ClassVar[str] = "offline supervised"
 

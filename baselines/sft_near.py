@@ -1,8 +1,7 @@
-"""SFT on the demonstrations that are nearest to the base: of those that all succeed, learn the ones that it would most likely have done.
+"""SFT on the demonstrations nearest to the base: the successes that the base is most likely to produce.
 
-Keeps the share of episodes with the highest mean log pi_0(a | x) over their decisions, and fits them as `sft` does. RL's Razor (arXiv 2509.04259) has
-on-policy RL find the KL-nearest of the policies that solve a task; this chooses among demonstrations for the same end, off-policy and without
-environment steps. Ours.
+Keeps the share of episodes with the highest mean log pi_0(a | x) over their decisions, and fits them as `sft`. By RL's Razor (arXiv 2509.04259), on-policy
+RL finds the KL-nearest policy that solves a task; this method selects demonstrations to the same end, off-policy and without environment steps. Ours.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ class SFTNear(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     share: float = 0.3
-    """Of the demonstrated episodes that are learnt; what the search found."""
+    """Share of the demonstrated episodes to fit; chosen by the search."""
 
     choose: str = "nearest"
-    """Which: the `nearest` to the base, the `farthest`, or, to tell nearness from fewness, `random` ones."""
+    """Episodes to keep: the `nearest` to the base, the `farthest`, or `random` ones as a control for the smaller number."""
 
     family: ClassVar[str] = "ours"
 

@@ -1,13 +1,12 @@
-"""SFT on the base's own successes: the closest data there is to the base that solves the task.
+"""SFT on the base's own successes: the KL-minimal data that solves the task.
 
-Among all distributions q over episodes with certain success, q* = pi_0 given success has the smallest KL(q || pi_0), which is
--log P(success); RL's Razor (arXiv 2509.04259, section 4) calls SFT on it the oracle. It is sampled, not approximated: from each TRAIN start
-pi_0 plays until it succeeds once, at most `tries` times. Those steps stand under `upstream`.
+Among all distributions q over successful episodes, q* = pi_0 given success has the smallest KL(q || pi_0), which is -log P(success); RL's Razor (arXiv
+2509.04259, section 4) calls SFT on it the oracle. It is sampled exactly: from each TRAIN start, pi_0 plays until its first success, at most `tries` times.
+These steps count as `upstream`.
 
-q* need not be representable (Gaussians are not closed under conditioning), so the record's notes measure
-the gap after fitting on new successes from covered starts, in nats per episode: kl_to_base = KL(q* || pi_0), kl_to_policy = KL(q* || pi), and the sampled
-success of pi, where q* has 1. -log P(success) of a start that needed T tries is estimated by sum_{k < T} 1/k, without bias
-for a geometric T.
+The policy may not be able to represent q* (Gaussians are not closed under conditioning), so the record's notes have the gap after fitting, on new successes
+from covered starts, in nats per episode: kl_to_base = KL(q* || pi_0), kl_to_policy = KL(q* || pi), and the sampled success of pi, which is 1 for q*. If the
+first success took T tries, sum_{k < T} 1/k estimates -log P(success) of the start, without bias for a geometric T.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from razorbench.method import Budget, Supervised, TaskHandle, clone, log_likelih
 from razorbench.types import IntArray
 
 _WIDTH = 512
-"""Episodes to play at once: fewer would leave the engine's batch empty."""
+"""Episodes per batch: fewer would not fill the engine."""
 
 _FRESH = 64
-"""Starts, of those covered, from which new successes are sampled to measure the gap."""
+"""Number of covered starts for the new successes that measure the gap."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,9 @@ class SFTOracle(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     tries: int = 200
-    """Episodes from a start before it is given up."""
+    """Most episodes per start."""
 
     family: ClassVar[str] = "offline supervised"
 
@@ -62,9 +61,9 @@ class SFTOracle(Supervised):
         return policy
 
     def gap(self, base: ActorCriticPolicy, policy: ActorCriticPolicy, task: TaskHandle, starts: IntArray, rng: np.random.Generator) -> dict[str, float | None]:
-        """Return the projection gap of a fitted policy on covered starts (N,); the divergences are None (undefined) if no new success is found.
+        """Return the projection gap of a fitted policy on covered starts (N,); the divergences are None (undefined) without a new success.
 
-        New successes, because those that were fitted would flatter a policy that has learned their noise too.
+        It uses new successes, because the fitted ones favor a policy that overfits their noise.
         """
         success = float(task.rollouts(policy, starts, rng, upstream=True).success.mean())
         observations, actions, needed = self.successes(base, task, starts[:_FRESH], rng)
@@ -76,19 +75,19 @@ class SFTOracle(Supervised):
         return {"kl_to_base": surprise, "kl_to_policy": surprise + moved, "success": success}
 
     def successes(self, base: ActorCriticPolicy, task: TaskHandle, starts: IntArray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, IntArray]:
-        """Return observations and actions of the first success from each start (N,), and how many tries it took, 0 for none."""
+        """Return observations (M, O) and actions (M, A) of each start's first success, and its number of tries (N,), 0 for none. starts: (N,)."""
         needed, tried = np.zeros(len(starts), dtype=np.int64), 0
-        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
-        while tried < self.tries and (open_ := np.flatnonzero(needed == 0)).size:
-            repeats = min(self.tries - tried, -(-_WIDTH // len(open_)))
-            played = task.rollouts(base, np.repeat(starts[open_], repeats), rng, upstream=True)
-            solved = played.success.reshape(len(open_), repeats)
+        parts: list[tuple[torch.Tensor, torch.Tensor]] = []
+        while tried < self.tries and (unsolved := np.flatnonzero(needed == 0)).size:
+            repeats = min(self.tries - tried, -(-_WIDTH // len(unsolved)))
+            played = task.rollouts(base, np.repeat(starts[unsolved], repeats), rng, upstream=True)
+            solved = played.success.reshape(len(unsolved), repeats)
             for k in np.flatnonzero(solved.any(axis=1)):
                 first = int(solved[k].argmax())
-                needed[open_[k]] = tried + first + 1
+                needed[unsolved[k]] = tried + first + 1
                 rows = np.flatnonzero(played.episode == k * repeats + first)
-                kept.append((played.observations[rows], played.actions[rows]))
+                parts.append((played.observations[rows], played.actions[rows]))
             tried += repeats
-        if not kept:
+        if not parts:
             return torch.empty(0), torch.empty(0), needed
-        return torch.cat([one[0] for one in kept]), torch.cat([one[1] for one in kept]), needed
+        return torch.cat([observations for observations, _ in parts]), torch.cat([actions for _, actions in parts]), needed

@@ -1,7 +1,7 @@
-"""SFT with recall: `sft_rehearse` with goals elsewhere, so that the old skills are at work while the base is asked for them.
+"""SFT with recall: `sft_rehearse` with goals that suit the old skills, so that the base performs them.
 
-In the new task's scenes a goal of the new task's kind means little to most old skills: asked to pull the lever, the base is told to do so at the pad. Here a
-goal lies near the object, above it, in the air, or at a thing that can be worked. Objective, budget and what is needed are those of `sft_rehearse`. Ours.
+In the new task's scenes, the new task's goals mean little to most old skills: pulling the lever gets a goal on the pad. Here a goal lies near the object,
+above it, in the air, or at a fixture. Objective, budget and requirements are those of `sft_rehearse`. Ours.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class SFTRecall(SFTRehearse):
     """Hyper-parameters of `sft_rehearse`."""
 
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
 
     def goals(self, task: TaskHandle) -> Goals:
-        """Return the goals of every kind that the base's world has."""
+        """Return the base's goals of every kind. Raises UsageError if the base's recipe has none."""
         if task.goals is None:
-            raise UsageError("the base's recipe does not say where goals may lie, which sft_recall needs: give it `goals`, as conf/base/mlp.yaml does")
+            raise UsageError("the base's recipe has no `goals`, which sft_recall needs: add them as in conf/base/mlp.yaml")
         return task.goals

@@ -1,9 +1,9 @@
-"""SFT with self-rehearsal: keep the base's answers where the base goes when it is asked for its old skills in the new task's scenes.
+"""SFT with self-rehearsal: a KL to the base on states that the base visits under old instructions in the new task's scenes.
 
-First pi_0 plays some of the new task's TRAIN starts, each asked for a random original skill. Then, as in `lwf`, minimises
-E_{(x, a) ~ demonstrations}[-log pi(a | x)] + lambda E_{x' ~ played}[KL(pi_0(.|x') || pi(.|x'))]. Needs a tenth of the budget's environment steps, no reward
-and no old-task data: neither starts nor episodes of old tasks, only their instructions. Ours; its kin is pseudo-rehearsal (Robins 1995), here
-on states that the old network's own behaviour leads to instead of random ones.
+First pi_0 plays some of the new task's TRAIN starts, each with a random original skill's instruction. Then, as in `lwf`, it minimizes
+E_{(x, a) ~ demonstrations}[-log pi(a | x)] + lambda E_{x' ~ played}[KL(pi_0(.|x') || pi(.|x'))]. It needs a tenth of the budget's environment steps, no
+reward, and of the old tasks only their instructions, no starts or episodes. Ours; related to pseudo-rehearsal (Robins 1995), with states from the old
+network's behavior instead of random ones.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from razorbench.task import Goals
 
 @dataclass(frozen=True)
 class SFTRehearse(LwF):
-    """Hyper-parameters of `lwf`, and how much is played."""
+    """Hyper-parameters of `lwf` and the share of environment steps."""
 
     weight: float = 3.0
-    """lambda: what a nat of divergence on the old instructions costs; what the search found."""
+    """lambda, the weight of the KL under old instructions; chosen by the search."""
     share: float = 0.1
-    """Of the budget's environment steps."""
+    """Share of the budget's environment steps to play."""
 
     family: ClassVar[str] = "ours"
 
@@ -38,7 +38,7 @@ class SFTRehearse(LwF):
             raise UsageError(f"method.share is {self.share}: it must be above 0 and at most 1")
 
     def elsewhere(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> Elsewhere:
-        """Play the base, and return states that it came to, whatever the batch."""
+        """Play the base and return the function that maps any minibatch of observations to as many random visited ones."""
         episodes = int(self.share * budget.env_steps) // task.task.horizon
         if episodes < 1:
             raise UsageError(
@@ -50,5 +50,5 @@ class SFTRehearse(LwF):
         return lambda observations: played[torch.from_numpy(rng.integers(len(played), size=len(observations)))]
 
     def goals(self, task: TaskHandle) -> Goals | None:
-        """Return where goals are put while it plays, None for where the new task has them."""
+        """Return the goals of the base's episodes, None for the new task's own."""
         return None

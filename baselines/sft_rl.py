@@ -1,8 +1,8 @@
-"""SFT on data of a policy that RL has trained: what is learned, or how?
+"""SFT on the data of an RL-trained policy: does the data or the algorithm matter?
 
-Runs (or finds) the RL method named as `upstream` on the same task, base, seed and budget, samples its final policy from TRAIN starts,
-and fits the successes as `sft` fits demonstrations. RL's Razor (arXiv 2509.04259, appendix C) finds that this keeps as much as
-RL does: the distribution matters, not the algorithm. What the upstream run and the sampling cost stands under `upstream`.
+Runs (or reuses) the RL method `upstream` on the same task, base, seed and budget, samples its final policy from TRAIN starts, and fits the successes as
+`sft` fits demonstrations. RL's Razor (arXiv 2509.04259, appendix C) finds that it retains as much as RL: the distribution matters, not the algorithm. The
+costs of the upstream run and of the sampling count as `upstream`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class SFTRL(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     learning_rate: float = 3e-4
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     upstream: Method | None = None
-    """The RL method with its hyper-parameters; chosen by `method@method.upstream=ppo`."""
+    """The RL method with its hyper-parameters; set it by `method@method.upstream=ppo`."""
 
     family: ClassVar[str] = "offline supervised"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.upstream is None:
-            raise UsageError("method.upstream is missing: name the method whose policy makes the data, as in method@method.upstream=ppo")
+            raise UsageError("method.upstream is missing: name the method that trains the policy, as in method@method.upstream=ppo")
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Fit the trained policy's successes; one update is one gradient step."""
@@ -41,6 +41,6 @@ class SFTRL(Supervised):
         played = task.rollouts(task.upstream, starts, rng, upstream=True)
         rows = np.flatnonzero(played.success[played.episode])
         if not len(rows):
-            raise UsageError(f"the upstream policy solves none of {len(starts)} starts, so there is nothing to fit: give it a larger budget")
+            raise UsageError(f"the upstream policy solves none of {len(starts)} starts, so there is no data to fit: give it a larger budget")
         task.notes["successes"] = int(played.success.sum())
         return self.fit_to(clone(base), task, played.observations[rows], played.actions[rows], rng)

@@ -1,6 +1,6 @@
-"""SimPO: offline learning from demonstrations and failures, without sampling from the learner.
+"""SimPO: offline preference learning from demonstrations and failures, without rollouts of the learner.
 
-Minimises E[-log sigma(beta (mean log pi(a+ | x+) - mean log pi(a- | x-)) - gamma)] over pairs of a successful demonstration (+) and a failed
+Minimizes E[-log sigma(beta (mean log pi(a+ | x+) - mean log pi(a- | x-)) - gamma)] over pairs of a successful demonstration (+) and a failed
 episode of a third policy (-) from the same start, means over an episode's decisions (Meng et al., arXiv 2405.14734, equation 6).
 RL's Razor (arXiv 2509.04259, section 6) uses it, with gamma = 1, as the offline method with negative examples. The third
 policy is the base of another pretraining seed; its steps count against the budget.
@@ -22,14 +22,14 @@ from razorbench.types import IntArray
 
 @dataclass(frozen=True)
 class SimPO(Supervised):
-    """Hyper-parameters; `batch_size` is in decisions, so that a gradient step sees about as much as in `sft`."""
+    """Hyper-parameters; `batch_size` is in decisions, so that a gradient step has about as much data as in `sft`."""
 
     learning_rate: float = 3e-6
-    """Adam's step, constant; what the search found."""
+    """Adam's learning rate, constant; chosen by the search."""
     beta: float = 3.0
     """Scale of the difference in mean log-likelihood, per nat."""
     margin: float = 1.0
-    """gamma: how much likelier a success has to be."""
+    """gamma, the target margin between success and failure."""
 
     family: ClassVar[str] = "offline supervised"
 
@@ -72,7 +72,7 @@ def simpo_loss(better: torch.Tensor, worse: torch.Tensor, beta: float, margin: f
 
 
 def mean_likelihoods(policy: ActorCriticPolicy, observations: torch.Tensor, actions: torch.Tensor, episodes: list[IntArray]) -> torch.Tensor:
-    """Return the mean log-likelihood of each episode's decisions, (B,). episodes: rows of each."""
+    """Return the mean log-likelihood of each episode's decisions, (B,). episodes: row indices of each."""
     rows = torch.from_numpy(np.concatenate(episodes))
     lengths = torch.tensor([len(episode) for episode in episodes])
     likelihood = log_likelihood(policy, observations[rows], actions[rows])

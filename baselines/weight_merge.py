@@ -1,7 +1,7 @@
-"""Weight merging: SFT, then a point on the straight line from the base's weights to the tuned ones.
+"""Weight merging: SFT, then linear interpolation between the base's and the fine-tuned weights.
 
-theta = (1 - alpha) theta_0 + alpha theta_SFT. Interpolation keeps much of a pretrained model's breadth (WiSE-FT, arXiv 2109.01903) and of a
-robot policy's (arXiv 2512.08333). The run's curve follows the line from the base to the point chosen.
+theta = (1 - alpha) theta_0 + alpha theta_SFT. Interpolation retains the generality of pretrained models (WiSE-FT, arXiv 2109.01903) and of robot policies
+(arXiv 2512.08333). The run's curve follows the line from the base to alpha.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from razorbench.errors import UsageError
 from razorbench.method import Budget, Supervised, TaskHandle, actor_parameters, clone
 
 _POINTS = 24
-"""Points of the line that are reported as updates."""
+"""Number of points on the line, one reported update each."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class WeightMerge(Supervised):
     """Hyper-parameters; see `Supervised`."""
 
     alpha: float = 0.7
-    """How far to go: 0 is the base, 1 is `sft`."""
+    """Interpolation weight: 0 is the base, 1 is `sft`."""
 
     family: ClassVar[str] = "continual learning"
 
@@ -35,7 +35,7 @@ class WeightMerge(Supervised):
             raise UsageError(f"method.alpha is {self.alpha}: it must lie between 0 and 1")
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
-        """Fit the demonstrations, then walk the line; one update is one of 24 points on it."""
+        """Fit the demonstrations, then follow the line; one update is one of its 24 points."""
         demos = task.demonstrations(budget.demo_episodes, rng)
         tuned = self.fit_to(clone(base), task, demos.observations, demos.actions, rng, report=lambda update, total, loss: None)
         policy = clone(base)

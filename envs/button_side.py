@@ -22,7 +22,7 @@ from razorbench.types import FloatArray
 
 _PRESSED = np.array([0.34, -0.376, 0.09])
 _FINGER = 0.0475
-"""How far a finger of the open hand is from its middle, m."""
+"""Distance of a finger of the open hand from the hand's center, m."""
 
 
 def _start(u: FloatArray) -> Start:
@@ -36,7 +36,7 @@ def _easy_start(u: FloatArray) -> Start:
 
 
 def _press(r: Readings, gripper: float, offset: float) -> FloatArray:
-    """Come to 6 cm in front of the button and go straight in, with the tool off it by so much along x."""
+    """Move to 6 cm in front of the button and press straight in. offset: of the tool from the button along x, m."""
     point = r.side_button + offset * AHEAD
     off = np.hypot(r.tool[:, 0] - point[:, 0], r.tool[:, 2] - point[:, 2])
     action = move(r, point + 0.06 * LEFT, gripper)

@@ -1,7 +1,7 @@
 """Carry: pick the cube up and bring it to a nearby goal in the air.
 
 Success: the cube within 3 cm of the goal, gripped, cube and tool slower than 10 cm/s. Horizon: 40 decisions.
-Starts: the goal 10 to 20 cm above the cube's place and 4 to 9 cm aside, so that lifting alone does not do.
+Starts: the goal 10 to 20 cm above the cube's place and 4 to 9 cm aside, so that lifting alone is not enough.
 History: v1.
 """
 
@@ -18,7 +18,7 @@ from razorbench.types import BoolArray, FloatArray
 
 
 def carry_start(u: FloatArray) -> Start:
-    """Cube on the table, goal 10 to 20 cm above it and 4 to 9 cm aside. u: (N, 16)."""
+    """Return starts with the cube on the table and the goal 10 to 20 cm above it and 4 to 9 cm aside. u: (N, 16)."""
     placed = layout.table(u)
     angle, aside = 2 * np.pi * u[:, 12], 0.04 + 0.05 * u[:, 13]
     goal = placed["object"] + np.stack([aside * np.cos(angle), aside * np.sin(angle), 0.10 + 0.10 * u[:, 14]], axis=1)
@@ -26,7 +26,7 @@ def carry_start(u: FloatArray) -> Start:
 
 
 def carried(r: Readings) -> BoolArray:
-    """Whether the cube is held at the goal and has come to rest there."""
+    """Return whether the cube is held at the goal, at rest."""
     slow = (np.linalg.norm(r.object_velocity, axis=1) < 0.10) & (np.linalg.norm(r.tool_velocity, axis=1) < 0.10)
     return held(r) & (np.linalg.norm(r.object - r.goal, axis=1) < 0.03) & slow
 

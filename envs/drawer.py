@@ -17,7 +17,7 @@ from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
 _SHUT = np.array([0.57, 0.24, 0.08])
-"""The handle when the drawer is shut."""
+"""Place of the handle when the drawer is shut, m."""
 
 
 def _start(u: FloatArray, low: float, high: float, goal: float) -> Start:
@@ -35,7 +35,7 @@ def _closed(r: Readings) -> BoolArray:
 
 
 def pull(r: Readings, out: FloatArray = -AHEAD) -> FloatArray:
-    """Grip the handle from above and draw it out. out: (3,), the way that the drawer opens."""
+    """Grip the handle from above and pull it out. out: (3,), the drawer's opening direction."""
     away = level(r.handle, r.tool)
     height = r.tool[:, 2] - r.handle[:, 2]
     inside = r.handle - 0.006 * UP
@@ -46,19 +46,19 @@ def pull(r: Readings, out: FloatArray = -AHEAD) -> FloatArray:
 
 
 def draw_out(r: Readings, out: FloatArray, otherwise: FloatArray, opening: float = 0.05, speed: float = 1.0) -> FloatArray:
-    """Draw the handle once a finger is hooked behind its bar and the fingers less open than that: the grip need not be firm."""
+    """Pull the handle once a finger is hooked behind its bar and the fingers are open by less than `opening` (m): the grip need not be firm."""
     hooked = (level(r.handle, r.tool) < 0.035) & (r.tool[:, 2] - r.handle[:, 2] < 0.018) & (r.opening < opening)
     return choose(hooked, move(r, r.handle + 0.10 * out, CLOSED, speed), otherwise)
 
 
 def shove(r: Readings) -> FloatArray:
-    """Come down in front of the handle with closed fingers and push it away from the robot."""
+    """Descend in front of the handle with closed fingers and push it away from the robot."""
     front = r.handle - 0.045 * AHEAD
-    before = (r.tool[:, 0] < r.handle[:, 0] - 0.010) & (np.abs(r.tool[:, 1] - r.handle[:, 1]) < 0.03)
+    in_front = (r.tool[:, 0] < r.handle[:, 0] - 0.010) & (np.abs(r.tool[:, 1] - r.handle[:, 1]) < 0.03)
     action = move(r, front + 0.08 * UP, CLOSED)
     action = choose(level(front, r.tool) < 0.018, move(r, front, CLOSED), action)
     low = np.abs(r.tool[:, 2] - r.handle[:, 2]) < 0.014
-    return choose(before & low, move(r, r.handle + 0.03 * AHEAD, CLOSED), action)
+    return choose(in_front & low, move(r, r.handle + 0.03 * AHEAD, CLOSED), action)
 
 
 def make_open(id: str) -> Task:

@@ -22,11 +22,11 @@ from razorbench.types import FloatArray
 
 _POSE = (0.56, 0.24, 0.50)
 _OUT = -np.array([np.cos(_POSE[2]), np.sin(_POSE[2]), 0.0])
-"""The way that the drawer opens."""
+"""Opening direction of the drawer."""
 _ALONG = np.array([-_OUT[1], _OUT[0], 0.0])
 """Along the handle, to the robot's right."""
 _AJAR = 0.0
-"""Gripper half open: there is no more room between handle and drawer."""
+"""Half-open gripper, the room between handle and drawer."""
 _SHUT = np.array([_POSE[0], _POSE[1], 0.08]) + 0.13 * _OUT
 
 

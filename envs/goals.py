@@ -1,4 +1,4 @@
-"""Where goals may lie when a skill is asked for in a scene that is not its own."""
+"""Goals of a skill in a scene that is not its own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from razorbench.task import Goals
 from razorbench.types import FloatArray
 
 _AIR = ((0.40, -0.15, 0.12), (0.60, 0.15, 0.28))
-"""Where the tool and what it carries have room, m."""
+"""Free region of the air for the tool and a carried object, m."""
 
 
 def anywhere() -> Goals:
-    """Return what puts a goal (N, 4) near the object, above it, in the air, and at every thing that can be worked."""
+    """Return a function to goals (N, 4) near the object, above it, in the air, and at every fixture."""
     return _anywhere
 
 

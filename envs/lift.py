@@ -30,7 +30,7 @@ def _expert(r: Readings) -> FloatArray:
 
 
 CARRYING = ("carry", "carry_weak", "pick_place", "place_in_drawer", "stack", "peg_insert")
-"""Whoever does these lifts on the way."""
+"""Tasks that include a lift."""
 
 
 def make(id: str) -> Task:

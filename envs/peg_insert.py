@@ -49,7 +49,7 @@ def _success(r: Readings) -> BoolArray:
 
 
 def _insert(r: Readings, carried: FloatArray, speed: float) -> FloatArray:
-    """Hover over the hole, and lower the peg while it is above it to 3 mm; once in the hole the walls guide it."""
+    """Hover over the hole, then lower the peg while it is within 3 mm of the hole's axis; inside, the walls guide it."""
     above = r.object[:, 2] - _BOTTOM[2]
     off = level(r.object, r.goal)
     inside = (above < 0.045) & (off < 0.013)

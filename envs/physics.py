@@ -1,7 +1,7 @@
 """The workcell: one model with named readings, an observation and Cartesian control.
 
-Units are metres, kilograms, radians and seconds unless said otherwise. The arrays have one row per environment; all
-arithmetic is elementwise over rows, so a row's values do not depend on its neighbours.
+Units are meters, kilograms, radians and seconds unless noted. Arrays have one row per environment; all arithmetic is elementwise over rows, so a row does
+not depend on the others.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from razorbench.task import Start, code_digest
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 STEP = 0.08
-"""Largest lead of the commanded over the present tool position, m."""
+"""Largest lead of the commanded tool position over the current one, m."""
 LOW, HIGH = np.array([0.26, -0.38, 0.012]), np.array([0.72, 0.42, 0.42])
 """Workspace of the commanded tool position, m."""
 TABLE = np.array([0.36, 0.0])
-"""Middle of the table, which reaches 0.52 m ahead and behind of it and 0.55 m to each side."""
+"""Center of the table, which extends 0.52 m to front and back and 0.55 m to each side."""
 FINGER_TRAVEL = 0.04
 SLOTS = (
     *("reach", "push", "lift", "carry", "drawer_open", "drawer_close", "button_press", "lever_pull"),
@@ -35,9 +35,9 @@ SLOTS = (
     *("push_far", "pick_can", "lift_heavy", "drawer_moved", "button_side", "carry_weak", "pick_wall"),
     *(f"free_{number}" for number in range(1, 13)),
 )
-"""Instruction slots by what each asks for. From `push_far` on they are in use only under `instruction=own`; the free ones are for tasks to come."""
+"""Instruction slots by skill. Those from `push_far` on are used only under `instruction=own`; the free ones are for future tasks."""
 _SHARED = ("experts", "layout", "outcomes", "physics", "posture")
-"""Files of this folder that every task depends on."""
+"""Modules in this folder that every task depends on."""
 _GEOM = mujoco.mjtGeom
 SHAPES: Mapping[str, tuple[Any, tuple[float, ...], float]] = {
     "cube": (_GEOM.mjGEOM_BOX, (0.02, 0.02, 0.02), 0.08),
@@ -45,16 +45,15 @@ SHAPES: Mapping[str, tuple[Any, tuple[float, ...], float]] = {
     "tin": (_GEOM.mjGEOM_CYLINDER, (0.028, 0.045), 0.15),
     "peg": (_GEOM.mjGEOM_BOX, (0.012, 0.012, 0.05), 0.06),
 }
-"""The manipulated object's shapes: MuJoCo geom type, its half sizes, mass."""
+"""Shapes of the manipulated object: MuJoCo geom type, half sizes, mass."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What a task may change in the model; None keeps what is drawn.
+    """A task's changes to the model; None keeps the model's value.
 
-    mass, friction: the object's; a given friction holds against whatever touches it. stiffness, damping: factors on
-    the arm's actuators.
-    cabinet, wall: poses (x, y, yaw).
+    mass, friction: of the object; a given friction applies to all of its contacts. stiffness, damping: factors on the arm's actuators. cabinet, wall:
+    poses (x, y, yaw).
     """
 
     shape: str = "cube"
@@ -67,7 +66,7 @@ class Variant:
 
     @property
     def rest_height(self) -> float:
-        """Height of the object's centre when it stands on the table."""
+        """Height of the object's center when it stands on the table."""
         return SHAPES[self.shape][1][-1]
 
 
@@ -111,7 +110,7 @@ class Readings:
 
 
 class Workcell:
-    """The one world of all RazorBench tasks; see `razorbench.task.World` for the contract."""
+    """The world of all RazorBench tasks, see `razorbench.task.World`."""
 
     version = "workcell-2"
     observation_size = 72
@@ -136,7 +135,7 @@ class Workcell:
         self._qpos0[7:9] = FINGER_TRAVEL
 
     def spec(self, variant: Variant, *, visual: bool = False) -> mujoco.MjSpec:
-        """Return the editable model of a variant; `visual` keeps the geoms that are for the eye alone."""
+        """Return the editable model of a variant. visual: keep the visual-only geoms."""
         spec = mujoco.MjSpec.from_string(_xml())
         spec.compiler.discardvisual = not visual
         shape, size, mass = SHAPES[variant.shape]
@@ -165,11 +164,11 @@ class Workcell:
         return self._models[variant]
 
     def visual_model(self, variant: Variant | None) -> mujoco.MjModel:
-        """Return a variant with everything that is for the eye; its states are those of the physics model."""
+        """Return a variant's model with visual-only geoms; it has the same states as the physics model."""
         return self.spec(variant or Variant(), visual=True).compile()
 
     def digest(self) -> str:
-        """Return a digest of the model, of the code that tasks share, and of the posture table."""
+        """Return a digest of the model, of the tasks' shared code, and of the posture table."""
         code = [files("razorbench.envs").joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _SHARED]
         weights = files("razorbench.envs").joinpath("posture.npy").read_bytes()
         return hashlib.sha256("\n".join([_physics_xml(), *map(code_digest, code)]).encode() + weights).hexdigest()
@@ -191,7 +190,7 @@ class Workcell:
         | 13-15 | object's own up axis | 1 |
         | 16-18 | block from tool | 0.15 m |
         | 19-21 | goal from tool | 0.15 m |
-        | 22 | goal symbol (parity asked for), 0 if unused | 1 |
+        | 22 | goal symbol (target parity), 0 if unused | 1 |
         | 23-25 | drawer handle from tool | 0.15 m |
         | 26 | drawer opening | 0.16 m |
         | 27-29 | button from tool | 0.15 m |
@@ -225,8 +224,8 @@ class Workcell:
     def control(self, r: Readings, actions: FloatArray) -> FloatArray:
         """Turn actions (dx, dy, dz, gripper) into controls (N, 8).
 
-        The tool is led by at most 0.08 m per axis inside the workspace; gripper -1 closes, 1 opens.
-        The rotation stays gripper-down. Signs follow the site `frame`, which is turned by pi about x.
+        The commanded position leads the tool by at most 0.08 m per axis inside the workspace; gripper -1 closes, 1 opens. The gripper points down. Signs
+        follow the site `frame`, which is rotated by pi about x.
         """
         actions = np.clip(actions, -1.0, 1.0)
         target = np.clip(r.tool + STEP * actions[:, :3], LOW, HIGH)
@@ -238,7 +237,7 @@ class Workcell:
         return out
 
     def sound(self, r: Readings) -> dict[str, BoolArray]:
-        """Return what holds unless the physics broke or a start is out of place; see `razorbench.task.World`."""
+        """Return conditions that hold unless the physics broke or a start is misplaced, see `razorbench.task.World`."""
         conditions: dict[str, Any] = {"the tool is in its workspace, to 8 cm": ((r.tool > LOW - 0.08) & (r.tool < HIGH + 0.08)).all(axis=1)}
         for name, place in (("object", r.object), ("block", r.block)):
             conditions[f"the {name} is on the table or above it"] = (place[:, 2] > 0.005) & (np.abs(place[:, :2] - TABLE) < 0.55).all(axis=1)
@@ -255,7 +254,7 @@ class Workcell:
         yaw: FloatArray | None = None,
         joints: Mapping[str, FloatArray] | None = None,
     ) -> Start:
-        """Compose initial conditions at rest. tool, object, block: (N, 3); goal: (N, 4); yaw of the object and joints by name: (N,)."""
+        """Return initial conditions at rest. tool, object, block: (N, 3); goal: (N, 4); yaw: of the object, (N,); joints: positions by name, (N,) each."""
         n = len(tool)
         qpos = np.tile(self._qpos0, (n, 1))
         qpos[:, :7] = posture(tool)
@@ -272,14 +271,14 @@ class Workcell:
 
 
 def slot(name: str) -> int:
-    """Return the instruction slot of that name; raises UsageError if there is none."""
+    """Return the instruction slot of a name. Raises UsageError if there is none."""
     if name not in SLOTS:
         raise UsageError(f"instruction is {name!r}: there is no such slot; a new task takes one of free_1 to free_12")
     return SLOTS.index(name)
 
 
 def instruction_slot(instruction: str, *, own: str, shared: str) -> int:
-    """Return the slot of a new task: its `own`, or the one `shared` with an original skill; raises UsageError for another word."""
+    """Return a new task's slot: its `own`, or that of the `shared` original skill. Raises UsageError for another instruction."""
     if instruction not in ("own", "shared"):
         raise UsageError(f"instruction is {instruction!r}: it must be own or shared")
     return slot(own if instruction == "own" else shared)
@@ -297,7 +296,7 @@ def _xml() -> str:
 
 
 def _physics_xml() -> str:
-    """The model file without what is for the eye alone, and without comments."""
+    """Return the model file without visual-only elements and comments."""
     root = ElementTree.fromstring(_xml())
     for parent in list(root.iter()):
         for child in list(parent):

@@ -40,7 +40,7 @@ def make(id: str, instruction: str = "shared", easy: bool = False, reward: str =
     def up(r: Readings) -> FloatArray:
         return move(r, at(r.tool, z=can.rest_height + 0.18), CLOSED)
 
-    # The grip is high: further down, the hand's underside would press on the can.
+    # A high grip: lower, the palm would press on the can.
     return Task(
         id=id,
         world=workcell(),

@@ -1,4 +1,4 @@
-"""Pick and place: put the cube down on the raised pad, at the spot asked for.
+"""Pick and place: put the cube down on the raised pad, at the goal spot.
 
 Shift: goal region and height. The base has picked and carried to places in the air; it has not set down and let go up
     there. Robots meet this whenever a known motion has to end somewhere new.
@@ -36,7 +36,7 @@ def _start(u: FloatArray) -> Start:
 def _easy_start(u: FloatArray) -> Start:
     placed = layout.table(u)
     goal = layout.nearby(placed["object"], u)
-    # Every other start is on the pad, cube and spot on different halves of it.
+    # In every other start, cube and spot are on different halves of the pad.
     on_pad = u[:, 15] < 0.5
     side = np.where(u[:, 14] < 0.5, -1.0, 1.0)
     for place, direction, column in ((placed["object"], side, 3), (goal, -side, 12)):

@@ -27,10 +27,10 @@ from razorbench.task import Start, Task
 from razorbench.types import BoolArray, FloatArray
 
 _FRONT = np.array([0.62, 0.24, 0.0])
-"""Middle of the drawer's front when it is shut; the handle is 5 cm before it, 8 cm high."""
+"""Center of the closed drawer's front, m; the handle is 5 cm in front of it, 8 cm high."""
 _OBJECT = ((0.41, -0.16), (0.47, -0.01))
 _RESTS = 0.036
-"""Height of the cube's centre on the drawer's floor."""
+"""Height of the cube's center on the drawer's floor, m."""
 
 
 def _start(u: FloatArray) -> Start:
@@ -52,7 +52,7 @@ def _placed(u: FloatArray, placed: dict[str, Any]) -> Start:
 
 
 def _spot(r: Readings) -> FloatArray:
-    """Middle of the open part of the drawer's floor now."""
+    """Return the center of the open part of the drawer's floor, (N, 3)."""
     spot = r.handle + 0.05 * AHEAD
     spot[:, 0] += r.drawer_opening / 2
     spot[:, 2] = _RESTS

@@ -1,7 +1,6 @@
-"""Joint angles for tool positions, so that episodes can start the tool anywhere without inverse kinematics.
+"""Joint angles for tool positions, so that episodes can start anywhere without inverse kinematics.
 
-The angles are polynomials of the position, fitted once to damped least squares; `python -m razorbench.envs.posture FILE`
-fits them anew.
+The angles are polynomials of the position, fitted once to damped least squares; `python -m razorbench.envs.posture FILE` repeats the fit.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import numpy as np
 from razorbench.types import FloatArray
 
 READY = np.array([0.0, -0.3, 0.0, -2.4, 0.0, 2.1, -np.pi / 4])
-"""A posture with the elbow up; the null space is drawn towards it."""
+"""An elbow-up posture, the null space's target."""
 TOOL_REGION = np.array([[0.30, -0.30, 0.05], [0.66, 0.30, 0.36]])
-"""Where the fit holds, m."""
+"""Region of the fit, m."""
 
 
 def posture(tool: FloatArray) -> FloatArray:
-    """Joint angles (N, 7) that put the downward gripper at tool positions (N, 3), within about a centimetre."""
+    """Return joint angles (N, 7) that put the downward gripper at tool positions (N, 3), to about a centimeter."""
     angles = np.zeros((len(tool), 7))
     for column, weight in zip(_monomials(tool), _weights(), strict=True):
         angles += column[:, None] * weight[None, :]
@@ -37,16 +36,16 @@ def _weights() -> FloatArray:
 
 
 def _monomials(tool: FloatArray) -> list[FloatArray]:
-    """All products of the scaled coordinates up to degree 4."""
+    """Return all products of the scaled coordinates up to degree 4, (N,) each."""
     middle, half = TOOL_REGION.mean(axis=0), np.ptp(TOOL_REGION, axis=0) / 2
     x, y, z = ((tool - middle) / half).T
     return [x**i * y**j * z**k for i in range(5) for j in range(5 - i) for k in range(5 - i - j)]
 
 
 def fit(model: mujoco.MjModel) -> FloatArray:
-    """Fit joint angles as polynomials of the tool position to damped least-squares inverse kinematics on a grid.
+    """Fit joint angles as polynomials of the tool position to damped least-squares inverse kinematics on a grid, (monomials, 7).
 
-    Rounded to 1e-6 rad, so that the linear algebra of different machines gives the same starts.
+    Rounds to 1e-6, so that the linear algebra of different machines gives the same starts.
     """
     data = mujoco.MjData(model)
     site = model.site("tool").id

@@ -25,7 +25,7 @@ def _start(u: FloatArray) -> Start:
 
 
 def pushed(r: Readings) -> BoolArray:
-    """Whether the cube has arrived, and does not just pass."""
+    """Return whether the cube is at the goal and slow, rather than passing."""
     return (level(r.object, r.goal) < 0.035) & (r.object[:, 2] < 0.03) & (np.linalg.norm(r.object_velocity, axis=1) < 0.2)
 
 
@@ -41,7 +41,7 @@ def slide(r: Readings) -> FloatArray:
     ready = level(r.tool, behind) < 0.015
     low = r.tool[:, 2] < 0.035
     action = move(r, behind, CLOSED)
-    # From beside the object, rise before going round it; from behind it, there is no need to.
+    # To the side of the object, rise before going around it; behind it, stay low.
     action = choose((r.tool[:, 2] < 0.06) & (along > -0.035), move(r, at(r.tool, z=0.12), CLOSED), action)
     action = choose(ready | (low & (along < -0.035)), move(r, at(behind, z=_HEIGHT), CLOSED), action)
     # The tool's place when the object has arrived: the lead shrinks on the way, so the object is not knocked over.

@@ -20,7 +20,7 @@ _GOAL = ((0.36, -0.22, 0.06), (0.60, 0.22, 0.30))
 
 def _start(u: FloatArray) -> Start:
     placed, goal = layout.table(u), layout.spread(u[:, 12:15], *_GOAL)
-    # A goal too near to the tool is moved along y, to where there is more room.
+    # Move a goal that is too near to the tool along y, to the side with more room.
     near = np.linalg.norm(goal - placed["tool"], axis=1) < 0.06
     goal[near, 1] -= np.where(placed["tool"][near, 1] > 0, 0.12, -0.12)
     return workcell().start(goal=layout.goals(goal), **placed)

@@ -1,4 +1,4 @@
-"""Sort by parity: put the cube down on any of the pads whose parity is asked for.
+"""Sort by parity: put the cube down on any pad of the goal's parity.
 
 Shift: redundancy. Three of the six numbered pads are right each time, and the base prefers some of them: there are many
     ways to be right, some near to what the base does and some far. The robot twin of the paper's ParityMNIST.
@@ -47,7 +47,7 @@ def _placed(u: FloatArray, placed: dict[str, Any]) -> Start:
 
 
 def pad_under(r: Readings) -> FloatArray:
-    """The number of the pad that the cube's centre is over, -1 for none, (N,)."""
+    """Return the number of the pad under the cube's center, -1 for none, (N,)."""
     off = np.abs(r.object[:, None, :2] - _PADS[None, :, :2]).max(axis=2)
     return np.where(off.min(axis=1) < 0.035, off.argmin(axis=1), -1)
 
@@ -59,7 +59,7 @@ def _success(r: Readings) -> BoolArray:
 
 
 def _take(r: Readings, allowed: BoolArray) -> FloatArray:
-    """Take the cube to the nearest right pad of those allowed, (N, 6) or (6,)."""
+    """Carry the cube to the nearest correct pad. allowed: mask of pads, (N, 6) or (6,)."""
     right = allowed & (_EVEN[None, :] == (r.symbol > 0)[:, None])
     away = np.where(right, np.abs(r.object[:, 1:2] - _PADS[None, :, 1]), np.inf)
     spot = _PADS[away.argmin(axis=1)]

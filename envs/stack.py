@@ -32,7 +32,7 @@ def _start(u: FloatArray) -> Start:
 
 def _easy_start(u: FloatArray) -> Start:
     placed = layout.table(u)
-    # On the block's right: there is room for the fingers, which open along x.
+    # On the block's right there is room for the fingers, which open along x.
     placed["object"][:, :2] = placed["block"][:, :2] - layout.spread(u[:, 3:5], (-0.03, 0.055), (0.03, 0.075))
     return workcell().start(goal=layout.goals(placed["block"] + _ON_TOP), **placed)
 

@@ -1,1 +1,1 @@
-"""Base policies: loading the shipped ones and making new ones."""
+"""Base policies: load the shipped ones, pretrain new ones."""

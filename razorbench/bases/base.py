@@ -24,12 +24,11 @@ CARD_SCHEMA = 1
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a base policy is made; `razorbench pretrain` follows it.
+    """Recipe of a base policy for `razorbench pretrain`.
 
-    skills, easy: tasks by name. episodes: demonstrations per original skill. shares: per new task, demonstrations of its easy variant as a share
-    of those of all skills together. rounds: where not 0, the easy variants come in at most so many rounds of further training instead, as long
-    as the policy does not begin to do their tasks (`bases.easy_rounds`), and shares are not used. goals: where goals may lie when a skill is asked
-    for in a scene that is not its own.
+    skills, easy: tasks by name. episodes: demonstrations per original skill. shares: per new task, demonstrations of its easy variant as a share of those
+    of all skills together. rounds: if not 0, shares are not used; instead, the easy variants join in at most this many rounds of further training,
+    each until the policy begins to solve its task (`bases.easy_rounds`). goals: goals of a skill in a scene that is not its own.
     """
 
     name: str
@@ -48,20 +47,20 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """Where policies and cards lie: as given, or the shipped ones."""
+        """Folder of policies and cards: the given one, or the shipped one."""
         return Path(self.directory) if self.directory is not None else Path(str(files("razorbench.baselines").joinpath("policies")))
 
     def seeds(self) -> list[int]:
-        """Pretraining seeds that exist in the folder."""
+        """Return the pretraining seeds in the folder."""
         prefix = f"{self.name}-s"
         return sorted(int(path.stem.removeprefix(prefix)) for path in self.folder.glob(f"{prefix}*.json"))
 
 
 @dataclass(frozen=True)
 class Base:
-    """A loaded base policy. `sha256` is that of its weights' file, `probe_sha256` that of its probe states' file.
+    """A loaded base policy. sha256, probe_sha256: hashes of its weights and of its probe states.
 
-    other_seed: the weights of another pretraining seed, or its own where there is but one. goals: the recipe's.
+    other_seed: weights of another pretraining seed, or its own if there is only one. goals: the recipe's.
     """
 
     id: str
@@ -75,19 +74,19 @@ class Base:
     goals: Goals | None = None
 
     def identity(self) -> Identity:
-        """Return what of a base decides the result of a run from it."""
+        """Return the parts of a base that decide the result of a run, for its hash."""
         skills = [skill.fingerprint() for skill in self.skills]
         return {"policy": self.sha256, "probe": self.probe_sha256, "skills": skills, "goals": made_of(self.goals)}
 
     def other_policy(self) -> ActorCriticPolicy:
-        """Return the base of another pretraining seed: a policy that is neither this one nor an expert."""
+        """Return the base of another pretraining seed."""
         return network.load(self.other_seed, self.policy)
 
 
 def load(recipe: Recipe, run_seed: int) -> Base:
-    """Load the base that a run seed starts from: pretraining seed number `run_seed` modulo those that exist.
+    """Load the base of a run seed: pretraining seed number `run_seed` modulo their number.
 
-    Raises UsageError if none exists, FileDamaged if a file is damaged or is not the one that its card describes.
+    Raises UsageError if there is none, FileDamaged if a file is damaged or does not match its card.
     """
     seeds = recipe.seeds()
     if not seeds:
@@ -95,11 +94,11 @@ def load(recipe: Recipe, run_seed: int) -> Base:
     id = f"{recipe.name}-s{seeds[run_seed % len(seeds)]}"
     card = read_card(recipe.folder / f"{id}.json")
     weights, states = recipe.folder / f"{id}.safetensors", recipe.folder / f"{id}-probe.safetensors.gz"
-    found = {"policy": sha256(weights), "probe": sha256(states)}
+    hashes = {"policy": sha256(weights), "probe": sha256(states)}
     for what, path in (("policy", weights), ("probe", states)):
-        if found[what] != card["sha256"][what]:
+        if hashes[what] != card["sha256"][what]:
             raise FileDamaged(
-                f"{path} has SHA-256 {found[what][:12]}, its card says {card['sha256'][what][:12]}: the file was changed or cut short; "
+                f"{path} has SHA-256 {hashes[what][:12]}, its card says {card['sha256'][what][:12]}: the file was changed or cut short; "
                 "restore it, or rebuild the base with `razorbench pretrain`"
             )
     skills = tuple(recipe.skills.values())
@@ -112,7 +111,7 @@ def load(recipe: Recipe, run_seed: int) -> Base:
     loaded = network.load(weights, _like(card, skills[0]))
     other = seeds[(run_seed + 1) % len(seeds)]
     other_seed = recipe.folder / f"{recipe.name}-s{other}.safetensors"
-    return Base(id, loaded, probe_states.load(states), card, skills, found["policy"], found["probe"], other_seed, recipe.goals)
+    return Base(id, loaded, probe_states.load(states), card, skills, hashes["policy"], hashes["probe"], other_seed, recipe.goals)
 
 
 def _like(card: Identity, skill: Task) -> ActorCriticPolicy:
@@ -122,7 +121,7 @@ def _like(card: Identity, skill: Task) -> ActorCriticPolicy:
 
 
 def read_card(path: Path) -> Identity:
-    """Read a card; raises FileDamaged if it is not one of this schema."""
+    """Read a card. Raises FileDamaged if it is unreadable or has another schema."""
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         missing = {"schema", "id", "architecture", "recipe", "sha256", "tasks", "success"} - card.keys()
@@ -134,5 +133,5 @@ def read_card(path: Path) -> Identity:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content, unpacked; raises FileDamaged if it cannot be read."""
+    """Return the SHA-256 of a file's unpacked content. Raises FileDamaged if it cannot be read."""
     return hashlib.sha256(content(path)).hexdigest()

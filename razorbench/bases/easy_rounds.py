@@ -1,9 +1,9 @@
-"""Introducing new tasks to a base policy: further training until it begins to do each of them, and no longer.
+"""Introduction of new tasks to a base policy: further training until it begins to solve each of them.
 
-How much of an easy variant a policy must see before the first success differs from seed to seed by more than the bars on the new tasks are
-wide, so no share fixed in advance keeps them. Here the dose follows what is measured: rounds of training on the original skills, joined by the
-easy variants of those new tasks that the policy does too rarely; their part grows round by round until it does. The round nearest to the bars
-is kept. SELECT starts alone decide. A new task that has no easy variant is demonstrated as it is.
+The amount of easy-variant data before the first success varies more between seeds than the bars on new-task success allow, so no fixed share meets
+them. Instead, each round trains on the original skills and on the easy variants of the new tasks that the policy solves too rarely; their part of the
+batch grows round by round until it solves them. The round nearest to the bars is kept. Only SELECT starts decide. A new task without an easy variant is
+demonstrated itself.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from razorbench.task import Split, Task
 from razorbench.world.rollout import Cell, play_expert, play_policy
 
 _STEPS = 50  # gradient steps per round
-_RATES = (1e-3, 3e-4)  # of the first round and the last, falling geometrically: large steps find the new tasks, small ones leave it at that
+_RATES = (1e-3, 3e-4)  # learning rates, geometric: start large to reach the new tasks, end small so that their success does not grow past the bar
 _POOL = 300  # demonstrations of each new task
-_FIRST, _GROWTH, _MOST = 20, 1.4, 600  # decisions of a new task per batch: at first, growth per round, at most
+_FIRST, _GROWTH, _MOST = 20, 1.4, 600  # decisions of a new task per minibatch: first round, growth per round, limit
 _STARTS = 200  # per task and round
-_ENOUGH = 0.06  # sampled success from which a task is demonstrated no more
-_NEW = (0.04, 0.37)  # the bars, sampled .02 to .40, less the error of 200 starts
-_SKILL, _WEIGHT = 0.96, 5.0  # the bar, greedy .95, and a little; a lost skill weighs more than a new task begun late
+_ENOUGH = 0.06  # sampled success above which a task is not demonstrated any more
+_NEW = (0.04, 0.37)  # the bars, sampled .02 to .40, minus the error of 200 starts
+_SKILL, _WEIGHT = 0.96, 5.0  # the bar, greedy .95, plus a margin; a lost skill has a higher weight than a late new task
 
 
 def introduce(
@@ -40,9 +40,9 @@ def introduce(
     seed: int,
     say: Callable[[str], None],
 ) -> tuple[ActorCriticPolicy, dict[str, float]]:
-    """Return the policy of the best round, and each new task's share of the decisions that it was trained on.
+    """Return the policy of the best round, and each new task's share of its training data.
 
-    observations, actions: what tuned was trained on, [n, features] and [n, 4].
+    tuned: the policy to train further; observations (M, O), actions (M, A): its training data; say: takes progress lines.
     """
     pools = _pools({task.name: recipe.easy.get(task.name, task) for task in new_tasks}, seed)
     rng = seeding.generator("introduce", recipe.name, seed)
@@ -51,7 +51,7 @@ def introduce(
     part = dict.fromkeys(pools, float(_FIRST))
     drawn = dict.fromkeys(pools, 0)
     new, miss = _measure(recipe, new_tasks, tuned)
-    best, least, shares, kept = network.clone(tuned), miss, dict.fromkeys(pools, 0.0), 0
+    best, least, shares, chosen = network.clone(tuned), miss, dict.fromkeys(pools, 0.0), 0
     for number in range(1, recipe.rounds + 1):
         if least == 0.0:
             break
@@ -65,11 +65,11 @@ def introduce(
             part[name] = min(part[name] * _GROWTH, _MOST) if new[name] < _ENOUGH else part[name] / 2
         if miss < least:
             total = recipe.epochs * len(observations) + number * _STEPS * recipe.batch_size + sum(drawn.values())
-            best, least, kept = network.clone(tuned), miss, number
+            best, least, chosen = network.clone(tuned), miss, number
             shares = {name: round(count / total, 6) for name, count in drawn.items()}
         if number % 5 == 0:
             say(f"round {number}: {len(lacking)} new tasks demonstrated, {miss:.3f} off the bars")
-    say(f"kept round {kept}, {least:.3f} off the bars")
+    say(f"kept round {chosen}, {least:.3f} off the bars")
     return best, shares
 
 
@@ -105,7 +105,7 @@ def _train(
 
 
 def _measure(recipe: Recipe, new_tasks: Sequence[Task], tuned: ActorCriticPolicy) -> tuple[dict[str, float], float]:
-    """Sampled success of the new tasks, and the sum of what these and the skills lie off their bars."""
+    """Return the sampled success of the new tasks, and the weighted sum of the distances of tasks and skills to their bars."""
     index = np.arange(_STARTS)
     skills = tuple(recipe.skills.values())
     cells = [*(Cell(task, Split.SELECT, index, "sampled") for task in new_tasks), *(Cell(task, Split.SELECT, index) for task in skills)]

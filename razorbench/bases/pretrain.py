@@ -1,4 +1,4 @@
-"""Making a base policy: maximum likelihood on noisy demonstrations of the original skills, then its card and probe states."""
+"""Pretraining of a base policy: maximum likelihood on noisy demonstrations of the original skills, then its card and probe states."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Say = Callable[[str], None]
 
 
 def pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> Settings:
-    """Make base `<name>-s<seed>` in a folder and return its card.
+    """Pretrain base `<name>-s<seed>` into a folder and return its card.
 
-    Writes `<id>.safetensors`, `<id>-probe.safetensors.gz` and, last, `<id>.json`. new_tasks: measured beside the skills.
-    The card's TEST figures choose nothing.
+    Writes `<id>.safetensors`, `<id>-probe.safetensors.gz` and, last, `<id>.json`. new_tasks: tasks to measure in addition to the skills. say: takes
+    progress lines. TEST success is only reported in the card; it selects nothing.
     """
     with network.one_thread():
         return _pretrain(recipe, new_tasks, seed, folder, say)
@@ -78,7 +78,7 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
 
 
 def success(tuned: ActorCriticPolicy, tasks: Sequence[Task], split: Split) -> dict[str, dict[str, Settings]]:
-    """Return success per task and mode over a whole split, with Wilson intervals."""
+    """Return the success of each task and mode over a whole split, with Wilson intervals."""
     index = np.arange(SPLIT_SIZES[split])
     cells = [Cell(task, split, index, mode) for task in tasks for mode in ("greedy", "sampled")]
     played = play_policy(tuned, cells)
@@ -89,7 +89,7 @@ def success(tuned: ActorCriticPolicy, tasks: Sequence[Task], split: Split) -> di
 
 
 def _demonstrations(recipe: Recipe, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Successful noisy demonstrations of all skills, and of easy variants by their shares unless rounds bring those in later."""
+    """Return observations (M, O) and actions (M, A) of successful noisy demonstrations: all skills, and without rounds also the shares of easy variants."""
     offset = seed * 2**20
     cells = [Cell(task, Split.TRAIN, offset + np.arange(recipe.episodes)) for task in recipe.skills.values()]
     for name, task in () if recipe.rounds else recipe.easy.items():

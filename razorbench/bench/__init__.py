@@ -1,1 +1,1 @@
-"""Speed on this machine, against the raw rate of the physics."""
+"""Benchmark of speed on this machine, relative to the raw rate of the physics."""

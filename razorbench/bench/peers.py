@@ -1,7 +1,7 @@
-"""Steps per second of other benchmarks' environments under Stable-Baselines3's vectorisation, for `razorbench bench --peers`.
+"""Steps per second of other benchmarks' environments under Stable-Baselines3's vectorization, for `razorbench bench --peers`.
 
-The peers need another MuJoCo than RazorBench does, so this file is run as a script by the Python of an environment of their
-own and imports nothing of RazorBench: `python -P peers.py PEER dummy|subproc NUM_ENVS SECONDS` prints one number.
+The peers need another MuJoCo version, so a separate Python environment runs this file as a script, and it does not import RazorBench:
+`python -P peers.py PEER dummy|subproc NUM_ENVS SECONDS` prints one number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NEEDED = {
     "h5py": "h5py==3.16.0",
     "stable_baselines3": "stable-baselines3==2.9.2",
 }
-"""What the peers' environment needs, by module."""
+"""Requirements of the peers' Python environment, by module."""
 
 
 def _metaworld() -> Any:
@@ -50,7 +50,7 @@ PEERS: dict[str, tuple[str, Callable[[], Any]]] = {
     "fetch": ("FetchPickAndPlace", _fetch),
     "robosuite": ("robosuite Lift", _robosuite),
 }
-"""Title and maker of each peer's environment."""
+"""Title and factory of each peer's environment."""
 
 
 def rate(peer: str, vectorisation: str, num_envs: int, seconds: float) -> float:
@@ -73,6 +73,6 @@ def rate(peer: str, vectorisation: str, num_envs: int, seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    # One thread per process, as a careful user sets it: the processes are what runs side by side.
+    # One thread per process, as a careful user sets it, since the processes run in parallel.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     print(rate(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

@@ -1,4 +1,4 @@
-"""Where the seconds of a piece of work go: chosen functions are timed while it runs."""
+"""Profile of a block of code: times chosen functions while it runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 @dataclass(frozen=True)
 class Timed:
-    """A function to time: `getattr(owner, name)`. A scope says on behalf of what the phases inside it are; a phase says what is done."""
+    """A function to time: `getattr(owner, name)`. scope: groups the phases inside the function, such as `training`; phase: its own kind of work."""
 
     owner: Any
     name: str
@@ -24,9 +24,9 @@ class Timed:
 
 
 class Phases:
-    """Seconds by (scope, phase), each second once: what runs inside another timed function is taken out of that one.
+    """Seconds by (scope, phase), each second once: the time of an inner timed function is subtracted from the outer one.
 
-    Only the calling thread's time counts; what has no phase of its own is `rest`.
+    Only the calling thread counts; time without a phase is `rest`.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Phases:
 
     @contextmanager
     def timing(self, functions: Sequence[Timed]) -> Iterator[None]:
-        """Time these functions in the block."""
+        """Time these functions within the block."""
         thread = threading.current_thread()
         with ExitStack() as stack:
             for timed in functions:
@@ -59,12 +59,12 @@ class Phases:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if threading.current_thread() is not thread:
                 return function(*args, **kwargs)
-            before = self._now
-            self._switch((timed.scope or before[0], timed.phase or "rest"))
+            outer = self._now
+            self._switch((timed.scope or outer[0], timed.phase or "rest"))
             try:
                 return function(*args, **kwargs)
             finally:
-                self._switch(before)
+                self._switch(outer)
 
         return wrapper
 

@@ -1,4 +1,4 @@
-"""What `razorbench bench` measured, as a picture."""
+"""The figure of `razorbench bench`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLOURS = (BLUE, ORANGE, GREEN, "#805ad5", "#b7791f", "#319795", "#d53f8c", GRE
 
 
 def picture(measured: Measurements, path: Path) -> None:
-    """Draw rates, one run by phase, and how cost grows."""
+    """Draw the rates, one run by phase, and the growth of cost, as PNG."""
     with style({"font.size": 10}):
         _drawn(measured).savefig(path, dpi=110)
 
@@ -59,7 +59,7 @@ def _phases(axis: Any, run: Measurements) -> None:
         height = np.array([part.get(name, 0.0) for part in parts.values()])
         axis.bar(list(parts), height, 0.6, bottom=bottom, color=colour, label=name)
         bottom += height
-    axis.set_xlim(-0.5, len(parts) + 0.5)  # the legend stands beside the bars
+    axis.set_xlim(-0.5, len(parts) + 0.5)  # room for the legend to the right of the bars
     axis.legend(frameon=False, fontsize=8.5, loc="upper right")
     axis.set(ylabel="seconds", title=f"One whole run, {run['wall_s']:.0f} s")
 

@@ -1,4 +1,4 @@
-"""Rates of the physics, of the engine and of a method: decisions per second of the same episodes."""
+"""Rates of the physics, of the engine and of a method: decisions per second on the same episodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PPO_ENV_STEPS = 25_600
 
 @dataclass(frozen=True)
 class Tape:
-    """What a batch did: actions (T, N, A), physics states (T, N, nstate) before them, controls (T, N, substeps, nu)."""
+    """A recorded batch: actions (T, N, A), physics states (T, N, nstate) before them, controls (T, N, substeps, nu)."""
 
     actions: FloatArray
     states: FloatArray
@@ -36,7 +36,7 @@ class Tape:
 
 
 def recorded(spec: RunSpec, num_envs: int, threads: int, decisions: int = DECISIONS) -> Tape:
-    """Play the base on a batch of TRAIN starts, and return what it did."""
+    """Play the base on a batch of TRAIN starts and return the recording."""
     task, world = spec.task, spec.task.world
     stepper = Stepper(task, num_envs, threads=threads)
     observation = stepper.reset(np.arange(num_envs))
@@ -53,7 +53,7 @@ def recorded(spec: RunSpec, num_envs: int, threads: int, decisions: int = DECISI
 
 
 def raw(task: Task, tape: Tape, threads: int) -> float:
-    """Decisions per second of the bare rollout, with everything else computed before."""
+    """Return the decisions per second of `mujoco.rollout` alone, with precomputed controls."""
     model = task.world.model(task.variant)
     n, substeps = tape.controls.shape[1:3]
     data = [mujoco.MjData(model) for _ in range(threads)]
@@ -77,7 +77,7 @@ def raw(task: Task, tape: Tape, threads: int) -> float:
 
 
 def bare(task: Task, tape: Tape, threads: int) -> float:
-    """Decisions per second of the batch that the engine uses, under the same controls, without ends and resets of episodes."""
+    """Return the decisions per second of the engine's MuJoCo batch under the same controls, without episode ends and resets."""
     n, substeps = tape.controls.shape[1:3]
     batch = Batch(task.world.model(task.variant), n, threads, persistent=True)
     batch.state[:, : tape.states.shape[2]] = tape.states[0]
@@ -90,14 +90,14 @@ def bare(task: Task, tape: Tape, threads: int) -> float:
 
 
 def engine(task: Task, tape: Tape, threads: int) -> float:
-    """Decisions per second of the engine over the same episodes: controls, observations, success and resets included."""
+    """Return the decisions per second of the engine on the same episodes, with controls, observations, success and resets."""
     stepper = Stepper(task, tape.actions.shape[1], threads=threads)
     stepper.reset(np.arange(stepper.num_envs))
     return _timed(stepper.step, tape)
 
 
 def sb3(task: Task, tape: Tape, threads: int) -> float:
-    """Decisions per second of the engine as Stable-Baselines3 sees it."""
+    """Return the decisions per second of the engine as a Stable-Baselines3 VecEnv."""
     envs = TaskVecEnv(task, tape.actions.shape[1], threads=threads)
     envs.reset()
     return _timed(envs.step, tape)
@@ -111,7 +111,7 @@ def _timed(step: Callable[[FloatArray], Any], tape: Tape) -> float:
 
 
 def method(spec: RunSpec, threads: int, base: ActorCriticPolicy | None = None) -> float:
-    """Environment steps per second of the method, update included, measuring left out."""
+    """Return the environment steps per second of a method, with updates, without evaluation. Raises UsageError if it takes no environment steps."""
     budget = Budget("bench", PPO_ENV_STEPS, 1, 1, 1_000_000)
     handle = replace(spec, budget=budget).handle(threads)
     began = time.perf_counter()

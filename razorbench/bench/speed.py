@@ -1,7 +1,7 @@
-"""Speed on this machine, against the raw rate of the physics.
+"""Speed on this machine, relative to the raw rate of the physics.
 
-The rates are measured in turn, round by round, and only ratios within a round count, since machines drift. Raw is
-`mujoco.rollout`: the same model, batch and threads, with the controls computed beforehand.
+Each round measures all rates, and ratios are taken within a round, because machines drift. Raw is `mujoco.rollout` with the same model, batch and
+threads and with precomputed controls.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ Say = Callable[[str], None]
 
 
 def bench(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> Measurements:
-    """Measure rates in rounds, one whole run by phase, and how cost grows with batch, threads, skills, tasks and network.
+    """Measure rates in rounds, one whole run by phase, and the growth of cost with batch, threads, skills, tasks and network.
 
-    spec: the run to take apart, by a method that Stable-Baselines3's PPO drives. peers_python: the Python of an environment that holds the peers.
+    spec: the run to profile, with a method on Stable-Baselines3's PPO. peers_python: the Python of an environment with the peers. say: takes progress
+    lines. Raises UsageError if this Python lacks the peers.
     """
     if peers_python is not None:
         check_peers(peers_python)
@@ -68,23 +69,23 @@ def bench(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, s
 
 
 def check_peers(python: str) -> None:
-    """Raise UsageError, saying what to install, if a Python is missing or lacks the peers."""
+    """Raise UsageError with the command that installs them if a Python is missing or lacks the peers."""
     names = ", ".join(map(repr, peers.NEEDED))
     code = f"from importlib.util import find_spec\nprint(*(name for name in ({names}) if find_spec(name) is None))"
     way = f"`python -m venv peers && peers/bin/pip install torch=={provenance.versions()['torch'].partition('+')[0]} {' '.join(peers.NEEDED.values())}`"
     try:
         missing = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise UsageError(f"--peers {python}: no such Python; make one that has the peers with {way} and give peers/bin/python") from error
+        raise UsageError(f"--peers {python}: no such Python; install the peers with {way} and give peers/bin/python") from error
     if missing:
         raise UsageError(
-            f"--peers {python}: this Python lacks {', '.join(missing)}; as they need another MuJoCo than RazorBench, make an environment of their own "
+            f"--peers {python}: this Python lacks {', '.join(missing)}; they need another MuJoCo than RazorBench, so make a separate environment "
             f"with {way} and give --peers peers/bin/python"
         )
 
 
 def _rounds(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> Measurements:
-    """Return per row its rate and ratios, medians over rounds; and seconds of an evaluation and of `--help`."""
+    """Return each row's rate and ratios, medians over rounds, and the seconds of an evaluation and of `--help`."""
     task, threads = spec.task, cores.threads()
     tape = rates.recorded(spec, num_envs, threads)
     rows: dict[str, Callable[[], float]] = {
@@ -120,22 +121,22 @@ def _rounds(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None,
 
 
 def _peer(python: str, peer: str) -> float:
-    """Steps per second of the best of Stable-Baselines3's vectorisations of a peer."""
+    """Return a peer's steps per second under the fastest of Stable-Baselines3's vectorizations. Raises RazorbenchError if the peer fails."""
     most = cores.threads()
     settings = [("dummy", 1), ("subproc", most), ("subproc", 2 * most)]
-    found = []
+    speeds = []
     for vectorisation, num_envs in settings:
         command = [python, "-P", peers.__file__, peer, vectorisation, str(num_envs), str(PEER_SECONDS)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RazorbenchError(f"{peer} under {vectorisation} failed in {python}: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
-        found.append(float(done.stdout.split()[-1]))
-    return max(found)
+        speeds.append(float(done.stdout.split()[-1]))
+    return max(speeds)
 
 
 def _evaluation(spec: RunSpec, skills: Sequence[Task], episodes: int, threads: int) -> float:
-    """Seconds for that many greedy TEST episodes of the new task and of each of the skills."""
-    cells = [Cell(each, Split.TEST, np.arange(episodes)) for each in (spec.task, *skills)]
+    """Return the seconds that greedy TEST episodes of the new task and of each skill take. episodes: per task."""
+    cells = [Cell(task, Split.TEST, np.arange(episodes)) for task in (spec.task, *skills)]
     began = time.perf_counter()
     play_policy(spec.base.policy, cells, threads=threads)
     return time.perf_counter() - began
@@ -148,7 +149,7 @@ def _help() -> float:
 
 
 def _whole_run(spec: RunSpec) -> Measurements:
-    """Seconds of one run from its start to its record, by what they went into."""
+    """Return the seconds of one run from its start to its record, by scope and phase."""
     functions = [
         *(Timed(Batch, name, phase="physics") for name in ("step", "reset", "forward")),
         Timed(type(spec.method), "adapt", scope="training", phase="method"),
@@ -177,7 +178,7 @@ def _whole_run(spec: RunSpec) -> Measurements:
 
 
 def _peak_memory_gb() -> float:
-    """Largest resident memory of this process so far; NaN where the system does not say."""
+    """Return the peak resident memory of this process, GB; NaN where the system does not report it."""
     try:
         import resource
     except ImportError:
@@ -186,7 +187,7 @@ def _peak_memory_gb() -> float:
 
 
 def _growth(spec: RunSpec) -> dict[str, list[dict[str, float]]]:
-    """How rates and seconds change with one thing at a time."""
+    """Return rates and seconds as one factor at a time grows."""
     task, most = spec.task, cores.threads()
     growth: dict[str, list[dict[str, float]]] = {"batch": [], "threads": [], "skills": [], "tasks": [], "width": []}
     for size in BATCHES:
@@ -199,7 +200,7 @@ def _growth(spec: RunSpec) -> dict[str, list[dict[str, float]]]:
         growth["skills"].append({"skills": count, "evaluation_s": _evaluation(spec, spec.base.skills[:count], 50, most)})
     everything = [task, *spec.base.skills]
     for count in (1, 3, len(everything)):
-        cells = [Cell(each, Split.SELECT, np.arange(450 // count)) for each in everything[:count]]
+        cells = [Cell(skill, Split.SELECT, np.arange(450 // count)) for skill in everything[:count]]
         began = time.perf_counter()
         played = play_expert(cells, threads=most)
         growth["tasks"].append({"tasks": count, "per_s": float(played.length.sum() / (time.perf_counter() - began))})
@@ -211,7 +212,7 @@ def _growth(spec: RunSpec) -> dict[str, list[dict[str, float]]]:
 
 
 def _medians(rounds: Sequence[dict[str, list[dict[str, float]]]]) -> dict[str, list[dict[str, float]]]:
-    """Medians over rounds, point by point."""
+    """Return the medians over rounds, point by point."""
     return {
         name: [{key: float(np.median([values[name][place][key] for values in rounds])) for key in point} for place, point in enumerate(points)]
         for name, points in rounds[0].items()

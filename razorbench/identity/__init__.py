@@ -1,1 +1,1 @@
-"""What decides a result: declared versions, settings, and digests of a user's code."""
+"""Identity of a run: declared versions, settings, and digests of a user's code."""

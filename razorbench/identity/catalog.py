@@ -1,4 +1,4 @@
-"""What the conf folders hold, read as YAML: nothing is built, and nothing heavy is imported."""
+"""Catalog of the conf folders, read as plain YAML: it builds nothing and imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A yaml file. keys: what it sets, its defaults of the same group included."""
+    """A yaml file. keys: its settings, with those of its defaults in the same group."""
 
     text: str
     keys: Settings
 
     @property
     def line(self) -> str:
-        """What it is, in a line: its leading comment's first, or its module's."""
+        """First line of the description."""
         return self.description.partition("\n")[0]
 
     @cached_property
     def description(self) -> str:
-        """What it is: its leading comment, or what the module says that its target is in."""
+        """The leading comment, or the docstring of the target's module."""
         lines = self.text.splitlines()
         leading = next((position for position, line in enumerate(lines) if not line.startswith("#")), len(lines))
         comment = "\n".join(line.lstrip("# ") for line in lines[:leading])
@@ -52,7 +52,7 @@ class Entry:
 
 
 class Catalog:
-    """The shipped conf folder, and a user's own if one is given."""
+    """The shipped conf folder, and a user's own folder if given."""
 
     def __init__(self, own: str | None = None) -> None:
         self._folders: list[Traversable] = [files("razorbench.conf"), *([own_folder(own)] if own is not None else [])]
@@ -62,16 +62,16 @@ class Catalog:
         return sorted({name for folder in self._folders for name in _files(folder, group)})
 
     def entry(self, group: str, name: str, heirs: tuple[str, ...] = ()) -> Entry:
-        """Read one of a group. heirs: those that have it among their defaults.
+        """Read an entry of a group. heirs: entries that name it in their defaults.
 
-        Raises UsageError, a sentence, if there is none, if two have that name, or if it cannot be read.
+        Raises UsageError if there is no entry, if two have that name, or if it cannot be read.
         """
-        found = [files[name] for folder in self._folders if name in (files := _files(folder, group))]
-        if not found:
+        matches = [files[name] for folder in self._folders if name in (files := _files(folder, group))]
+        if not matches:
             raise UsageError(f"{group}={name}: no such {group}{among(name, self.names(group))}")
-        if len(found) > 1:
-            raise UsageError(f"{found[1]} has the name of a shipped {group}: give the file another name")
-        text, keys = _read(found[0])
+        if len(matches) > 1:
+            raise UsageError(f"{matches[1]} has the name of a shipped {group}: give the file another name")
+        text, keys = _read(matches[0])
         defaults, keys = keys.get("defaults"), {key: value for key, value in keys.items() if key != "defaults"}
         for default in defaults if isinstance(defaults, list) else ():
             parent = str(default).removeprefix(f"/{group}/")
@@ -80,7 +80,7 @@ class Catalog:
         return Entry(text, keys)
 
     def lines(self) -> Iterator[str]:
-        """Yield every group's title, and a line for each that it holds; or why there is none, as for a file that is broken."""
+        """Yield every group's title and a line for each entry, or why the entry cannot be used."""
         for group, title in _TITLES.items():
             yield title
             for name in self.names(group):
@@ -90,24 +90,24 @@ class Catalog:
                     yield f"  {name:<17}cannot be used: {error}"
 
     def described(self, name: str) -> Iterator[str]:
-        """Yield all that is said about whatever has this name. Raises UsageError if nothing has."""
-        found = [group for group in _TITLES if name in self.names(group)]
-        if not found:
-            meant = nearest(name, (each for group in _TITLES for each in self.names(group)))
+        """Yield the descriptions of all entries with this name. Raises UsageError if there are none."""
+        groups = [group for group in _TITLES if name in self.names(group)]
+        if not groups:
+            meant = nearest(name, (known for group in _TITLES for known in self.names(group)))
             raise UsageError(f"{name}: nothing has that name{f' (did you mean {meant}?)' if meant else ''}; see `razorbench list` for what there is")
-        for group in found:
+        for group in groups:
             yield f"{group}={name}\n{self.entry(group, name).description}\n"
 
 
 def own_folder(config_dir: str) -> Path:
-    """Return a user's own conf folder; raises UsageError if there is no such folder."""
+    """Return a user's own conf folder. Raises UsageError if there is no such folder."""
     if not Path(config_dir).is_dir():
         raise UsageError(f"--config-dir {config_dir}: no such folder; give the one that holds task/ or method/")
     return Path(config_dir)
 
 
 def unsound(error: yaml.MarkedYAMLError, name: str) -> str:
-    """Say what is wrong with a yaml file."""
+    """Return a sentence about the syntax error of a yaml file."""
     where = "" if error.problem_mark is None else f", in line {error.problem_mark.line + 1}"
     return f"{name} is not sound YAML: {error.problem}{where}; correct that line"
 
@@ -146,7 +146,7 @@ def _read(file: Traversable) -> tuple[str, Settings]:
 
 
 def _docstring(target: str) -> str:
-    """Return what the module says that a target is in, else the target itself; the module is read, not imported."""
+    """Return the docstring of a target's module, else of the target itself, without importing the module."""
     module, _, name = target.rpartition(".")
     try:
         spec = importlib.util.find_spec(module)

@@ -1,7 +1,7 @@
-"""What a thing is made of, as plain data that a run's hash can hold.
+"""Plain data that identifies an object in a run's hash.
 
-What comes with this package is named by its declared version, which `lock.json` guards. What a user wrote carries a digest of its own code,
-and of the user's modules that it imports. No import path, source text or package build of ours is part of it.
+Shipped objects are identified by their declared version, which `lock.json` guards. A user's objects carry a digest of their code and of the user's
+modules that they import. Import paths, source text and builds of this package do not enter.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ _INSTALLED = tuple({Path(path).resolve() for name, path in sysconfig.get_paths()
 
 @functools.cache
 def shipped(group: str) -> Mapping[str, str]:
-    """Return what of a group comes with the package, and what makes it: tasks, original skills among them, by id, all others by name."""
-    found, catalog = {}, Catalog()
+    """Return the targets of a shipped group: tasks and original skills by id, other groups by name."""
+    targets, catalog = {}, Catalog()
     for folder in ("task", "skill") if group == "task" else (group,):
         for name in catalog.names(folder):
             keys: Settings = {}
             with suppress(UsageError):
                 keys = catalog.entry(folder, name).keys
-            found[str(keys.get("id")) if group == "task" else name] = str(keys.get("_target_"))
-    return found
+            targets[str(keys.get("id")) if group == "task" else name] = str(keys.get("_target_"))
+    return targets
 
 
 def made_of(item: Any) -> Any:
-    """Return plain data that differs wherever two items of one kind differ in what decides a result.
+    """Return plain data that differs if two items of one kind differ in anything that affects results.
 
-    Numbers, words and containers stand for themselves, arrays for their bytes. A function stands for its code, its defaults, what it closes over
-    and what `functools.partial` gave it; any other object for its class and its attributes.
+    Numbers, strings and containers are themselves, arrays a digest of their bytes. A function is its code, defaults, closure and `functools.partial`
+    arguments; any other object is its class and attributes.
     """
     return _made_of(item, ())
 
 
 def own(item: Any) -> bool:
-    """Whether a function or a class is a user's own, not this package's."""
+    """Return whether a function or class belongs to a user rather than to this package."""
     return str(getattr(item, "__module__", None)).partition(".")[0] != PACKAGE
 
 
@@ -72,9 +72,9 @@ def _made_of(item: Any, above: tuple[int, ...]) -> Any:
     if isinstance(item, Mapping):
         return {str(key): inner(value) for key, value in item.items()}
     if isinstance(item, list | tuple):
-        return [inner(each) for each in item]
+        return [inner(value) for value in item]
     if isinstance(item, set | frozenset):
-        return sorted((inner(each) for each in item), key=repr)
+        return sorted((inner(value) for value in item), key=repr)
     if hasattr(item, "__array__"):
         array = np.ascontiguousarray(item.detach() if hasattr(item, "detach") else item)
         return [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
@@ -90,31 +90,31 @@ def _made_of(item: Any, above: tuple[int, ...]) -> Any:
     if not hasattr(item, "__dict__") and not is_dataclass(item):
         return _name(item if hasattr(item, "__qualname__") else type(item))
     if is_dataclass(item) and not own(type(item)):
-        # By what is not as usual, so that a class of ours may be moved, renamed, or get a field that nobody has set yet.
-        return {each.name: inner(value) for each in fields(item) if (value := getattr(item, each.name)) != each.default}
-    held = {each.name: getattr(item, each.name) for each in fields(item)} if is_dataclass(item) else vars(item)
-    return {"of": code(type(item)), **{name: inner(value) for name, value in held.items()}}
+        # Only non-default fields, so that a shipped class may be moved, renamed, or get a new field with a default.
+        return {field.name: inner(value) for field in fields(item) if (value := getattr(item, field.name)) != field.default}
+    attributes = {field.name: getattr(item, field.name) for field in fields(item)} if is_dataclass(item) else vars(item)
+    return {"of": code(type(item)), **{name: inner(value) for name, value in attributes.items()}}
 
 
 def code(item: Any) -> str:
-    """Return what stands for the code of a function, class or module: its name if it comes with an installed package, else also a digest."""
+    """Return an identifier for the code of a function, class or module: its name, with a digest if it is a user's."""
     module = sys.modules.get(str(item.__module__)) if hasattr(item, "__module__") else item
     if not own(item) or (module is not None and not _is_users(module)):
         return _name(item)
     if module is None or _text(module) is None:
         return f"{_name(item)} {_compiled(item)}"
-    digests = sorted(source.digest(text) for each in _closure(module) if (text := _text(each)) is not None)
+    digests = sorted(source.digest(text) for imported in _closure(module) if (text := _text(imported)) is not None)
     return f"{_name(item)} {hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
 
 
 def _name(item: Any) -> str:
-    """Name of a thing in its file, without the folders that the file lies in, which may change."""
+    """Return an item's module and qualified name, without the module's packages, which may change."""
     module = str(getattr(item, "__module__", None) or "").rpartition(".")[2]
     return ".".join(filter(None, (module, str(getattr(item, "__qualname__", getattr(item, "__name__", "")))))).replace("<locals>.", "")
 
 
 def _is_users(module: ModuleType) -> bool:
-    """Whether a module is a user's own file: not of this package, nor of what is installed."""
+    """Return whether a module is a user's own file: neither of this package nor installed."""
     file = getattr(module, "__file__", None)
     if module.__name__.partition(".")[0] == PACKAGE or module.__name__ in sys.builtin_module_names or (file is None and module.__name__ != "__main__"):
         return False
@@ -122,15 +122,15 @@ def _is_users(module: ModuleType) -> bool:
 
 
 def _closure(module: ModuleType) -> list[ModuleType]:
-    """A user's module and those of the user that it imports, and so on."""
-    found, waiting = {module.__name__: module}, [module]
+    """Return a user's module and all modules of the user that it imports, directly or not."""
+    modules, waiting = {module.__name__: module}, [module]
     while waiting:
         for name in _imports(waiting[-1], _text(waiting.pop()) or ""):
-            each = sys.modules.get(name)
-            if each is not None and name not in found and _is_users(each):
-                found[name] = each
-                waiting.append(each)
-    return list(found.values())
+            imported = sys.modules.get(name)
+            if imported is not None and name not in modules and _is_users(imported):
+                modules[name] = imported
+                waiting.append(imported)
+    return list(modules.values())
 
 
 def _imports(module: ModuleType, text: str) -> Iterator[str]:
@@ -151,11 +151,11 @@ def _text(module: ModuleType) -> str | None:
 
 
 def _compiled(item: Any) -> str:
-    """Digest of a function or class whose source is nowhere, as of one typed into a prompt: by its byte code, which differs between Pythons."""
-    codes = [each.__code__ for each in (item, *vars(item).values()) if isinstance(each, FunctionType)]
-    return hashlib.sha256(repr([_instructions(each) for each in codes]).encode()).hexdigest()
+    """Return a digest of the byte code of a function or class without source, as from a prompt; it differs between Python versions."""
+    codes = [function.__code__ for function in (item, *vars(item).values()) if isinstance(function, FunctionType)]
+    return hashlib.sha256(repr([_instructions(compiled) for compiled in codes]).encode()).hexdigest()
 
 
 def _instructions(compiled: CodeType) -> Any:
-    constants = [_instructions(each) if isinstance(each, CodeType) else repr(each) for each in compiled.co_consts]
+    constants = [_instructions(constant) if isinstance(constant, CodeType) else repr(constant) for constant in compiled.co_consts]
     return [compiled.co_code.hex(), compiled.co_names, constants]

@@ -1,1 +1,1 @@
-"""What is measured on a policy: success, forgetting, divergences, drift, transfer."""
+"""Measures of a policy: success, forgetting, divergences, drift, transfer."""

@@ -15,7 +15,7 @@ from razorbench.policy.distributions import Distribution
 from razorbench.types import FloatArray
 
 MOVED = 0.3
-"""How far a greedy action must move to count as moved: 15% of the box's width."""
+"""Change of a greedy action above which it counts as moved, in action units: 15% of the box's width."""
 
 
 def action_mse(p: Distribution, q: Distribution) -> FloatArray:
@@ -35,13 +35,13 @@ PER_STATE: dict[str, Callable[[Distribution, Distribution], FloatArray]] = {
     "action_mse": action_mse,
     "moved": moved,
 }
-"""Divergences of a policy q from its base p that each state has one of, (N,), by the name that a record has for their mean."""
+"""Per-state divergences (N,) of a policy q from its base p, by the record's key for their mean."""
 
 
 def tv_and_js(p: Distribution, q: Distribution, u: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Estimate total variation and Jensen-Shannon divergence, (N,) each, from uniforms u (S, N, D) in (0, 1).
 
-    With r = q/p: TV is the mean of E_p[max(0, 1 - r)] and E_q[max(0, 1 - 1/r)], which are equal; JS is that of E_p[ln(2 / (1 + r))] and
+    With r = q/p: TV is the mean of E_p[max(0, 1 - r)] and E_q[max(0, 1 - 1/r)], which are equal; JS is the mean of E_p[ln(2 / (1 + r))] and
     E_q[ln(2 / (1 + 1/r))], at most ln 2.
     """
     tv, js = np.zeros(u.shape[1]), np.zeros(u.shape[1])

@@ -1,4 +1,4 @@
-"""How far a policy has moved inside: its weights and its hidden activations, beside the base's. Rivals of forward KL as predictors of forgetting."""
+"""Drift of a policy from its base in weights and hidden activations: rivals of forward KL as predictors of forgetting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEIGHBOURS = 10
 
 
 class DriftRuler:
-    """Measures a policy against its base: actor weights, and activations on the states of the new task and of the original skills."""
+    """Measures a policy's drift from its base: in actor weights, and in activations on the states of the new task and of the original skills."""
 
     def __init__(self, base: ActorCriticPolicy, probes: Mapping[str, Probe], task: Task, skills: Sequence[Task]) -> None:
         old = np.concatenate([probes[skill.name].states for skill in skills])
@@ -32,7 +32,7 @@ class DriftRuler:
         self._hidden = {name: hidden(base, states) for name, states in self._states.items()}
 
     def measure(self, policy: ActorCriticPolicy) -> Drift:
-        """Return `weights` and `activations`; None stands for undefined: similarities of constant activations, the rank of no change."""
+        """Return `weights` and `activations`; None if undefined: the similarity of constant activations, the rank of no change."""
         now = [parameter.detach() for parameter in actor_parameters(policy)]
         change = [(after - before).numpy().astype(np.float64) for before, after in zip(self._base, now, strict=True)]
         fisher = [values.numpy().astype(np.float64) for values in self._fisher]
@@ -41,14 +41,14 @@ class DriftRuler:
 
 
 def weight_drift(change: Sequence[FloatArray], fisher: Sequence[FloatArray]) -> dict[str, float | None]:
-    """Return measures of a change of parameters; fisher: of the same shapes.
+    """Return measures of a change of parameters. fisher: diagonal Fisher information, same shapes.
 
     `l1`: mean of |d|. `l2`: root of sum d^2. `fisher`: sum F d^2. `spectral`: sum over matrices of the largest singular value. `changed`: share of
-    parameters that are another float. `rank`: entropy rank exp(-sum p ln p), p the singular values over their sum (Roy and Vetterli 2007), mean
+    parameters that changed at all. `rank`: entropy rank exp(-sum p ln p), p the singular values over their sum (Roy and Vetterli 2007), mean
     over the matrices that changed.
     """
-    flat = np.concatenate([each.ravel() for each in change])
-    spectra = [np.linalg.svd(each, compute_uv=False) for each in change if each.ndim == 2]
+    flat = np.concatenate([d.ravel() for d in change])
+    spectra = [np.linalg.svd(d, compute_uv=False) for d in change if d.ndim == 2]
     ranks = [entropy_rank(values) for values in spectra if values.any()]
     return {
         "l1": float(np.abs(flat).mean()),
@@ -67,9 +67,9 @@ def entropy_rank(values: FloatArray) -> float:
 
 
 def activation_drift(before: Sequence[FloatArray], after: Sequence[FloatArray]) -> dict[str, float | None]:
-    """Return means over hidden layers, each (N, H) before and after, on the same states.
+    """Return means over hidden layers. before, after: activations on the same states, (N, H) per layer.
 
-    `l1`: mean of |difference|. `l2`: root of the mean of its square. `cka`, `cknna`: similarities, 1 for no drift.
+    `l1`: mean absolute difference. `l2`: root mean square difference. `cka`, `cknna`: similarities, 1 for no drift.
     """
     pairs = list(zip(before, after, strict=True))
     similar = {"cka": [linear_cka(x, y) for x, y in pairs], "cknna": [cknna(x, y) for x, y in pairs]}
@@ -82,19 +82,19 @@ def activation_drift(before: Sequence[FloatArray], after: Sequence[FloatArray]) 
 
 
 def linear_cka(x: FloatArray, y: FloatArray) -> float | None:
-    """Linear centred kernel alignment of activations x (N, P) and y (N, Q) (Kornblith et al. 2019, section 3); None if either is constant."""
+    """Return the linear centered kernel alignment of activations x (N, P), y (N, Q) (Kornblith et al. 2019, section 3); None if either is constant."""
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     scale = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
     return float(np.linalg.norm(x.T @ y) ** 2 / scale) if scale > 0 else None
 
 
 def cknna(x: FloatArray, y: FloatArray, k: int = NEIGHBOURS) -> float | None:
-    """Centred kernel nearest-neighbour alignment of x (N, P) and y (N, Q), as RL's Razor defines it (arXiv 2509.04259, appendix B.4).
+    """Return the centered kernel nearest-neighbor alignment of x (N, P) and y (N, Q), as in RL's Razor (arXiv 2509.04259, appendix B.4).
 
-    CKA's sums run only over pairs that are mutual k nearest neighbours in both, by the centred kernel, self excluded. Other definitions in use
-    differ by up to 0.3: never compare across them. None if no pair qualifies.
+    CKA's sums, restricted to pairs that are mutual k nearest neighbors in both centered kernels, self excluded. None if there is no such pair. Other
+    definitions differ by up to 0.3: do not compare across them.
     """
-    kernels = [_centred_kernel(each) for each in (x, y)]
+    kernels = [_centred_kernel(activations) for activations in (x, y)]
     both = _mutual(kernels[0], k) & _mutual(kernels[1], k)
     a, b = kernels[0][both], kernels[1][both]
     scale = float(np.sqrt((a * a).sum() * (b * b).sum()))

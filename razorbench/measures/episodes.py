@@ -1,4 +1,4 @@
-"""The table of episodes: one row per played episode, kept beside every record."""
+"""The table of episodes, one row per episode, saved with every record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from razorbench.world.rollout import Cell, Played
 
 COLUMNS = ("policy", "task", "split", "mode", "start", "success", "length")
 _MOST_ROWS = 5_000_000
-"""Episodes of a file; a run of ten thousand snapshots has four million."""
+"""Most episodes that a file may hold; a run of ten thousand snapshots has four million."""
 Row = tuple[str, str, str, str, int, bool, int]
 
 
@@ -32,7 +32,7 @@ class Episodes:
 
     @classmethod
     def of(cls, policy: str, cells: Sequence[Cell], played: Played) -> Episodes:
-        """Table what was played."""
+        """Return the rows of played episodes. policy: its label; cells: those that were played."""
         return cls(
             tuple(
                 (policy, cells[k].task.name, cells[k].split.value, cells[k].mode, int(start), bool(success), int(length))
@@ -44,8 +44,8 @@ class Episodes:
         return Episodes(self.rows + other.rows)
 
     def success(self, policy: str, task: str, split: str, mode: str = "greedy", first: int | None = None) -> BoolArray:
-        """Return success per start, in order of start index, (E,); `first` keeps the starts below it."""
-        # The policy's name alone rules out nearly every row.
+        """Return success per start, in order of start index, (E,). first: only starts below this index."""
+        # Policy and task first: they exclude nearly every row.
         mine = (row for row in self.rows if row[0] == policy and row[1] == task)
         chosen = [(row[4], row[5]) for row in mine if row[2:4] == (split, mode) and (first is None or row[4] < first)]
         return np.array([solved for _, solved in sorted(chosen)], dtype=bool)
@@ -64,7 +64,7 @@ class Episodes:
 
     @classmethod
     def read(cls, path: Path) -> Episodes:
-        """Read what `write` wrote, or the same as `compact` keeps it; raises FileDamaged if it is anything else."""
+        """Read a table, plain or packed. Raises FileDamaged if the file is missing or malformed."""
         try:
             data = content(path, "delete its folder and run again")
             if data.count(b",") > _MOST_ROWS * (len(COLUMNS) - 1):
@@ -78,7 +78,7 @@ class Episodes:
 
     @classmethod
     def parsed(cls, text: str) -> Episodes:
-        """Return what `text` told; raises ValueError or StopIteration if it is anything else."""
+        """Parse the CSV of `text`. Raises ValueError or StopIteration if it is malformed."""
         lines = csv.reader(io.StringIO(text))
         if tuple(next(lines)) != COLUMNS:
             raise ValueError("other columns")
@@ -86,7 +86,7 @@ class Episodes:
 
     @classmethod
     def of_run(cls, folder: Path) -> Episodes:
-        """Read a run's episodes, as the run left them or packed; raises FileDamaged if the file is missing or damaged."""
+        """Read a run's episodes, plain or packed. Raises FileDamaged if the file is missing or damaged."""
         return cls.read(folder / (PACKED_EPISODES if (folder / PACKED_EPISODES).exists() else EPISODES))
 
 

@@ -24,15 +24,15 @@ from razorbench.world.rollout import Cell, Played, play_policy
 
 STATES = 1024
 DRAWS = 2**14
-"""Of each of the two policies, over the states of a set, for the divergences without a closed form."""
+"""Draws per policy, over all states of a set, for the divergences without a closed form."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Where a base policy's divergences are measured for one task, float32 rounded to half precision.
+    """Probe states of a base policy and a task, float32 rounded to half precision.
 
     states: (M, O), drawn without replacement from all decisions of the base's sampled episodes on the PROBE starts,
-    M = 1024 or all there are. episode_length: mean decisions of these episodes.
+    M = 1024 or all of them if there are fewer. episode_length: mean decisions of these episodes.
     """
 
     states: FloatArray
@@ -62,7 +62,7 @@ def choose_states(states: FloatArray, *names: str) -> FloatArray:
 
 
 def some(probes: Mapping[str, Probe]) -> FloatArray:
-    """Return a block of each task's probe states, (M, O): enough to tell whether two policies are one."""
+    """Return a block of each task's probe states, (M, O): enough to tell whether two policies are equal."""
     return np.concatenate([probe.states[:BLOCK] for probe in probes.values()])
 
 
@@ -75,7 +75,7 @@ def save(probes: Mapping[str, Probe], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Probe]:
-    """Read what `save` wrote; raises FileDamaged if it is missing or anything else."""
+    """Read probe states from `save`. Raises FileDamaged if the file is missing or malformed."""
     try:
         tensors = safetensors.numpy.load(content(path))
         names = sorted({key.split("/")[0] for key in tensors})
@@ -85,16 +85,15 @@ def load(path: Path) -> dict[str, Probe]:
 
 
 class Ruler:
-    """Measures how far a policy is from its base on the state sets of one new task.
+    """Measures the divergence of a policy from its base on the state sets of one new task.
 
-    `new`: the base's states on the new task; for Gaussians also its mean part, its variance part and the version with the
-    base's sigma in both; and per episode (the KL of trajectories, by the chain rule): the mean over episodes of the sum over their
-    decisions is the mean over decisions times the episodes' mean length.
-    `new_instructed`: the same states, asked for each original skill's instruction other than the new task's own.
-    `random`: the same states with noise of standard deviation 1 on every entry, each asked for one such instruction; like `new_instructed`
-    it needs nothing of the old tasks but their names. Both are left out where no original skill has another instruction than the new task.
-    `original`: the base's states on each original skill, averaged over skills. `new_tuned_states`: states that the
-    policy itself visits on the new task, if given.
+    `new`: the base's states on the new task. For Gaussians also the KL's mean part, its variance part, and the KL with the base's sigma in both.
+    `new_episode_sum`: the KL per episode (of trajectories, by the chain rule), which is the mean over decisions times the mean episode length.
+    `new_instructed`: the same states under each original skill's instruction that differs from the new task's.
+    `random`: the same states plus noise of standard deviation 1 on every entry, each under one such instruction. Like `new_instructed` it needs only
+    the instructions of the old tasks. Both are missing if no original skill has another instruction than the new task.
+    `original`: the base's states on each original skill, averaged over skills.
+    `new_tuned_states`: states that the fine-tuned policy visits on the new task, if given.
     """
 
     def __init__(self, base: ActorCriticPolicy, probes: Mapping[str, Probe], task: Task, skills: Sequence[Task]) -> None:
@@ -112,9 +111,9 @@ class Ruler:
     def measure(self, policy: ActorCriticPolicy, tuned_states: FloatArray | None = None) -> dict[str, dict[str, float]]:
         """Return every divergence between base and policy on every state set. tuned_states: (M, O).
 
-        `kl_forward`, `kl_reverse`, `js`: nats per decision. `tv`: total variation. `w2`: root of the mean squared 2-Wasserstein distance, and
-        `action_mse`: mean squared difference of the greedy actions per dimension, both in units of the action, whose box is [-1, 1]. `moved`:
-        share of states whose greedy action moves by more than 0.3.
+        `kl_forward`, `kl_reverse`, `js`: nats per decision. `tv`: total variation. `w2`: root mean squared 2-Wasserstein distance. `action_mse`: mean
+        squared difference of the greedy actions per dimension; both in action units, box [-1, 1]. `moved`: share of states whose greedy action moves
+        by more than 0.3.
         """
         pairs = {key: (p, distribution(policy, self._sets[key])) for key, p in self._distributions.items()}
         uniforms = dict(self._uniforms)
@@ -138,26 +137,26 @@ class Ruler:
         return measured
 
     def _mean(self, key: str, values: FloatArray) -> float:
-        """Mean over states; on `original` every skill counts alike."""
+        """Return the mean over states; on `original` every skill has the same weight."""
         parts = np.split(values, self._ends) if key == "original" else [values]
         return float(np.mean([part.mean() for part in parts]))
 
 
 def _uniforms(key: str, states: int, actions: int) -> FloatArray:
-    """Fixed uniforms (S, states, actions) of a state set, the same for every policy, so that policies differ by themselves alone."""
+    """Return a state set's uniforms (S, states, actions), fixed and shared by all policies (common random numbers)."""
     draws = max(1, DRAWS // states)
     stream = seeding.key("draws", key)
     return seeding.uniforms(stream, np.arange(draws * states), actions).reshape(draws, states, actions)
 
 
 def _instructed(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:
-    """States with the instruction replaced by each original skill's, other than the one that the task itself uses."""
+    """Return the states under each original skill's instruction that differs from the task's, (K M, O)."""
     slots = other_slots(task, skills)
     return asking(task, np.tile(states, (len(slots), 1)), np.repeat(slots, len(states)))
 
 
 def _random(states: FloatArray, task: Task, skills: Sequence[Task]) -> FloatArray:
-    """States far from any that a policy visits, each asked for one of these instructions at random."""
+    """Return noisy states, far from any that a policy visits, each under a random original skill's instruction, (M, O)."""
     rng = seeding.generator("random states", task.name)
     slots = rng.choice(other_slots(task, skills), len(states))
     return asking(task, states + rng.normal(size=states.shape).astype(np.float32), slots)

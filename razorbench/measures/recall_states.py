@@ -1,7 +1,7 @@
-"""Does a policy still act as its base does when it gets the instructions of old skills in the new task's scenes?
+"""Recall states: divergence of a policy from its base under the old skills' instructions in the new task's scenes.
 
-A predictor of forgetting that needs no starts or episodes of old tasks, only their instructions: the base plays the PROBE starts of the new task,
-with the instruction of each old skill and goals elsewhere, and divergences are measured on the states it visits.
+A predictor of forgetting that needs only the instructions of old tasks, not their starts or episodes. The base plays the PROBE starts of the new task
+with each old skill's instruction and with goals elsewhere; divergences are measured on the states that it visits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from razorbench.world.scenes import with_goals
 
 @dataclass(frozen=True)
 class Asking:
-    """How states are collected. scenes: PROBE starts of the new task; states: how many are drawn of those visited."""
+    """Collection of recall states. scenes: number of PROBE starts of the new task; states: number drawn from the visited states."""
 
     use: ClassVar = "python docs/make/recall_file.py"
 
@@ -33,7 +33,7 @@ class Asking:
     states: int
 
     def visited(self, base: ActorCriticPolicy, task: Task, skills: Sequence[Task], goals: Goals) -> FloatArray:
-        """Return states (M, O) of the base's sampled episodes in the new task's scenes, under every old skill's instruction with goals of every kind."""
+        """Return states (M, O) of the base's sampled episodes in the new task's scenes, under every old skill's instruction and every kind of goal."""
         places = with_goals(replace(task, success=partial(_never, task)), goals)
         index = np.arange(self.scenes)
         cells = [Cell(replace(place, slot=skill.slot), Split.PROBE, index, "sampled") for skill in skills for place in places]
@@ -43,11 +43,11 @@ class Asking:
 
 
 def measure(base: ActorCriticPolicy, tuned: ActorCriticPolicy, states: FloatArray) -> dict[str, float]:
-    """Return the divergences between two policies on states (M, O), as `razorbench.measures.probe_states.Ruler` defines them."""
+    """Return the per-state divergences between two policies, mean over states (M, O), see `probe_states.Ruler`."""
     p, q = network.distribution(base, states), network.distribution(tuned, states)
     return {name: float(per_state(p, q).mean()) for name, per_state in PER_STATE.items()}
 
 
 def _never(task: Task, readings: Any) -> BoolArray:
-    """Episodes go on to their horizon: whether an old skill is done is old-task knowledge."""
+    """Return False for every environment, so that episodes last to the horizon: success on an old skill is old-task knowledge."""
     return np.zeros_like(task.success(readings))

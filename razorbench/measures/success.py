@@ -14,7 +14,7 @@ RESAMPLES = 10_000
 
 
 def wilson(successes: int, episodes: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927), clipped to [0, 1]."""
+    """Return the Wilson score interval of a proportion (Wilson 1927), clipped to [0, 1]."""
     if episodes == 0:
         return 0.0, 1.0
     z = float(ndtri(0.5 + confidence / 2))
@@ -27,22 +27,21 @@ def wilson(successes: int, episodes: int, confidence: float = 0.95) -> tuple[flo
 
 
 def forgetting(base: FloatArray, final: FloatArray) -> float:
-    """Mean over original skills of s_j(pi_0) - s_j(pi). base, final: (J,) success rates."""
+    """Return the mean over original skills of s_j(pi_0) - s_j(pi). base, final: (J,) success rates."""
     return float(np.mean(np.asarray(base) - np.asarray(final)))
 
 
 def retention(base: FloatArray, final: FloatArray) -> float | None:
-    """sum_j s_j(pi) / sum_j s_j(pi_0); None (undefined) if pi_0 solves nothing. base, final: (J,)."""
+    """Return sum_j s_j(pi) / sum_j s_j(pi_0); None (undefined) if pi_0 solves nothing. base, final: (J,) success rates."""
     total = float(np.sum(base))
     return float(np.sum(final)) / total if total > 0 else None
 
 
 def forgetting_and_retention(base: Mapping[str, BoolArray], final: Mapping[str, BoolArray], rng: np.random.Generator) -> tuple[Estimate, Estimate | None]:
-    """Forgetting and retention with 95% intervals by paired bootstrap over episodes within skills, 10 000 resamples.
+    """Return forgetting and retention with 95% intervals by paired bootstrap over episodes within skills, 10 000 resamples.
 
-    base, final: per skill, success on the same starts, (E,). The interval describes one policy and never compares
-    methods. Only the four (base, final) outcomes of an episode matter, so resampling indices is a multinomial draw
-    over these four.
+    base, final: per skill, success on the same starts, (E,). The interval describes one policy; it does not compare methods.
+    Only the four (base, final) outcomes of an episode matter, so resampling episodes is a multinomial draw over these four.
     """
     rates0 = np.array([np.mean(base[skill]) for skill in base])
     rates1 = np.array([np.mean(final[skill]) for skill in base])
@@ -57,18 +56,18 @@ def forgetting_and_retention(base: Mapping[str, BoolArray], final: Mapping[str, 
     if value is None:
         return forgot, None
     total = boot0.sum(axis=0)
-    kept = boot1.sum(axis=0)[total > 0] / total[total > 0]
-    return forgot, Estimate(value, *percentile(kept))
+    ratios = boot1.sum(axis=0)[total > 0] / total[total > 0]
+    return forgot, Estimate(value, *percentile(ratios))
 
 
 def score(success: float, base_success: float, retained: float | None) -> float | None:
-    """max(0, (s - s_0) / (1 - s_0)) x min(1, retention); None (undefined) if s_0 is 1 or retention is undefined."""
+    """Return max(0, (s - s_0) / (1 - s_0)) x min(1, retention); None (undefined) if s_0 is 1 or retention is undefined."""
     if base_success >= 1.0 or retained is None:
         return None
     return max(0.0, (success - base_success) / (1.0 - base_success)) * min(1.0, retained)
 
 
 def percentile(values: FloatArray) -> tuple[float, float]:
-    """95% percentile interval of bootstrap values (B,)."""
+    """Return the 95% percentile interval of bootstrap values (B,)."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""What a run's episodes come to: rates, forgetting, retention and score, the same for the run that plays them and for whoever checks it."""
+"""Summary of a run's episodes: rates, forgetting, retention and score. The run and the validation of a submission share this code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSOLVED = Undefined("the base solves no original skill")
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose episodes they are. task: the new task's id, `push_far-v1`; skills: names of original skills; split: `test`, or `select` when tuning."""
+    """The run that the episodes belong to. task: id of the new task, `push_far-v1`; skills: original skills by name; split: `test`, `select` in a search."""
 
     task: str
     skills: Sequence[str]
@@ -33,26 +33,28 @@ class Subject:
         return self.task.rpartition("-v")[0]
 
     def snapshot(self, episodes: Episodes, label: str, first: int) -> Success:
-        """Return success at a snapshot. first: how many episodes of each original skill count."""
+        """Return success at a snapshot. first: number of episodes per original skill."""
         after = self._skills(episodes, label, first)
-        forgot, kept = forgetting_and_retention(self._skills(episodes, "base", first), after, seeding.generator(*self._bootstrap(label)))
+        forgot, retained = forgetting_and_retention(self._skills(episodes, "base", first), after, seeding.generator(*self._bootstrap(label)))
         return Success(
             new_task=Splits(**{split: rate(episodes.success(label, self.name, split)) for split in (self.split, "select")}),
             original={skill: rate(solved) for skill, solved in after.items()},
             forgetting=forgot or UNSOLVED,
-            retention=kept or UNSOLVED,
+            retention=retained or UNSOLVED,
         )
 
     def final(self, episodes: Episodes) -> FinalSuccess:
         """Return success of base and final policy."""
-        forgot, kept = forgetting_and_retention(self._skills(episodes, "base"), self._skills(episodes, "final"), seeding.generator(*self._bootstrap("final")))
+        forgot, retained = forgetting_and_retention(
+            self._skills(episodes, "base"), self._skills(episodes, "final"), seeding.generator(*self._bootstrap("final"))
+        )
         s, s0 = (float(episodes.success(who, self.name, self.split).mean()) for who in ("final", "base"))
         return FinalSuccess(
             new_task=NewTask(**self._rates(episodes, self.name), select=rate(episodes.success("final", self.name, "select"))),
             original={skill: BeforeAfter(**self._rates(episodes, skill)) for skill in self.skills},
             forgetting=forgot or UNSOLVED,
-            retention=kept or UNSOLVED,
-            score=score(s, s0, None if kept is None else kept.value),
+            retention=retained or UNSOLVED,
+            score=score(s, s0, None if retained is None else retained.value),
         )
 
     def _rates(self, episodes: Episodes, task: str) -> dict[str, Modes]:

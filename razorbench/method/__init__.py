@@ -1,7 +1,7 @@
 """The public door for authors of methods: a method file needs this module, `razorbench.task`, `razorbench.types` and `razorbench.errors`.
 
-It holds the protocol of a method, its budget, the handle that it is given, the policies' densities and divergences, and the loop of supervised methods.
-Only the names in `__all__` are promised.
+It has the protocol of a method, its budget, its task handle, the policies' densities and divergences, and the loop of supervised methods. Only the names
+in `__all__` are stable.
 """
 
 from razorbench.method.data import Budget, Demonstrations, Notes, Rollouts, Used

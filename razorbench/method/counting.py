@@ -1,4 +1,4 @@
-"""Counts what an adaptation costs, whoever made the environment or the optimiser, and notices what it cannot count."""
+"""Counting of an adaptation's costs, in any environment or optimizer, and detection of costs that it cannot count."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ UNCOUNTED = {
     "processes": "processes started, in which nothing is counted: {}",
     "data": "the weights changed and no data was counted: what it learned from is not known",
 }
-"""What may go uncounted, in words, by the name that a record has for how often it was seen."""
+"""Sentence for each kind of uncounted cost, by the record's key for its number of occurrences."""
 _PROCESSES = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty")
-"""Python's own names for the ways to start a process, other than by `multiprocessing`."""
+"""Audit events for starting a process without `multiprocessing`."""
 
 
 class Counts:
-    """What was spent of a budget, and upstream, which has no cap. uncounted: how often costs were seen that cannot be counted, by the names of `UNCOUNTED`.
+    """Costs spent of a budget, and upstream costs, which have no cap. uncounted: number of uncounted costs, by the keys of `UNCOUNTED`.
 
-    What it has refused once, it refuses from then on: a method that catches the error does not get on.
+    After the first refusal it refuses everything: a method that catches the error cannot continue.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -50,7 +50,7 @@ class Counts:
         self._reported: set[float] = set()
 
     def charge(self, what: str, amount: int, *, upstream: bool = False) -> None:
-        """Count a cost that is about to arise, from any thread; raises BudgetExceeded beyond the cap, and from then on."""
+        """Count a cost before it arises, from any thread. Raises BudgetExceeded above the cap, and in every later call."""
         with self._lock, self.final():
             if self.refused is not None:
                 raise self.refused
@@ -66,7 +66,7 @@ class Counts:
 
     @contextmanager
     def final(self) -> Iterator[None]:
-        """Remember an error that is raised in the block."""
+        """Store an error raised in the block as the final refusal."""
         try:
             yield
         except Exception as error:
@@ -75,9 +75,9 @@ class Counts:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count in the block every step of any environment or optimiser, and every question to an expert, whoever made them, and in any thread.
+        """Count every environment step, optimizer step and expert query in the block, in any thread.
 
-        Raises NotFinite before a step with a gradient that is not finite, and UsageError where starts are asked for that are not TRAIN starts.
+        Raises NotFinite before an optimizer step with a non-finite gradient, and UsageError if the method requests starts outside TRAIN.
         """
         hooks = [register_optimizer_step_pre_hook(self._before_step), register_optimizer_step_post_hook(self._after_step)]
         _hear_processes()
@@ -89,12 +89,12 @@ class Counts:
                 hook.remove()
 
     def reported(self, parameters: Iterable[torch.Tensor]) -> None:
-        """Take note of the weights that a method reports."""
+        """Register the weights that a method reports."""
         self._compare(known := list(parameters))
         self._reported.update(_norms(known))
 
     def finish(self, before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], data: bool) -> None:
-        """Hold the weights against the counts at the end. data: whether it was given data that cost nothing, such as another policy."""
+        """Check the final weights against the counts. data: whether the method got data without a cost, such as another policy."""
         if self.refused is not None:
             raise self.refused
         self._compare(after)
@@ -110,7 +110,7 @@ class Counts:
         return {"used": asdict(self.used), "upstream": asdict(self.upstream), "uncounted": dict(self.uncounted), "reported": sorted(self._reported)}
 
     def load_state_dict(self, state: Any) -> None:
-        """Go on where `state` was taken."""
+        """Restore the counts of a checkpoint."""
         self.used, self.upstream = Used(**state["used"]), Used(**state["upstream"])
         self.uncounted, self._reported = dict(state["uncounted"]), set(state["reported"])
 
@@ -121,7 +121,7 @@ class Counts:
             self._note(what, amount)
         else:
             with self.final():
-                raise UsageError(f"the method asked for {amount} {what}: it may learn from train starts alone")
+                raise UsageError(f"the method requested {amount} {what}: it may use train starts only")
 
     def _note(self, what: str, times: int) -> None:
         self.uncounted[what] = self.uncounted.get(what, 0) + times
@@ -139,7 +139,7 @@ class Counts:
             self._left[parameter] = norm
 
     def _beyond_the_first(self, argument: Any) -> Any:
-        """A step's closure with every call after the first counted as a step of its own: so does L-BFGS move."""
+        """Return a step's closure that counts every call after the first as a gradient step: L-BFGS moves at each call."""
         if not callable(argument) or isinstance(argument, torch.optim.Optimizer):
             return argument
         calls = iter([True])
@@ -153,29 +153,29 @@ class Counts:
         return counted
 
     def _compare(self, parameters: Sequence[torch.Tensor]) -> None:
-        """Note if parameters are no more as their last counted step left them, nor as they were reported once."""
+        """Note a change if parameters differ from their last counted step and from all reported weights."""
         stepped = [parameter for parameter in parameters if parameter in self._left]
-        if any(now != self._left[each] and now not in self._reported for each, now in zip(stepped, _norms(stepped), strict=True)):
+        if any(norm != self._left[parameter] and norm not in self._reported for parameter, norm in zip(stepped, _norms(stepped), strict=True)):
             self._note("weight_changes", 1)
 
 
 def counted(task: Task) -> Task:
-    """Return a task whose experts count as asked when they are called."""
+    """Return a task whose experts count a query for each action."""
 
-    def telling(expert: Expert) -> Expert:
+    def counting(expert: Expert) -> Expert:
         @functools.wraps(expert)
-        def asked(readings: Any) -> FloatArray:
+        def query(readings: Any) -> FloatArray:
             actions = expert(readings)
             meter.tell("expert_queries", len(actions))
             return actions
 
-        return asked
+        return query
 
-    return replace(task, experts={style: telling(expert) for style, expert in task.experts.items()})
+    return replace(task, experts={style: counting(expert) for style, expert in task.experts.items()})
 
 
 def uncounted(counts: Mapping[str, int]) -> list[str]:
-    """Say which costs a record leaves out, a sentence each. counts: how often each was seen."""
+    """Return a sentence for each kind of cost that a record does not count. counts: number of occurrences."""
     return [UNCOUNTED[name].format(times) for name, times in counts.items() if name in UNCOUNTED]
 
 
@@ -184,14 +184,14 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
 
 
 def _norms(parameters: Sequence[torch.Tensor]) -> list[float]:
-    """A number for each, which no change but by a hair or by design leaves as it is; a comparison of all elements would take ten times as long."""
+    """Return each parameter's norm, which almost any change alters; comparing all elements would take ten times as long."""
     norms: list[float] = torch.stack(torch._foreach_norm([parameter.detach() for parameter in parameters])).tolist() if parameters else []
     return norms
 
 
 @functools.cache
 def _hear_processes() -> None:
-    """Announce starts of processes from now on: Python cannot take such a hook back."""
+    """Report process starts to the meter from now on. Cached, because Python cannot remove an audit hook."""
 
     def hook(event: str, _: Any) -> None:
         if event in _PROCESSES:
@@ -201,12 +201,12 @@ def _hear_processes() -> None:
 
 
 def _told(start: Callable[[BaseProcess], None]) -> Callable[[BaseProcess], None]:
-    """Return a `BaseProcess.start` that announces itself: Python's audit events do not cover all of its ways."""
+    """Return a `BaseProcess.start` that reports itself to the meter: Python's audit events do not cover all start methods."""
 
     @functools.wraps(start)
-    def told(process: BaseProcess) -> None:
+    def reporting(process: BaseProcess) -> None:
         meter.tell("processes", 1)
         with meter.silence():
             start(process)
 
-    return told
+    return reporting

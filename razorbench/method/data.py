@@ -1,4 +1,4 @@
-"""What a method is, what it may cost, and what it is given to learn from."""
+"""Data of a method: its budget, demonstrations, rollouts, notes and spent costs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from razorbench.errors import UsageError
 from razorbench.types import BoolArray, IntArray
 
 ACTION_NOISE = 0.15
-"""Standard deviation of the Gaussian noise on demonstrated actions, in pretraining and in adaptation alike."""
+"""Standard deviation of the Gaussian noise on demonstrated actions, in pretraining and in adaptation."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Caps on what one adaptation may cost; the same for every method."""
+    """Caps on the costs of one adaptation, the same for every method. Raises UsageError unless all are positive whole numbers."""
 
     name: str
     env_steps: int
@@ -37,7 +37,7 @@ class Budget:
 class Demonstrations:
     """Decisions of successful episodes. observations: (M, O) float32; actions: (M, A) float32 in [-1, 1].
 
-    episode: (M,), which episode a decision belongs to; start: (E,), the TRAIN start of each episode.
+    episode: (M,), index of each decision's episode; start: (E,), the TRAIN start of each episode.
     """
 
     observations: torch.Tensor
@@ -50,7 +50,7 @@ class Demonstrations:
 class Rollouts:
     """Sampled episodes of a policy, successes and failures. observations: (M, O) float32; actions: (M, A) float32, not clipped.
 
-    episode: (M,), which episode a decision belongs to; start, success: (E,); labels: (M, A), the expert's actions, if asked for.
+    episode: (M,), index of each decision's episode; start, success: (E,); labels: (M, A), the expert's actions, only with `relabel`.
     """
 
     observations: torch.Tensor
@@ -62,19 +62,19 @@ class Rollouts:
 
 
 class Notes(UserDict[str, Any]):
-    """What a method wants to stand in the record, by name: numbers, words, true, false, None, and lists and mappings of these. Others raise UsageError."""
+    """A method's notes for the record, by name: numbers, strings, booleans, None, and lists and mappings of these. Raises UsageError for other values."""
 
     def __setitem__(self, key: str, item: Any) -> None:
         try:
-            kept = json.loads(json.dumps({key: item}, allow_nan=False))
+            note = json.loads(json.dumps({key: item}, allow_nan=False))
         except (TypeError, ValueError) as error:
-            raise UsageError(f"task.notes[{key!r}] is {item!r}: a note must be what JSON can hold ({error}); convert it first") from error
-        super().__setitem__(*next(iter(kept.items())))
+            raise UsageError(f"task.notes[{key!r}] is {item!r}: a note must be a JSON value ({error}); convert it first") from error
+        super().__setitem__(*next(iter(note.items())))
 
 
 @dataclass(frozen=True)
 class Used:
-    """What has been spent so far, in the budget's units."""
+    """Spent costs, in the budget's units."""
 
     env_steps: int = 0
     demo_episodes: int = 0

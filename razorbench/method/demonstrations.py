@@ -1,4 +1,4 @@
-"""Files of demonstrations: recorded from a scripted expert, or made elsewhere, and checked before anything learns from them."""
+"""Demonstration files, recorded from a scripted expert or made elsewhere, and checked before use."""
 
 from __future__ import annotations
 
@@ -22,31 +22,28 @@ _TENSORS = {"observations": torch.float32, "actions": torch.float32, "episode": 
 
 
 def record(task: Task, style: str, episodes: int, seed: int, threads: int | None = None) -> Demonstrations:
-    """Return the successes among that many noisy episodes of a scripted expert on TRAIN starts, numbered from 0 on.
-
-    Raises UsageError if there is no success.
-    """
+    """Play noisy episodes of a scripted expert on TRAIN starts and return the successes, numbered from 0. Raises UsageError if there are none."""
     starts = int(seeding.generator("demos", task.id, style, seed).integers(2**31)) * 2**20 + np.arange(episodes)
     return successes([Cell(task, Split.TRAIN, starts)], style, threads)
 
 
 def successes(cells: list[Cell], style: str | None, threads: int | None) -> Demonstrations:
-    """Return the successes among noisy expert episodes; raises UsageError if there are none."""
+    """Play noisy expert episodes and return the successes, numbered from 0. Raises UsageError if there are none."""
     played = play_expert(cells, style, noise=ACTION_NOISE, keep=True, threads=threads)
     if not played.success.any():
         raise UsageError(f"demos={style}: none of {len(played.success)} demonstrations of {cells[0].task.id} succeeded; choose another style")
     observations, actions, episode = played.pairs(played.success)
-    # Failures leave no gaps in the numbers.
-    kept = np.cumsum(played.success) - 1
-    return Demonstrations(torch.from_numpy(observations), torch.from_numpy(actions), kept[episode], played.start[played.success])
+    # Number the successes without gaps.
+    number = np.cumsum(played.success) - 1
+    return Demonstrations(torch.from_numpy(observations), torch.from_numpy(actions), number[episode], played.start[played.success])
 
 
 def choose(demos: Demonstrations, episodes: int, rng: np.random.Generator) -> Demonstrations:
-    """Return that many of the episodes, chosen at random; raises UsageError if there are fewer."""
-    there = len(demos.start)
-    if episodes > there:
-        raise UsageError(f"demos has {there} episodes, the method asks for {episodes}: record more, or set budget.demo_episodes={there}")
-    chosen = np.sort(rng.choice(there, episodes, replace=False))
+    """Return a random subset of the episodes. episodes: their number. Raises UsageError if there are fewer."""
+    recorded = len(demos.start)
+    if episodes > recorded:
+        raise UsageError(f"demos has {recorded} episodes, the method needs {episodes}: record more, or set budget.demo_episodes={recorded}")
+    chosen = np.sort(rng.choice(recorded, episodes, replace=False))
     rows = np.flatnonzero(np.isin(demos.episode, chosen))
     index = torch.from_numpy(rows)
     return Demonstrations(demos.observations[index], demos.actions[index], np.searchsorted(chosen, demos.episode[rows]), demos.start[chosen])
@@ -63,8 +60,8 @@ def save(demos: Demonstrations, task: Task, style: str, path: Path) -> None:
 def load(path: Path, task: Task) -> tuple[Demonstrations, str]:
     """Read demonstrations of a task, and the SHA-256 of their file.
 
-    Raises FileDamaged if the file is missing, is no safetensors file or holds wrong shapes or values, UsageError if it is of
-    another task or of another version of it.
+    Raises FileDamaged if the file is missing, is not a safetensors file or has wrong shapes or values, UsageError if it belongs to another task or
+    another version of it.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -79,9 +76,7 @@ def load(path: Path, task: Task) -> tuple[Demonstrations, str]:
             f"demos={near(path)}: it holds demonstrations of {about.get('task', 'no task that it names')}, the run is of {task.id}; give a file of this task"
         )
     if about.get("spec") != task.fingerprint():
-        raise UsageError(
-            f"demos={near(path)}: it was recorded under other physics, starts or success of {task.id} than today's; record it anew with `razorbench demos`"
-        )
+        raise UsageError(f"demos={near(path)}: it was recorded with other physics, starts or success of {task.id}; record it again with `razorbench demos`")
     if fault := _fault(tensors, task):
         raise FileDamaged(f"demos={near(path)}: {fault}; record one with `razorbench demos`")
     episode, start = tensors["episode"].numpy(), tensors["start"].numpy()
@@ -89,10 +84,10 @@ def load(path: Path, task: Task) -> tuple[Demonstrations, str]:
 
 
 def _fault(tensors: dict[str, torch.Tensor], task: Task) -> str | None:
-    """Return what is wrong with the tensors of a file, or None."""
-    found = {name: tensor.dtype for name, tensor in tensors.items()}
-    if found != _TENSORS:
-        return f"it holds {_kinds(found)}, where {_kinds(_TENSORS)} are needed"
+    """Return the fault of a file's tensors, or None."""
+    dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
+    if dtypes != _TENSORS:
+        return f"it holds {_kinds(dtypes)}, where {_kinds(_TENSORS)} are needed"
     decisions = len(tensors["observations"])
     episodes = len(tensors["start"])
     wanted = {
@@ -108,9 +103,9 @@ def _fault(tensors: dict[str, torch.Tensor], task: Task) -> str | None:
         if not torch.isfinite(tensors[name]).all():
             return f"{name} holds NaN or infinite values"
     if tensors["actions"].abs().max() > 1.0:
-        return f"actions reach {float(tensors['actions'].abs().max()):.3g}, and they lie in [-1, 1]"
+        return f"actions reach {float(tensors['actions'].abs().max()):.3g}, and they must lie in [-1, 1]"
     if tensors["episode"].unique().tolist() != list(range(episodes)):
-        return f"episode numbers decisions otherwise than by the {episodes} episodes, 0 to {episodes - 1}, that start lists"
+        return f"episode must number decisions by the {episodes} episodes of start, 0 to {episodes - 1}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The handle through which the harness feeds a method, counts what it takes, and watches what it reports."""
+"""The task handle: it supplies a method with data, counts the costs, and receives its updates."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from razorbench.world.rollout import Cell, play
 from razorbench.world.scenes import with_goals
 
 _MOST_TORCH_THREADS = 3
-"""With four, gradients of the 72 inputs' weights differ in the last bit from those with one."""
+"""With four threads, gradients of the first layer (72 inputs) differ in the last bit from those with one."""
 
 
 class Stateful(Protocol):
-    """What can be kept in a checkpoint: torch's modules and optimisers, and whatever follows their convention."""
+    """An object that a checkpoint can hold: a torch module or optimizer, or anything with the same two methods."""
 
     def state_dict(self) -> Any:
         """Return nested mappings and lists of tensors, arrays and numbers."""
 
     def load_state_dict(self, state_dict: Any, /) -> Any:
-        """Become what `state_dict` was taken from."""
+        """Restore the state."""
 
 
 @dataclass
 class TaskHandle:
-    """A new task as a method sees it: environments, demonstrations and a place to report updates; all of it counted.
+    """A method's handle on a new task: environments, demonstrations and reports of updates, all counted.
 
-    skills: the base's original skills; a method learns their instructions, and their demonstrations if `old_task_data` lets it.
-    goals: where goals may lie when one of them is asked for in the new task's scenes.
-    other_policy: returns a policy that is neither the base nor an expert. upstream: the policy that the method builds on.
-    recorded: demonstrations to take instead of an expert's.
-    log_std_trains: whether optimisers may move the log standard deviation. on_update(policy, update, total, metrics) is
-    called by the harness's side after each update of the method. notes: what a method wants to stand in the record.
-    checkpoints: where a killed run goes on from; rng: the method's generator, which is kept in them.
+    skills: the base's original skills; a method may use their instructions, and with `old_task_data` their demonstrations.
+    goals: goals for their instructions in the new task's scenes.
+    other_policy: returns the base of another pretraining seed. upstream: the trained policy that the method learns from.
+    recorded: demonstrations to use instead of an expert's.
+    log_std_trains: whether optimizers may change the log standard deviation. on_update(policy, update, total, metrics): the harness's callback after each
+    update. notes: the method's notes for the record.
+    checkpoints: of the run; rng: the method's generator, which they store.
     """
 
     task: Task
@@ -81,40 +81,43 @@ class TaskHandle:
 
     @property
     def used(self) -> Used:
-        """What has been spent so far."""
+        """Costs spent so far."""
         return self.counts.used
 
     @property
     def torch_threads(self) -> int:
-        """Threads that large minibatches may use while no environment is stepped; on the processors tried, gradients are the same for any number."""
+        """Threads for large minibatches while no environment steps; on the processors tried, gradients do not depend on their number."""
         return min(cores.threads() if self.threads is None else self.threads, _MOST_TORCH_THREADS)
 
     def left(self, what: str) -> int:
-        """Return what the budget still allows of a cost."""
+        """Return the rest of a cost's budget."""
         return int(getattr(self.budget, what) - getattr(self.used, what))
 
     def envs(self, tuned: ActorCriticPolicy, num_envs: int, rng: np.random.Generator) -> TaskVecEnv:
-        """Return TRAIN environments whose steps are counted and that take the policy's own actions (for `tokens`: bins)."""
+        """Return TRAIN environments that count their steps and take the policy's native actions (for `tokens`: bins)."""
         return _CountedVecEnv(self, tuned, num_envs, int(rng.integers(2**31)))
 
     def fresh_starts(self, number: int, rng: np.random.Generator) -> IntArray:
-        """Return that many TRAIN starts that no other call is likely to have returned, (number,)."""
+        """Return TRAIN starts that no other call is likely to return, (number,)."""
         return int(rng.integers(2**31)) * 2**20 + np.arange(number)
 
     def demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
-        """Return the successes among that many noisy expert episodes on TRAIN starts, or that many episodes of the file that the run was given."""
+        """Return the successes of noisy expert episodes on TRAIN starts, or, if the run has a demonstration file, that many of its episodes.
+
+        Raises BudgetExceeded above the cap, UsageError if there are no successes or too few episodes.
+        """
         self.charge("demo_episodes", episodes)
         if self.recorded is not None:
             return demos.choose(self.recorded, episodes, rng)
         return self._demonstrate([self.task], episodes, rng, self.style)
 
     def old_demonstrations(self, episodes: int, rng: np.random.Generator) -> Demonstrations:
-        """Return the successes among that many noisy expert episodes, spread evenly over the original skills.
+        """Return the successes of noisy expert episodes, spread evenly over the original skills.
 
         Raises UsageError unless the method declares `old_task_data`.
         """
         if not self.old_task_data:
-            raise UsageError("the method asked for demonstrations of original skills: it must declare old_task_data = True")
+            raise UsageError("the method requested demonstrations of original skills: it must declare old_task_data = True")
         self.charge("demo_episodes", episodes)
         return self._demonstrate(self.skills, episodes, rng, None)
 
@@ -134,19 +137,19 @@ class TaskHandle:
         elsewhere: bool = False,
         goals: Goals | None = None,
     ) -> Rollouts:
-        """Play a policy's sampled episodes from TRAIN starts (E,), each with noise of its own.
+        """Play sampled episodes of a policy from TRAIN starts (E,), with independent noise.
 
-        relabel: ask the expert, with the demonstrations' noise, for its action in every state. upstream: count as the cost of making data. elsewhere: in
-        each episode, ask for a random original skill other than the one that the task itself uses; so the observations say as well. goals: put these in the
-        place of the task's own, each kind in as many episodes.
+        relabel: also query the expert's action in every state, with the demonstrations' noise. upstream: count the steps as upstream, without a cap.
+        elsewhere: each episode, and its observations, have the instruction of a random original skill that differs from the task's. goals: use these instead
+        of the task's own, each kind in equally many episodes. Raises BudgetExceeded above the cap.
         """
-        asked = rng.choice(other_slots(self.task, self.skills), len(start)) if elsewhere else None
+        slots = rng.choice(other_slots(self.task, self.skills), len(start)) if elsewhere else None
         stream = np.full(len(start), rng.integers(2**63), dtype=np.uint64)
         labels = np.zeros((self.task.horizon, len(start), self.task.world.action_size), dtype=np.float32) if relabel else None
 
         def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
-            if asked is not None:
-                observation = asking(self.task, observation, asked[live])
+            if slots is not None:
+                observation = asking(self.task, observation, slots[live])
             self.charge("env_steps", len(ids), upstream=upstream)
             counter = live.astype(np.uint64) * np.uint64(4096) + decision.astype(np.uint64)
             if labels is not None:
@@ -154,41 +157,41 @@ class TaskHandle:
                 labels[decision, live] = engine.expert(ids, self.style)
             return network.distribution(tuned, observation).sample(seeding.uniforms(stream[live], counter, engine.world.action_size))
 
-        places = [self.task] if goals is None else with_goals(self.task, goals)
-        shares = np.array_split(start, len(places))
-        cells = [Cell(place, Split.TRAIN, share) for place, share in zip(places, shares, strict=True)]
+        variants = [self.task] if goals is None else with_goals(self.task, goals)
+        shares = np.array_split(start, len(variants))
+        cells = [Cell(variant, Split.TRAIN, share) for variant, share in zip(variants, shares, strict=True)]
         with meter.silence():
             played = play(cells, act, keep=True, threads=self.threads)
         observations, actions, episode = played.pairs()
-        if asked is not None:
-            observations = asking(self.task, observations, asked[episode])
-        found = Rollouts(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start, played.success)
+        if slots is not None:
+            observations = asking(self.task, observations, slots[episode])
+        rollouts = Rollouts(torch.from_numpy(observations), torch.from_numpy(actions), episode, played.start, played.success)
         if labels is None:
-            return found
+            return rollouts
         step = np.concatenate([np.arange(length) for length in played.length])
         noisy = labels[step, episode] + ACTION_NOISE * rng.normal(size=actions.shape)
-        return Rollouts(**{**vars(found), "labels": torch.from_numpy(np.clip(noisy, -1.0, 1.0).astype(np.float32))})
+        return Rollouts(**{**vars(rollouts), "labels": torch.from_numpy(np.clip(noisy, -1.0, 1.0).astype(np.float32))})
 
     def reinstructed(self, observations: torch.Tensor, rng: np.random.Generator, asked: Sequence[str] = ()) -> torch.Tensor:
-        """Return a copy of observations (N, O), each with the instruction of a random original skill other than the one that the task itself uses.
+        """Return a copy of observations (N, O), each with the instruction of a random original skill that differs from the task's.
 
-        asked: names of skills, or of the task, to draw instructions from instead. Raises UsageError for a name that is none of these.
+        asked: names of skills, or of the task, to draw instructions from instead. Raises UsageError for an unknown name.
         """
         known = {task.name: task.slot for task in (self.task, *self.skills)}
         if unknown := set(asked) - set(known):
-            raise UsageError(f"instructions name {', '.join(sorted(unknown))}: they can be {', '.join(known)}")
+            raise UsageError(f"instructions name {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
         slots = [known[name] for name in asked] or other_slots(self.task, self.skills)
         return torch.from_numpy(asking(self.task, observations.numpy(), rng.choice(slots, len(observations))))
 
     def optimizer(self, tuned: ActorCriticPolicy, learning_rate: float) -> torch.optim.Adam:
-        """Return Adam over the actor's trainable parameters, the same for every method; the log-std keeps its range, or its value where a run freezes it."""
+        """Return Adam over the actor's trainable parameters, the same for every method. It clamps the log-std to its range, or freezes it if the run does."""
         return network.actor_optimizer(tuned, learning_rate, log_std_trains=self.log_std_trains)
 
     def updates(self, total: int, **parts: Stateful | dict[str, Any]) -> Iterator[int]:
-        """Yield the numbers of the updates to do, 1 to `total`; in a run that was killed, those that are left.
+        """Yield the numbers of the updates, 1 to `total`; in a resumed run, the remaining ones.
 
-        parts: all that the loop changes, such as policy, optimiser and minibatches, or a dict of tensors and numbers. They are
-        kept between updates and become what they were; so do generators, counts and notes, of which the method need not think.
+        parts: everything that the loop changes, such as policy, optimizer and minibatches, or a dict of tensors and numbers. A checkpoint stores them
+        between updates, and a resumed run restores them, together with generators, counts and notes.
         """
         loop, done = next(self._loops), 0
         if self.checkpoints is not None and (state := self.checkpoints.load(loop)) is not None:
@@ -203,7 +206,7 @@ class TaskHandle:
                 self.checkpoints.save(loop, update, total, lambda: {"parts": {name: _state_of(part) for name, part in parts.items()}, **self._state()})
 
     def once(self, compute: Callable[[], Any]) -> Any:
-        """Return what `compute` returns (tensors, arrays, numbers, or tuples of them), and keep it: a killed run does not compute it again."""
+        """Return the result of `compute` (tensors, arrays, numbers, or tuples of them) and checkpoint it: a resumed run does not compute it again."""
         loop = next(self._loops)
         if self.checkpoints is not None and (state := self.checkpoints.load(loop)) is not None:
             self._restore(state)
@@ -214,7 +217,7 @@ class TaskHandle:
         return value
 
     def _state(self) -> State:
-        """What the harness itself keeps between updates."""
+        """Return the harness's own state for a checkpoint."""
         return {
             "counts": self.counts.state_dict(),
             "notes": dict(self.notes),
@@ -234,9 +237,9 @@ class TaskHandle:
         torch.set_rng_state(state["torch"])
 
     def update(self, policy: ActorCriticPolicy, update: int, total: int, **metrics: SupportsFloat) -> None:
-        """Report that update number `update` of `total` is done (1 is the first), with metrics worth watching, numbers or tensors of one.
+        """Report that update number `update` of `total` is done (1 is the first). metrics: numbers, or tensors of one element, for the log.
 
-        Raises UpdatesWrong if the numbers do not follow one another or exceed the total, NotFinite if a metric or a parameter is NaN or infinite.
+        Raises UpdatesWrong if the numbers are not consecutive or exceed the total, NotFinite if a metric or a parameter is NaN or infinite.
         """
         with self.counts.final(), meter.silence():
             if self.counts.refused is not None:
@@ -259,9 +262,9 @@ class TaskHandle:
                 self.on_update(policy, update, total, numbers)
 
     def finish(self, base: ActorCriticPolicy, tuned: ActorCriticPolicy) -> None:
-        """Close the counts, and have the last reported update measured, if the method ended before its total.
+        """Close the counts, and measure the last reported update if the method ended before its total.
 
-        Raises UpdatesWrong if it trained and reported nothing, and what was refused on the way, even if the method caught it.
+        Raises UpdatesWrong if the method trained without a report, and any earlier refusal, even if the method caught it.
         """
         self.counts.finish([*base.parameters()], [*tuned.parameters()], data=self.upstream is not None)
         steps = self.used.gradient_steps
@@ -275,11 +278,11 @@ class TaskHandle:
                 self.on_update(tuned, self._reported, self._reported, {})
 
     def charge(self, what: str, amount: int, *, upstream: bool = False) -> None:
-        """Count a cost, also from a method's own threads; raises BudgetExceeded beyond the cap. What goes upstream has no cap."""
+        """Count a cost, from any thread. Raises BudgetExceeded above the cap; upstream costs have no cap."""
         self.counts.charge(what, amount, upstream=upstream)
 
     def counting(self) -> AbstractContextManager[None]:
-        """Count in the block whatever is stepped, optimised or asked; see `Counts.counting`."""
+        """Count all costs in the block, see `Counts.counting`."""
         return self.counts.counting()
 
 
@@ -288,7 +291,7 @@ def _state_of(part: Stateful | dict[str, Any]) -> Any:
 
 
 class _CountedVecEnv(TaskVecEnv):
-    """Counts its steps, and takes a policy's own actions: bins, if it has tokens."""
+    """Environments that count their steps and take a policy's native actions, bins for `tokens`."""
 
     def __init__(self, handle: TaskHandle, tuned: ActorCriticPolicy, num_envs: int, seed: int) -> None:
         super().__init__(handle.task, num_envs, seed=seed, threads=handle.threads)

@@ -19,4 +19,4 @@ class Method(Protocol):
     old_task_data: ClassVar[bool]
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
-        """Return the tuned policy; `base` itself stays as it is."""
+        """Return the fine-tuned policy; do not change `base`."""

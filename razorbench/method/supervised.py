@@ -1,4 +1,4 @@
-"""What supervised methods share: hyper-parameters, minibatches, and a loop that minimizes a loss over them."""
+"""Shared parts of supervised methods: hyper-parameters, minibatches, and a loop that minimizes a loss over them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from razorbench.types import State
 Loss = Callable[[torch.Tensor], torch.Tensor]
 """Maps indices (B,) of decisions to a loss, a scalar."""
 Report = Callable[[int, int, float], None]
-"""Takes the number of an update, how many there will be, and the loss."""
+"""Takes the number of an update, the total number of updates, and the loss."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Descent:
     """Hyper-parameters of methods that fit actions to states."""
 
     learning_rate: float = 1e-4
-    """Adam's step, constant."""
+    """Adam's learning rate, constant."""
     batch_size: int = 256
     """Decisions per gradient step."""
     max_grad_norm: float = 0.5
-    """Norm that gradients are clipped to, as in `ppo`."""
+    """Gradient clipping norm, as in `ppo`."""
 
     version: ClassVar[int] = 1
     old_task_data: ClassVar[bool] = False
@@ -42,7 +42,7 @@ class Descent:
 
 @dataclass(frozen=True)
 class Supervised(Descent):
-    """Hyper-parameters of methods that fit a fixed set of data."""
+    """Hyper-parameters of methods that fit a fixed data set."""
 
     epochs: int = 30
     """Passes over the data, fewer if the budget of gradient steps ends first."""
@@ -63,10 +63,10 @@ class Supervised(Descent):
         steps: int | None = None,
         report: Report | None = None,
     ) -> ActorCriticPolicy:
-        """Minimize a loss over minibatches of that many decisions, and return the policy.
+        """Minimize a loss over minibatches of the data and return the policy. One update is one gradient step.
 
-        One update is one gradient step. steps: the most of them, by default the rest of the budget.
-        report: runs after each update; by default it reports the policy to the task.
+        decisions: size of the data; steps: most gradient steps, by default the rest of the budget; report: called after each update, by default reports
+        the policy to the task.
         """
         total = min(self.epochs * max(1, decisions // self.batch_size), task.left("gradient_steps") if steps is None else steps)
         optimizer = task.optimizer(policy, self.learning_rate)
@@ -99,7 +99,7 @@ class Supervised(Descent):
 
 
 class Minibatches:
-    """Yields batches of indices without end, pass after pass in a new order; drops the end of a pass that fills no batch."""
+    """Endless iterator of minibatches of indices (B,), shuffled anew in each pass; drops the incomplete last minibatch of a pass."""
 
     def __init__(self, decisions: int, batch_size: int, rng: np.random.Generator) -> None:
         self._decisions, self._size, self._rng = decisions, min(batch_size, decisions), rng
@@ -115,11 +115,11 @@ class Minibatches:
         return self._order[self._next - self._size : self._next]
 
     def state_dict(self) -> State:
-        """Return where in which order the next batch begins."""
+        """Return the order of the pass and the position of the next minibatch."""
         return {"order": self._order, "next": self._next}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on where `state` was taken."""
+        """Restore the order and the position."""
         self._order, self._next = state["order"], state["next"]
 
 

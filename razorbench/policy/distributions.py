@@ -21,16 +21,16 @@ class Distribution(Protocol):
         """Return the greedy actions, (N, D)."""
 
     def sample(self, u: FloatArray) -> FloatArray:
-        """Return the actions that uniforms u (N, D) in (0, 1) stand for."""
+        """Return the actions for uniforms u (N, D) in (0, 1), (N, D)."""
 
     def log_prob(self, actions: FloatArray) -> FloatArray:
         """Return the log probability (of bins) or density of actions (N, D) such as `sample` returns, (N,)."""
 
     def kl(self, other: Any) -> FloatArray:
-        """Return KL(self || other), (N,); the other one is of the same kind."""
+        """Return KL(self || other), (N,). other: of the same class."""
 
     def w2_squared(self, other: Any) -> FloatArray:
-        """Return the squared 2-Wasserstein distance with Euclidean cost, (N,); it adds up over independent dimensions."""
+        """Return the squared 2-Wasserstein distance with Euclidean cost, (N,), a sum over independent dimensions. other: of the same class."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Gaussian:
         return self.mean
 
     def sample(self, u: FloatArray) -> FloatArray:
-        """Return the actions that uniforms u (N, D) in (0, 1) stand for, by inverse CDF."""
+        """Return the actions for uniforms u (N, D) in (0, 1), by inverse CDF, (N, D)."""
         return self.mean + np.exp(self.log_std) * ndtri(u)
 
     def log_prob(self, actions: FloatArray) -> FloatArray:
@@ -67,7 +67,7 @@ class Gaussian:
         return self.kl_mean_part(other) + self.kl_variance_part(other)
 
     def kl_common_sigma(self, other: Gaussian) -> FloatArray:
-        """Return KL(self || other) with self's sigma in both, (N,)."""
+        """Return KL(self || other) with self's sigma for both, (N,)."""
         return 0.5 * (((self.mean - other.mean) * np.exp(-self.log_std)) ** 2).sum(axis=1)
 
     def w2_squared(self, other: Gaussian) -> FloatArray:
@@ -87,7 +87,7 @@ class Categorical:
         return self.centres[self.log_probs.argmax(axis=2)]
 
     def sample(self, u: FloatArray) -> FloatArray:
-        """Return the actions that uniforms u (N, D) in (0, 1) stand for, by inverse CDF."""
+        """Return the actions for uniforms u (N, D) in (0, 1), by inverse CDF, (N, D)."""
         below = np.exp(self.log_probs).cumsum(axis=2) < u[:, :, None]
         return self.centres[np.minimum(below.sum(axis=2), len(self.centres) - 1)]
 
@@ -96,17 +96,17 @@ class Categorical:
         return (np.exp(self.log_probs) * (self.log_probs - other.log_probs)).sum(axis=(1, 2))
 
     def log_prob(self, actions: FloatArray) -> FloatArray:
-        """Return the log probability of actions (N, D), which are centres of bins, (N,)."""
+        """Return the log probability of actions (N, D), which are bin centers, (N,)."""
         index = np.searchsorted(self.centres, actions)
         return np.take_along_axis(self.log_probs, index[:, :, None], axis=2)[:, :, 0].sum(axis=1)
 
     def w2_squared(self, other: Categorical) -> FloatArray:
-        """Return the sum over dimensions of the 1-D distance between bins at their evenly spaced centres, (N,).
+        """Return the sum over dimensions of the squared 1-D distance between bins at evenly spaced centers, (N,).
 
-        W2^2 = 2 int int_{x < y} max(0, F(x) - G(y)) + max(0, G(x) - F(y)) dx dy; both CDFs are constant between centres, so the cells of the
-        plane add up exactly, those on the diagonal by half.
+        W2^2 = 2 int int_{x < y} max(0, F(x) - G(y)) + max(0, G(x) - F(y)) dx dy. Both CDFs are constant between centers, so the integral is an exact
+        sum over the cells of the plane, with half weight on the diagonal.
         """
-        f, g = (np.exp(each.log_probs).cumsum(axis=2)[:, :, :-1] for each in (self, other))
+        f, g = (np.exp(log_probs).cumsum(axis=2)[:, :, :-1] for log_probs in (self.log_probs, other.log_probs))
         total = np.abs(f - g).sum(axis=(1, 2))
         for lag in range(1, f.shape[2]):
             for low, high in ((f, g), (g, f)):

@@ -1,11 +1,9 @@
 """Policies: Stable-Baselines3 actor-critics, their action distributions, and safetensors files.
 
-A policy has one of two heads, which its action space tells apart: `gaussian` is a diagonal Gaussian over actions with
-state-independent log-std (Box); `tokens` cuts each action dimension into 41 bins with a categorical of its own
-(MultiDiscrete), as in RT-1 and OpenVLA. Outside this file actions are continuous, (N, A) in [-1, 1], for both heads.
+The action space decides a policy's head: `gaussian` (Box) is a diagonal Gaussian over actions with state-independent log-std; `tokens` (MultiDiscrete)
+has a categorical over 41 bins per action dimension, as in RT-1 and OpenVLA. Outside this file actions are continuous, (N, A) in [-1, 1], for both.
 
-Wherever the harness evaluates a policy it does so in padded blocks of exactly 64 rows, so that a row's result does
-not depend on how many others there are.
+The harness evaluates policies in padded blocks of exactly 64 rows, so that a row's result does not depend on the batch size.
 """
 
 from __future__ import annotations
@@ -32,34 +30,34 @@ from razorbench.types import FloatArray
 
 BLOCK = 64
 LOG_STD_RANGE = (-3.0, 1.0)
-"""Every method's log standard deviation is kept in this range (design: equal treatment in all arms)."""
+"""Range of the log standard deviation, the same for every method."""
 SIZES: Mapping[str, tuple[int, ...]] = {"small": (96, 96, 96), "medium": (256, 256, 256), "large": (512, 512, 512)}
 CRITIC = (128, 128)
 BINS = 41
-"""Bins of an action dimension: 0.05 apart, a 4 mm step of the tool's target; an odd number, so that one stands for rest."""
+"""Bins per action dimension: 0.05 apart, a 4 mm step of the tool's target; an odd number, so that one bin is rest."""
 _SAME = 1e-6
-"""Nats, both ways together, up to which two policies do the same: float32 sums in another order reach about 1e-9."""
+"""Largest symmetric KL, nats, of policies that count as equal: reordered float32 sums reach about 1e-9."""
 _AS_THE_BASE = "only parameters of the base's architecture are kept and measured; write what was learned into a `razorbench.method.clone(base)`"
 _CENTRES = (torch.arange(BINS) - BINS // 2) / (BINS // 2)
 
 
 def native_space(head: str, action_space: Box) -> Box | MultiDiscrete:
-    """Return the action space of a policy with that head, `gaussian` or `tokens`, for environments with this one."""
+    """Return the action space of a policy for environments with action_space. head: `gaussian` or `tokens`."""
     return MultiDiscrete([BINS] * action_space.shape[0]) if head == "tokens" else action_space
 
 
 def build(observation_space: Box, action_space: Box | MultiDiscrete, layers: Sequence[int]) -> ActorCriticPolicy:
-    """Return a freshly initialised policy with an actor of these hidden layers and a separate critic; the action space decides the head."""
+    """Return a newly initialized policy. layers: hidden sizes of the actor; the critic is separate, and the action space decides the head."""
     return _assemble(observation_space, action_space, _net_arch(layers), ortho_init=True)
 
 
 def blank(observation_space: Box, action_space: Box | MultiDiscrete, layers: Sequence[int]) -> ActorCriticPolicy:
-    """Return such a policy whose parameters mean nothing, made without drawing a random number."""
+    """Return such a policy with arbitrary parameters, without drawing a random number."""
     return _blank(observation_space, action_space, _net_arch(layers))
 
 
 def clone(policy: ActorCriticPolicy) -> ActorCriticPolicy:
-    """Return an independent copy with every parameter trainable; draws nothing from torch's global generator."""
+    """Return an independent copy with all parameters trainable, without drawing from torch's global generator."""
     twin = _blank(policy.observation_space, policy.action_space, policy.net_arch)
     twin.load_state_dict(policy.state_dict())
     return twin
@@ -76,7 +74,7 @@ def critic_parameters(policy: ActorCriticPolicy) -> list[nn.Parameter]:
 
 
 def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float, *, log_std_trains: bool = True) -> torch.optim.Adam:
-    """Return Adam over the actor's trainable parameters. After every step the log-std is put back into its range; it stays as it is unless `log_std_trains`."""
+    """Return Adam over the actor's trainable parameters. Every step clamps the log-std to its range; `log_std_trains=False` freezes it."""
     if not has_tokens(policy):
         policy.log_std.requires_grad_(log_std_trains)
     optimizer = torch.optim.Adam([p for p in actor_parameters(policy) if p.requires_grad], lr=learning_rate, eps=1e-5, fused=True)
@@ -90,13 +88,13 @@ def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float, *, log_std_
 
 
 def stray_log_std(tensors: Mapping[str, torch.Tensor]) -> list[float] | None:
-    """Return the log-std among a policy's tensors if it leaves its range; None if it keeps to it, or if the policy has none."""
-    found, (low, high) = tensors.get("log_std"), LOG_STD_RANGE
-    return None if found is None or bool(((found >= low) & (found <= high)).all()) else found.tolist()
+    """Return a policy's log-std if it is out of range; None if it is in range or absent."""
+    log_std, (low, high) = tensors.get("log_std"), LOG_STD_RANGE
+    return None if log_std is None or bool(((log_std >= low) & (log_std <= high)).all()) else log_std.tolist()
 
 
 def log_likelihood(policy: ActorCriticPolicy, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-    """Log density (of tokens: log probability of the nearest bins) of actions (N, A) under the policy, (N,), nats; differentiable in the actor."""
+    """Return the log density (for tokens: log probability of the nearest bins) of actions (N, A), (N,), nats; differentiable in the actor."""
     if has_tokens(policy):
         return _log_probs(policy, observations).gather(2, nearest_bins(actions)[:, :, None]).sum(dim=(1, 2))
     mean = _mean(policy, observations)
@@ -106,7 +104,7 @@ def log_likelihood(policy: ActorCriticPolicy, observations: torch.Tensor, action
 
 
 def kl(p: ActorCriticPolicy, q: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:
-    """KL(p || q) at observations (N, O), (N,), nats, closed form; differentiable in the actors of both."""
+    """Return KL(p || q) at observations (N, O), (N,), nats, in closed form; differentiable in both actors."""
     if has_tokens(p):
         log_p, log_q = _log_probs(p, observations), _log_probs(q, observations)
         return (log_p.exp() * (log_p - log_q)).sum(dim=(1, 2))
@@ -146,7 +144,7 @@ def fisher_diagonal(base: ActorCriticPolicy, states: torch.Tensor, rng: np.rando
 
 
 def has_tokens(policy: ActorCriticPolicy) -> bool:
-    """Whether the policy's head is `tokens`."""
+    """Return whether the policy's head is `tokens`."""
     return isinstance(policy.action_space, MultiDiscrete)
 
 
@@ -156,14 +154,14 @@ def nearest_bins(actions: torch.Tensor) -> torch.Tensor:
 
 
 def bin_centres(bins: FloatArray) -> FloatArray:
-    """Return the actions (N, A) that bins (N, A) stand for."""
+    """Return the center actions (N, A) of bins (N, A)."""
     centres: FloatArray = _CENTRES.numpy()[np.asarray(bins, dtype=np.int64)]
     return centres
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch and numpy's linear algebra use one thread: more would fight with the physics threads, and results would depend on their number."""
+    """Limit torch and numpy's linear algebra to one thread: more would compete with the physics threads and make results depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -179,9 +177,9 @@ def save(policy: ActorCriticPolicy, path: Path) -> None:
 
 
 def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:
-    """Read a policy that `save` wrote and that has the architecture of another.
+    """Read a policy from `save`. like: a policy of the same architecture.
 
-    Raises FileDamaged if the file is missing, is no safetensors file, or holds other parameters.
+    Raises FileDamaged if the file is missing, is not a safetensors file, or holds other or non-finite parameters.
     """
     policy = _blank(like.observation_space, like.action_space, like.net_arch)
     try:
@@ -199,9 +197,9 @@ def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:
 
 
 def as_filed(policy: ActorCriticPolicy, like: ActorCriticPolicy, states: FloatArray) -> ActorCriticPolicy:
-    """Return what `load` makes of a file of the policy's parameters: a policy of the architecture of another.
+    """Return the policy that saving and loading these parameters would give. like: a policy of the required architecture.
 
-    Raises UnlikeItsFile if the file cannot say what the policy does at states (N, O), NotFinite if that is no number.
+    Raises UnlikeItsFile if that policy acts differently at states (N, O), NotFinite if its actions are not finite.
     """
     filed, tensors = _blank(like.observation_space, like.action_space, like.net_arch).eval(), policy.state_dict()
     if odd := _odd_shape(tensors, filed):
@@ -216,9 +214,9 @@ def as_filed(policy: ActorCriticPolicy, like: ActorCriticPolicy, states: FloatAr
     return filed
 
 
-def _odd_shape(found: Mapping[str, torch.Tensor], policy: ActorCriticPolicy) -> str | None:
-    """Say which of the tensors is not as a policy needs it, None if none is."""
-    here, wanted = ({name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (found, policy.state_dict()))
+def _odd_shape(given: Mapping[str, torch.Tensor], policy: ActorCriticPolicy) -> str | None:
+    """Return which tensor has the wrong shape for a policy, or is missing; None if all fit."""
+    here, wanted = ({name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (given, policy.state_dict()))
     odd = sorted(name for name in wanted.keys() | here.keys() if wanted.get(name) != here.get(name))
     return f"{odd[0]} of shape {here.get(odd[0])}, where {wanted.get(odd[0])} is needed" if odd else None
 
@@ -228,7 +226,7 @@ def _net_arch(layers: Sequence[int]) -> dict[str, list[int]]:
 
 
 def _blank(observation_space: Box, action_space: Box | MultiDiscrete, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:
-    """A policy whose parameters are about to be overwritten: quickly made, and nothing drawn from torch's global generator."""
+    """Return a policy whose parameters will be overwritten: fast, and without drawing from torch's global generator."""
     with torch.random.fork_rng(devices=[]):
         return _assemble(observation_space, action_space, net_arch, ortho_init=False)
 
@@ -245,7 +243,7 @@ def _mean(policy: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor
 
 
 def _log_probs(policy: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:
-    """Log probabilities of the bins, (N, A, BINS)."""
+    """Return the log probabilities of the bins, (N, A, BINS)."""
     logits: torch.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(observations))
     return torch.log_softmax(logits.view(len(observations), -1, BINS), dim=2)
 
@@ -255,7 +253,7 @@ def _is_critic(name: str) -> bool:
 
 
 def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
-    """Whether no element is NaN or infinite: by the length of each tensor, which is quickly found, and where that overflows by its largest element."""
+    """Return whether all elements are finite: by each tensor's L2 norm, which is fast, and by its largest element where the norm overflows."""
     plain = [tensor.detach() for tensor in tensors]
     return not plain or any(bool(torch.isfinite(torch.stack(torch._foreach_norm(plain, ord=order))).all()) for order in (2, float("inf")))
 

@@ -1,4 +1,4 @@
-"""What is kept at the same forward KL on the new task: by the law, the same, whatever the method."""
+"""Retention at the same forward KL on the new task, which by the law does not depend on the method."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from razorbench.store.estimate import Undefined
 
 
 def same_kl(material: Material) -> Section:
-    """Return the section of what is kept, and what is learned, at the same forward KL."""
+    """Return the section of retention and success at the same forward KL."""
     return Section(
         "What is kept at the same forward KL",
         [
@@ -27,19 +27,19 @@ def same_kl(material: Material) -> Section:
 
 
 def _at(material: Material, nats: int) -> Table:
-    found = {arm: numbers(runs, arm, MEASURES[f"retention_kl{nats}"]) for arm, runs in material.by_arm.items()}
+    by_arm = {arm: numbers(runs, arm, MEASURES[f"retention_kl{nats}"]) for arm, runs in material.by_arm.items()}
     rows: list[Sequence[Value]] = []
     for arm, runs in material.by_arm.items():
-        kept = suite(found[arm], material.tasks)
-        more = paired(found[arm], _others(found, arm)).difference
+        retained = suite(by_arm[arm], material.tasks)
+        more = paired(by_arm[arm], _others(by_arm, arm)).difference
         learned = material.suite(arm, MEASURES[f"success_kl{nats}"]).value
-        rows.append([arm, runs[0].family, kept.value, more or Undefined("too few runs"), learned, f"{kept.runs} of {len(runs)}"])
+        rows.append([arm, runs[0].family, retained.value, more or Undefined("too few runs"), learned, f"{retained.runs} of {len(runs)}"])
     columns = ("arm", "family", "retention", "minus the others'", "success", "runs that reach it")
     return Table(f"same_kl_{nats}", f"At a forward KL of {nats} nat{'s' * (nats > 1)} per decision", columns, rows)
 
 
-def _others(found: Mapping[str, Numbers], arm: str) -> Numbers:
-    """The mean of all arms but one, by task and seed."""
-    keys = {key for name, each in found.items() if name != arm for key in each}
-    values = {key: [each[key] for name, each in found.items() if name != arm and key in each] for key in keys}
-    return {key: Number.exact(float(np.mean([one.value for one in each])), sum(one.variance for one in each) / len(each) ** 2) for key, each in values.items()}
+def _others(by_arm: Mapping[str, Numbers], arm: str) -> Numbers:
+    """Return the mean of all arms but one, by task and seed."""
+    others = [own for name, own in by_arm.items() if name != arm]
+    values = {key: [own[key] for own in others if key in own] for key in {key for own in others for key in own}}
+    return {key: Number.exact(float(np.mean([n.value for n in group])), sum(n.variance for n in group) / len(group) ** 2) for key, group in values.items()}

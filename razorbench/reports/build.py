@@ -1,4 +1,4 @@
-"""The report over finished runs, whole."""
+"""The whole report on finished runs."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from razorbench.statistics.pooling import Pool
 
 Say = Callable[[str], None]
 Decided = Sequence[tuple[Claim, Sequence[str]]]
-"""Claims, each with the commands that would add the runs that it lacks."""
+"""Claims, each with the commands that add its missing runs."""
 
 
 def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str], questions: Questions, out: Path, say: Say) -> Path:
-    """Write the report of runs into a folder and return the page.
+    """Write the report on runs into a folder and return the page's path.
 
-    claims: decides them; families: of registered methods, by name, which decide colours; questions: of the law; say: told of progress.
+    claims: decides the claims; families: of registered methods by name, for the colors; questions: of the law; say: takes progress lines.
     """
     material = Material.of(pool, families, out)
     measured = snapshots(pool.runs)
-    # Fits take longest and are mostly arithmetic that lets other threads run: figures are drawn meanwhile.
+    # The fits take longest and mostly release the interpreter lock, so the figures are drawn at the same time.
     with styled(), ThreadPoolExecutor(1) as background:
         fitting = background.submit(fits, measured, questions)
         first: list[Section] = []
         later: list[Section] = []
-        for parts, place in (((headline, lambda _: verdicts(claims()), pareto), first), ((matched_success, same_kl, forgetting, curves, every_run), later)):
+        for parts, done in (((headline, lambda _: verdicts(claims()), pareto), first), ((matched_success, same_kl, forgetting, curves, every_run), later)):
             for part in parts:
-                place.append(part(material))
-                say(place[-1].title)
+                done.append(part(material))
+                say(done[-1].title)
         sections = [*first, predicting(material, measured, fitting.result(), questions), *later]
     say(sections[len(first)].title)
-    one = pool.runs[0]
-    title = f"RazorBench: {len(pool.runs)} runs, base {one.base}, budget {one.budget}"
+    run = pool.runs[0]
+    title = f"RazorBench: {len(pool.runs)} runs, base {run.base}, budget {run.budget}"
     lead = "How much do robot policies forget when they learn something new, and can it be predicted?"
     write(out, page(title, lead, sections, material.looks), sections)
     return out / "index.html"

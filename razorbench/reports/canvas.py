@@ -1,4 +1,4 @@
-"""Matplotlib's settings for every picture here: its own defaults, whatever the environment and its files say. No picture needs a window or pyplot."""
+"""Matplotlib settings of all pictures: its defaults, regardless of the environment and of matplotlibrc files. No picture needs a window or pyplot."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import matplotlib
 
 _PLAIN: Any = {"text.parse_math": False, "axes.spines.top": False, "axes.spines.right": False}
-"""A name with a dollar is no formula."""
+"""A dollar in a name must not start a formula."""
 
 
 @contextmanager
 def style(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Draw in Matplotlib's own defaults, without the upper and right spine, and these settings; what was set before comes back after the block."""
+    """Draw with Matplotlib's defaults, without the upper and right spine, and with these settings; restore the previous settings after the block."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_PLAIN | dict(settings))

@@ -1,4 +1,4 @@
-"""Arms side by side on several sets of runs: what changes in KL and in retention, and how much of a change reaches old tasks' states."""
+"""Comparisons of arms on several sets of runs: changes in KL and retention, and the share of a change that reaches old-task states."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from razorbench.store.estimate import Estimate, Undefined
 from razorbench.types import FloatArray
 
 RunSets = Mapping[str, Sequence[Run]]
-"""Runs by the name of their set: those on which something was found first, then those that had no part in it."""
+"""Runs by set: the set of the original finding first, then independent sets."""
 _KL_OLD = "divergence.kl_forward.original"
 _MEASURES = {
     HEADLINE: MEASURES["forward_kl@end"],
@@ -33,7 +33,7 @@ _HOW = (
 
 
 def counter_examples(sets: RunSets, pairs: Sequence[tuple[str, str]], curves: Mapping[str, Curve]) -> Table:
-    """Return pairs of arms whose difference in retention may not be what their forward KL says. curves: by set, of those that have a fit."""
+    """Return the table of pairs of arms whose difference in retention may contradict their forward KL. curves: fits by set, where there is one."""
     note = (
         f"{_HOW} By the curve: the difference in retention that the set's fit of forward KL predicts for these very policies. A pair is a counter-example "
         "where the interval of retention excludes that, all the more where KL and retention have the same sign: the arm that moves further keeps more."
@@ -42,7 +42,7 @@ def counter_examples(sets: RunSets, pairs: Sequence[tuple[str, str]], curves: Ma
 
 
 def design_and_test(sets: RunSets, pairs: Sequence[tuple[str, str]]) -> Table:
-    """Return pairs of arms that were compared while a method was designed, on the runs of then and on others."""
+    """Return the table of pairs that were compared while a method was designed, on the original runs and on independent ones."""
     return _table("law_design_and_test", "Where it was found, and where it had no part", sets, pairs, _HOW)
 
 
@@ -53,43 +53,43 @@ def _table(name: str, title: str, sets: RunSets, pairs: Sequence[tuple[str, str]
             if not {first, second} <= {run.arm for run in runs}:
                 continue
             both = {measured: (numbers(runs, first, measure), numbers(runs, second, measure)) for measured, measure in _MEASURES.items()}
-            found = {measured: paired(*each) for measured, each in both.items()}
-            kept = found["retention"]
-            tasks = kept.n if kept.unit == "tasks" else 1
+            differences = {measured: paired(*each) for measured, each in both.items()}
+            retention = differences["retention"]
+            tasks = retention.n if retention.unit == "tasks" else 1
             few = tasks < FEWEST["tasks"]
-            row: list[Value] = [Undefined("too few runs") if few or each.difference is None else each.difference for each in found.values()]
+            row: list[Value] = [Undefined("too few runs") if few or own.difference is None else own.difference for own in differences.values()]
             if curves is not None:
-                one, other = both[HEADLINE]
-                told = paired(_told(one, curves[of]), _told(other, curves[of])).difference if of in curves and not few else None
-                row.append(Undefined("no fit") if told is None else told.value)
-            rows.append([f"{first} - {second}", of, *row, tasks, kept.pairs])
+                first_kl, second_kl = both[HEADLINE]
+                predicted = paired(_told(first_kl, curves[of]), _told(second_kl, curves[of])).difference if of in curves and not few else None
+                row.append(Undefined("no fit") if predicted is None else predicted.value)
+            rows.append([f"{first} - {second}", of, *row, tasks, retention.pairs])
     return Table(name, title, ("arms", "set", *_MEASURES, *(() if curves is None else ("retention by the curve",)), "tasks", "pairs"), rows, note)
 
 
 def _told(kl: Numbers, curve: Curve) -> Numbers:
-    """The retention that the curve predicts at each forward KL, but for a constant: minus the forgetting."""
+    """Return the curve's predicted retention at each forward KL, up to a constant: minus the forgetting."""
     return {key: Number.exact(-float(curve(np.array([number.value]))[0])) for key, number in kl.items()}
 
 
 def leak(sets: RunSets) -> Table:
-    """Return, for every arm, how much of its move on the new task's states reaches old tasks' states: mean KL there over mean KL here, final policies."""
+    """Return each arm's leak: mean forward KL on old-task states over mean forward KL on the new task's states, final policies."""
     moved = {of: [run for run in updated(runs) if (run.record.forward_kl or 0) > 0] for of, runs in sets.items()}
     arms = sorted({run.arm for runs in moved.values() for run in runs})
-    found = {(of, arm): _leak([run for run in runs if run.arm == arm]) for of, runs in moved.items() for arm in arms}
+    ratios = {(of, arm): _leak([run for run in runs if run.arm == arm]) for of, runs in moved.items() for arm in arms}
     first = next(iter(sets))
-    arms.sort(key=lambda arm: each.value if isinstance(each := found[first, arm], Estimate) else np.inf)
+    arms.sort(key=lambda arm: ratio.value if isinstance(ratio := ratios[first, arm], Estimate) else np.inf)
     note = (
         "Forward KL on old tasks' states over forward KL on the new task's, means over tasks of means over seeds; 95% percentile intervals over tasks drawn "
         "with replacement. At the same KL on the new task, an arm with less leak has changed less where forgetting is measured."
     )
-    return Table("law_leak", "The leak", ("arm", *sets), [[arm, *(found[of, arm] for of in sets)] for arm in arms], note)
+    return Table("law_leak", "The leak", ("arm", *sets), [[arm, *(ratios[of, arm] for of in sets)] for arm in arms], note)
 
 
 def _leak(runs: Sequence[Run]) -> Value:
     by_task: dict[str, list[tuple[float | None, float | None]]] = {}
     for run in runs:
         by_task.setdefault(run.task, []).append((run.record.number(_KL_OLD), run.record.forward_kl))
-    means: FloatArray = np.array([np.mean(np.array(each, dtype=float), axis=0) for each in by_task.values()]).reshape(-1, 2)
+    means: FloatArray = np.array([np.mean(np.array(seeds, dtype=float), axis=0) for seeds in by_task.values()]).reshape(-1, 2)
     if not len(means):
         return Undefined("no run")
     if len(means) < FEWEST["tasks"] or not np.isfinite(means).all():

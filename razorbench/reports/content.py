@@ -1,4 +1,4 @@
-"""What a report is made from, and what it is made of."""
+"""The input of a report, and its parts: sections, tables, pictures."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from razorbench.store.estimate import Undefined
 
 @dataclass(frozen=True)
 class Material:
-    """Runs that may be pooled, those set apart with the reason, the looks of arms in the order in which arms are shown, and the page's folder.
+    """Input of a report. runs: pooled; apart: excluded runs with reasons; looks: of the arms, in display order; out: the page's folder.
 
-    notes: what readers should know of what was pooled.
+    notes: sentences about the pooling.
     """
 
     runs: Sequence[Run]
@@ -34,14 +34,14 @@ class Material:
 
     @classmethod
     def of(cls, pool: Pool, families: Mapping[str, str], out: Path) -> Material:
-        """Return what a report is made from, arms in the order of every table and picture: by score at `best`. families: of registered methods, by name.
+        """Return the input of a report, with the arms sorted by score at `best`; arms without a score on every task come last.
 
-        Arms without a score on every task come last.
+        families: of registered methods, by name.
         """
-        found = cls(pool.runs, pool.apart, looks(pool.runs, families), out)
-        scores = {arm: found.suite(arm, MEASURES["score@best"]) for arm in found.looks}
+        unsorted = cls(pool.runs, pool.apart, looks(pool.runs, families), out)
+        scores = {arm: unsorted.suite(arm, MEASURES["score@best"]) for arm in unsorted.looks}
         order = sorted(scores, key=lambda arm: _rank(scores[arm]))
-        return cls(pool.runs, pool.apart, {arm: found.looks[arm] for arm in order}, out, pool.notes)
+        return cls(pool.runs, pool.apart, {arm: unsorted.looks[arm] for arm in order}, out, pool.notes)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -58,8 +58,8 @@ class Material:
         runs = self.by_arm[arm]
         if isinstance(measure, Measure):
             return suite(numbers(runs, arm, measure), self.tasks)
-        found = {(run.task, run.seed): measure(run) for run in runs}
-        return suite({key: Number.exact(number) for key, number in found.items() if number is not None}, self.tasks)
+        values = {(run.task, run.seed): measure(run) for run in runs}
+        return suite({key: Number.exact(number) for key, number in values.items() if number is not None}, self.tasks)
 
 
 def _rank(score: Suite) -> tuple[int, float]:
@@ -68,14 +68,14 @@ def _rank(score: Suite) -> tuple[int, float]:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side where there is room."""
+    """Pictures, side by side if there is room."""
 
     pictures: Sequence[Picture]
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Blocks that are shown when their title is clicked."""
+    """Blocks that a click on their title shows."""
 
     title: str
     blocks: Sequence[Table | Gallery]
@@ -94,17 +94,17 @@ class Section:
 
 
 def tables(sections: Sequence[Section]) -> list[Table]:
-    """Return every table of a report, those of pictures left out."""
+    """Return every table of a report, without those of pictures."""
     return [block for block in _flat(sections) if isinstance(block, Table)]
 
 
 def pictures(sections: Sequence[Section]) -> list[Picture]:
     """Return every picture of a report."""
-    return [each for block in _flat(sections) if isinstance(block, Gallery) for each in block.pictures]
+    return [picture for block in _flat(sections) if isinstance(block, Gallery) for picture in block.pictures]
 
 
 def _flat(sections: Sequence[Section]) -> list[Table | Gallery]:
-    found: list[Table | Gallery] = []
+    blocks: list[Table | Gallery] = []
     for block in (block for section in sections for block in section.blocks):
-        found += block.blocks if isinstance(block, Folded) else [block]
-    return found
+        blocks += block.blocks if isinstance(block, Folded) else [block]
+    return blocks

@@ -1,4 +1,4 @@
-"""From numbers to pictures: matplotlib without a display, one look for all, as SVG for page and file and as PNG."""
+"""Figures with matplotlib, without a display, in one style: SVG for the page and as a file, and PNG."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from razorbench.reports.tables import Table, plain
 from razorbench.types import FloatArray
 
 INK = "#1b1e23"
-"""Colour of text and axes; the page draws them in its own, so that figures follow its theme."""
+"""Color of text and axes; the page replaces it by its own, so that figures follow its theme."""
 DPI = 130
 WIDTH = 4.9
-"""Inches; at this width letters stay readable on a phone."""
+"""Width of a figure, inches; narrow enough to read on a phone."""
 PHONE = 380
-"""Pixels; figures are drawn in points, 72 to an inch, and shown a pixel or more to a point."""
+"""Width of a phone, pixels; the page shows a point (1/72 inch) of a figure as at least one pixel."""
 MANY = 300
-"""Above so many signs, they are drawn as pixels rather than as shapes, or the page would take megabytes."""
+"""Number of markers above which they are rasterized, because as shapes they would take megabytes."""
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "razorbench",
@@ -49,7 +49,7 @@ _STYLE: Any = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as it is shown and as it is saved. inline: SVG in the page's own colours; note: its caption; numbers: what is drawn, maybe with more."""
+    """A figure for the page and for files. inline: SVG in the page's colors; note: caption; numbers: the drawn data, possibly with more columns."""
 
     name: str
     title: str
@@ -62,24 +62,24 @@ class Picture:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in the report's style. What a font lacks of a hostile name, or a crowded layout, is no reason to fail."""
+    """Draw in the report's style. Ignores warnings about glyphs missing for unusual names and about crowded layouts."""
     with style(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
 
 
 def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    """Return a figure, sizes in inches, with one pair of axes."""
+    """Return a figure with one pair of axes. height, width: inches."""
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
 def picture(figure: Figure, name: str, title: str, note: str, numbers: Table) -> Picture:
-    """Return a drawn figure as SVG and PNG. name: of its files and in the page."""
+    """Return a drawn figure as SVG and PNG. name: for its files and its identifiers in the page."""
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", transparent=True, dpi=100, metadata={"Date": None, "Creator": None})
-    # What the layout is does not change; to find it again takes a third of the time.
+    # The layout does not change; computing it again takes a third of the time.
     figure.set_layout_engine("none")
     figure.savefig(png, format="png", facecolor="white", dpi=DPI)
     text = svg.getvalue()
@@ -88,14 +88,14 @@ def picture(figure: Figure, name: str, title: str, note: str, numbers: Table) ->
 
 
 def _inline(svg: str, name: str) -> str:
-    """The SVG with identifiers of its own on a page of many, in the page's colour and font, as wide as there is room."""
+    """Return the SVG with unique identifiers, in the page's color and font, and as wide as the page."""
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
     svg = re.sub(r'href="#', f'href="#{name}-', svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     box = re.search(r'viewBox="0 0 ([0-9.]+) [0-9.]+"', svg)
     assert box is not None
-    # A figure wider than a phone keeps letters that can be read, and scrolls.
+    # A figure wider than a phone scrolls, so that its letters stay readable.
     wide = f' style="min-width: {box[1]}px"' if float(box[1]) > PHONE else ""
     svg = re.sub("<svg [^>]*>", f'<svg {box[0]} role="img" aria-labelledby="{name}-title"{wide}>', svg, count=1)
     return svg.replace(INK, "currentColor").replace("font-family: 'DejaVu Sans', 'Bitstream Vera Sans'", "font-family: inherit")
@@ -106,14 +106,14 @@ def _on_white(svg: str) -> str:
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:
-    """Full axes for two rates."""
+    """Set up axes for two rates in [0, 1]."""
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05), xlabel=x, ylabel=y)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))
 
 
 def labels(axes: Axes, places: Mapping[str, tuple[float, float]], looks: Mapping[str, Look]) -> None:
-    """Name arms at the right margin, each joined by a thin line to its place in data coordinates, without overlap; the axes' limits must be set."""
+    """Label arms at the right margin without overlap, with thin lines to their places (x, y) in data coordinates; the axes' limits must be set."""
     if not places:
         return
     names = sorted(places, key=lambda name: (places[name][1], -places[name][0]))
@@ -126,13 +126,13 @@ def labels(axes: Axes, places: Mapping[str, tuple[float, float]], looks: Mapping
 
 
 def _apart(wanted: FloatArray, step: float, low: float, high: float) -> list[float]:
-    """Places at least a step apart, in the order of those wanted and near them, within bounds where that is possible."""
-    found: list[float] = []
+    """Return positions near the wanted ones, in their order, at least a step apart, and within the bounds if possible."""
+    positions: list[float] = []
     for place in wanted:
-        found.append(max(float(place), low, found[-1] + step if found else low))
-    for k in reversed(range(len(found))):
-        found[k] = min(found[k], high if k == len(found) - 1 else found[k + 1] - step)
-    return found
+        positions.append(max(float(place), low, positions[-1] + step if positions else low))
+    for k in reversed(range(len(positions))):
+        positions[k] = min(positions[k], high if k == len(positions) - 1 else positions[k + 1] - step)
+    return positions
 
 
 def cloud(axes: Axes, x: FloatArray, y: FloatArray, colours: Iterable[str], **options: Any) -> None:

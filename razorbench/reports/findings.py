@@ -1,4 +1,4 @@
-"""Findings: sentences declared in `conf/study/reference.yaml`, each with one number that the runs give and the page that it stands on."""
+"""Findings: sentences declared in `conf/study/reference.yaml`, each with one number from the runs and a link to its page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEASURE = MEASURES["retention@best"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What findings are told of: runs, and the fits of the law to them or why there are none."""
+    """Input to the findings: runs, and the fits of the law to them or why there are none."""
 
     runs: Sequence[Run]
     law: Fits | str
@@ -30,12 +30,12 @@ class Finding(Protocol):
     link: str
 
     def sentence(self, evidence: Evidence) -> str:
-        """Return the sentence with its number, or with the reason why there is none."""
+        """Return the sentence with its number, or with the reason why it is undefined."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Retention of one arm minus another's, both at their best."""
+    """Retention of one arm minus that of another, both at their best."""
 
     arms: tuple[str, str]
     says: str
@@ -69,26 +69,26 @@ class Replicates:
 
     def sentence(self, evidence: Evidence) -> str:
         """Return the sentence."""
-        found = evidence.law if isinstance(evidence.law, str) else evidence.law.within.get((HEADLINE, ALL))
-        return self.says.format(number=str(found.parabola) if isinstance(found, WithinCells) else f"undefined ({found or 'too few cells'})")
+        cells = evidence.law if isinstance(evidence.law, str) else evidence.law.within.get((HEADLINE, ALL))
+        return self.says.format(number=str(cells.parabola) if isinstance(cells, WithinCells) else f"undefined ({cells or 'too few cells'})")
 
 
 @dataclass(frozen=True)
 class CarriesOver:
-    """R2 of forward KL on a family of methods left out."""
+    """R2 of forward KL on a held-out family of methods."""
 
     says: str
     link: str
 
     def sentence(self, evidence: Evidence) -> str:
         """Return the sentence."""
-        found = evidence.law if isinstance(evidence.law, str) else evidence.law.pooled[HEADLINE].family_left_out
-        return self.says.format(number=f"undefined ({found or 'one family'})" if found is None or isinstance(found, str) else str(found))
+        r2 = evidence.law if isinstance(evidence.law, str) else evidence.law.pooled[HEADLINE].family_left_out
+        return self.says.format(number=f"undefined ({r2 or 'one family'})" if r2 is None or isinstance(r2, str) else str(r2))
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The content of `conf/study/reference.yaml`. arms: of the picture; question: two arms whose difference its caption tells."""
+    """The content of `conf/study/reference.yaml`. arms: of the picture; question: two arms whose difference is in its caption."""
 
     use: ClassVar = "python docs/make/reference_page.py"
 
@@ -106,6 +106,6 @@ class Shown:
         return f"Retention, `{first}` minus `{second}`: {'; '.join(parts)}."
 
 
-def _with(says: str, found: Comparison, measure: Measure) -> str:
-    number = "undefined" if found.difference is None else told(found.difference)
-    return says.format(number=number, verdict=found.verdict(measure.quantity.margin))
+def _with(says: str, comparison: Comparison, measure: Measure) -> str:
+    number = "undefined" if comparison.difference is None else told(comparison.difference)
+    return says.format(number=number, verdict=comparison.verdict(measure.quantity.margin))

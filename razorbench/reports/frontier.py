@@ -1,4 +1,4 @@
-"""New-task success against retention: Pareto frontiers, per task and pooled, and what was kept at matched success."""
+"""New-task success against retention: Pareto frontiers, per task and pooled, and retention at matched success."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pareto(material: Material) -> Section:
 
 
 def trade_points(runs: Sequence[Run]) -> FloatArray:
-    """Success on the new task and retention of every snapshot of runs, on TEST, (N, 2)."""
+    """Return new-task success and retention of every snapshot of runs, on TEST, (N, 2)."""
     return np.array([(point.success, point.retention.value) for run in runs for point in run.curve], dtype=float).reshape(-1, 2)
 
 
@@ -45,13 +45,13 @@ def _final(run: Run) -> tuple[float | None, float | None]:
 
 
 def _best(run: Run) -> tuple[float | None, float | None]:
-    """At the best SELECT success; of a run without snapshots, at its end."""
-    found = stop(run, "best")
-    return _final(run) if found is None or found.retention is None else (found.success, found.retention)
+    """Return success and retention at the best SELECT success, or at the end of a run without snapshots."""
+    best = stop(run, "best")
+    return _final(run) if best is None or best.retention is None else (best.success, best.retention)
 
 
 def _means(runs: Sequence[Run], arm: str) -> list[tuple[float, float]]:
-    """Mean success and retention of an arm at best, if its snapshots were kept, and at the end."""
+    """Return the mean success and retention of an arm at its best, if it has snapshots, and at the end."""
     places = []
     for name in STOPS:
         x, y = (units(numbers(runs, arm, MEASURES[f"{what}@{name}"])).sample.value for what in ("success", "retention"))
@@ -61,9 +61,9 @@ def _means(runs: Sequence[Run], arm: str) -> list[tuple[float, float]]:
 
 
 def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
-    along, last = trade_points(runs), np.array([_final(run) for run in runs], dtype=float)
-    everything = np.concatenate([along, last])
-    best, kept = frontier(everything), near(everything)
+    snapshots, last = trade_points(runs), np.array([_final(run) for run in runs], dtype=float)
+    everything = np.concatenate([snapshots, last])
+    best, near_it = frontier(everything), near(everything)
     owner = [run for run in runs for _ in run.curve] + list(runs)
     update: list[Value] = [point.update for run in runs for point in run.curve]
     update += ["final"] * len(runs)
@@ -72,7 +72,7 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     axes.set_ylim(-0.02, max(1.05, float(everything[:, 1].max()) + 0.03))
     arms = {id(run): run.arm for run in runs}
     colours = np.array([material.looks[arms[id(run)]].colour for run in owner])
-    for chosen, alpha in ((~kept, 0.3), (kept, 0.7)):
+    for chosen, alpha in ((~near_it, 0.3), (near_it, 0.7)):
         cloud(axes, everything[chosen, 0], everything[chosen, 1], colours[chosen], markersize=2.2, alpha=alpha)
     means = {}
     for arm in dict.fromkeys(run.arm for run in runs):
@@ -85,19 +85,19 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
     stairs = everything[best][np.argsort(everything[best][:, 0])]
     axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
     labels(axes, means, material.looks)
-    rows = [(run.task, arms[id(run)], run.seed, update[k], *map(float, everything[k]), int(best[k]), int(kept[k])) for k, run in enumerate(owner)]
+    rows = [(run.task, arms[id(run)], run.seed, update[k], *map(float, everything[k]), int(best[k]), int(near_it[k])) for k, run in enumerate(owner)]
     columns = ("task", "arm", "seed", "update", "success", "retention", "on the frontier", "kept by the filter")
     name, title = slug("pareto", where), f"Pareto frontier, {plain(where)}"
-    note = f"Area under the frontier {number(area(everything))}; the filter keeps {int(kept.sum()):,} of {len(kept):,} points; {len(runs)} runs."
+    note = f"Area under the frontier {number(area(everything))}; the filter keeps {int(near_it.sum()):,} of {len(near_it):,} points; {len(runs)} runs."
     return picture(figure, name, title, note, Table(name, title, columns, rows))
 
 
 def _areas(material: Material) -> Table:
     rows: list[Sequence[Value]] = []
     for arm in material.looks:
-        found = material.suite(arm, lambda run: area(np.concatenate([trade_points([run]), [_final(run)]])))
-        worst: tuple[Value, Value] = (Undefined("no run"), Undefined("no run")) if found.worst is None else found.worst
-        rows.append((arm, found.value, found.n, found.unit, *worst))
+        areas = material.suite(arm, lambda run: area(np.concatenate([trade_points([run]), [_final(run)]])))
+        worst: tuple[Value, Value] = (Undefined("no run"), Undefined("no run")) if areas.worst is None else areas.worst
+        rows.append((arm, areas.value, areas.n, areas.unit, *worst))
     return Table(
         "pareto_areas",
         "Area under each run's own frontier",
@@ -130,14 +130,14 @@ def _level(material: Material, level: float) -> Picture:
     names: list[str] = []
     rows: list[Sequence[Value]] = []
     for place, (arm, look) in enumerate(material.looks.items()):
-        found = [crossing(run, level) for run in material.by_arm[arm]]
-        kept = material.suite(arm, MEASURES[f"retention@{level:g}"])
+        crossings = [crossing(run, level) for run in material.by_arm[arm]]
+        retained = material.suite(arm, MEASURES[f"retention@{level:g}"])
         reached = material.suite(arm, MEASURES[f"success@{level:g}"])
-        why = Counter(each for each in found if isinstance(each, str))
+        why = Counter(reason for reason in crossings if isinstance(reason, str))
         reasons = "; ".join(f"{count}: {reason}" for reason, count in why.most_common())
-        names.append(f"{plain(arm)}  {kept.runs}/{len(found)}")
-        value = Undefined(reasons) if isinstance(kept.value, Undefined) else kept.value
-        rows.append((level, arm, value, kept.n, kept.unit, f"{kept.runs} of {len(found)}", reached.value, reasons or "none"))
+        names.append(f"{plain(arm)}  {retained.runs}/{len(crossings)}")
+        value = Undefined(reasons) if isinstance(retained.value, Undefined) else retained.value
+        rows.append((level, arm, value, retained.n, retained.unit, f"{retained.runs} of {len(crossings)}", reached.value, reasons or "none"))
         if isinstance(value, Undefined):
             axes.text(0.01, place, plain(f"undefined: {why.most_common(1)[0][0] if why else 'no run'}"), va="center", fontsize=6.5)
             continue

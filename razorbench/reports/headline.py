@@ -1,4 +1,4 @@
-"""What was run, and every arm's numbers over all tasks, at both stops."""
+"""The runs of the report, and every arm's numbers over all tasks at both stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from razorbench.statistics.suite_score import suite
 from razorbench.store.estimate import Undefined
 
 LEVEL = 0.9
-"""Success on the new task at which retention stands beside that at both stops."""
+"""Success on the new task at which the arms' table also shows retention."""
 _TOLD = {"score": "score", "success": "success", "retention": "retention", "forward_kl": "forward KL"}
 _COSTS = {"update": "updates", "env_steps": "env steps", "gradient_steps": "gradient steps"}
 
@@ -41,16 +41,16 @@ def headline(material: Material) -> Section:
 
 
 def each_task(material: Material) -> list[Table]:
-    """Return a table for success, retention and forward KL each, at either stop: arms by tasks, means over seeds."""
+    """Return a table for each of success, retention and forward KL at each stop: arms by tasks, means over seeds."""
     note = "Means over seeds with 95% Student intervals over seeds."
-    found = []
+    tables = []
     for name in ("success", "retention", "forward_kl"):
         for stop in STOPS:
             by_arm = {arm: numbers(runs, arm, MEASURES[f"{name}@{stop}"]) for arm, runs in material.by_arm.items()}
             rows = [[arm, *(on_task(task, mine) for task in material.tasks)] for arm, mine in by_arm.items()]
             title = f"{_TOLD[name][0].upper()}{_TOLD[name][1:]} at {stop}, each task"
-            found.append(Table(f"tasks_{name}_{stop}", title, ("arm", *map(plain, material.tasks)), rows, note))
-    return found
+            tables.append(Table(f"tasks_{name}_{stop}", title, ("arm", *map(plain, material.tasks)), rows, note))
+    return tables
 
 
 def _kinds(material: Material) -> Table:
@@ -68,9 +68,9 @@ def _kinds(material: Material) -> Table:
     return Table("what_was_run", "What was run", ("what", "found"), rows, " ".join(material.notes))
 
 
-def _every(found: Iterable[object]) -> str:
-    """All that is among things found, each once."""
-    return ", ".join(sorted({str(each) for each in found}))
+def _every(values: Iterable[object]) -> str:
+    """Return the distinct values as text."""
+    return ", ".join(sorted({str(value) for value in values}))
 
 
 def on_task(task: str, mine: Numbers) -> Value:
@@ -79,17 +79,17 @@ def on_task(task: str, mine: Numbers) -> Value:
 
 
 def arms(material: Material) -> Table:
-    """Return what every arm learns and keeps at both stops, and keeps at a success of `LEVEL`, a row per arm."""
+    """Return a row per arm: score, success, retention and forward KL at both stops, and retention at a success of `LEVEL`."""
     rows: list[Sequence[Value]] = []
     for arm, runs in material.by_arm.items():
         crossed = material.suite(arm, MEASURES[f"retention@{LEVEL:g}"])
-        told = [material.suite(arm, MEASURES[f"{name}@{stop}"]).value for name in _TOLD for stop in STOPS]
-        kept: Value = Undefined("never crossed") if isinstance(crossed.value, Undefined) else crossed.value
-        rows.append([arm, *told, kept, f"{crossed.runs} of {len(runs)}"])
+        values = [material.suite(arm, MEASURES[f"{name}@{stop}"]).value for name in _TOLD for stop in STOPS]
+        retained: Value = Undefined("never crossed") if isinstance(crossed.value, Undefined) else crossed.value
+        rows.append([arm, *values, retained, f"{crossed.runs} of {len(runs)}"])
     return Table(
         "arms",
         "Every arm at both stops",
-        ("arm", *(f"{said} at {stop}" for said in _TOLD.values() for stop in STOPS), f"retention at success {LEVEL:g}", "runs that cross it"),
+        ("arm", *(f"{label} at {stop}" for label in _TOLD.values() for stop in STOPS), f"retention at success {LEVEL:g}", "runs that cross it"),
         rows,
         "Score: max(0, (s - s0) / (1 - s0)) times min(1, retention), s0 the base's success on 500 SELECT starts; runs with s0 above .5 have none. Forward KL "
         "on the new task's states, nats per decision. Retention at best is of 25 episodes a skill, at the end of 100: one run's standard error is up to .035 "
@@ -98,7 +98,7 @@ def arms(material: Material) -> Table:
 
 
 def stopping_saves(material: Material) -> Table:
-    """Return what every arm gains when it stops at its best SELECT success instead of training on, a row per arm."""
+    """Return each arm's gain from stopping at its best SELECT success instead of the end, a row per arm."""
     rows: list[Sequence[Value]] = []
     for arm, runs in material.by_arm.items():
         saved: list[Value] = []
@@ -116,7 +116,7 @@ def stopping_saves(material: Material) -> Table:
 
 
 def costs(material: Material) -> Table:
-    """Return what every arm's runs took until both stops, and what their means hide, a row per arm."""
+    """Return the costs of each arm's runs until both stops, with the worst task and the interquartile mean, a row per arm."""
     rows: list[Sequence[Value]] = []
     for arm, runs in material.by_arm.items():
         score = material.suite(arm, MEASURES["score@best"])
@@ -141,7 +141,7 @@ def costs(material: Material) -> Table:
         "costs",
         "What it took",
         (
-            *("arm", "family", "runs", "tasks", *(f"{said} to {stop}" for said in _COSTS.values() for stop in STOPS), "SELECT episodes to find best"),
+            *("arm", "family", "runs", "tasks", *(f"{label} to {stop}" for label in _COSTS.values() for stop in STOPS), "SELECT episodes to find best"),
             *("demonstrations", "seconds, longest run", "worst task at best", "score there", "IQM of score at best"),
         ),
         rows,

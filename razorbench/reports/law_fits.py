@@ -1,4 +1,4 @@
-"""Every fit of the law that pages show, for one set of runs."""
+"""All fits of the law for a page, for one set of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from razorbench.statistics.law.resampling import Over
 from razorbench.store.estimate import Estimate
 
 WITHIN = (HEADLINE, "activations, L1, new task", "forward KL, old tasks", "actions moved, old tasks")
-"""Predictors that are fitted by the paper's protocol: its own, the best of its other predictors here, and two ceilings."""
+"""Predictors under the paper's protocol: its own, the best of its other predictors here, and two ceilings."""
 ALL, FINAL, FILTERED, FILTERED_FINAL = "all snapshots", "final policies", "all snapshots near the frontier", "final policies near the frontier"
 KINDS = (ALL, FINAL, FILTERED, FILTERED_FINAL)
 
@@ -25,9 +25,9 @@ KINDS = (ALL, FINAL, FILTERED, FILTERED_FINAL)
 class Fits:
     """Fits of one set of runs.
 
-    points: by predictor; notes: which predictors are not comparable, and why; pooled: the law of each, over all runs. subsets: the headline's, by which
-    methods are in, or why there is none; over: its intervals and those of the best ceiling (`best`), by what is resampled; within: the paper's protocol,
-    by predictor of `WITHIN` and kind of `KINDS`, None where cells are too few.
+    points: by predictor; notes: predictors that are not comparable, and why; pooled: the law of each over all runs. subsets: the headline's law by subset
+    of methods, or why there is none; over: intervals of the headline and of the best ceiling (`best`), by unit of resampling; within: the paper's
+    protocol, by predictor of `WITHIN` and kind of `KINDS`, None if there are too few cells.
     """
 
     points: Mapping[str, Points]
@@ -39,7 +39,7 @@ class Fits:
 
 
 def fits(measured: Snapshots, questions: Questions) -> Fits | str:
-    """Return every fit to the snapshots of some runs, or why there is none: no headline predictor, or too few runs (`Points.too_few`)."""
+    """Return all fits to snapshots, or why there are none: no headline predictor, or too few runs (`Points.too_few`)."""
     points, notes = comparable({name: measured.points(name) for name in measured.x})
     if HEADLINE not in points:
         return f"no snapshot after the first update has {HEADLINE}"
@@ -50,7 +50,7 @@ def fits(measured: Snapshots, questions: Questions) -> Fits | str:
     pooled = laws(points, HEADLINE)
     parts = {name: head.of(runs) for name, runs in questions.subsets(head).items()} | {FINAL: measured.points(HEADLINE, measured.last)}
     named = [HEADLINE, *([best(pooled)] if any(name in CEILING for name in pooled) else [])]
-    # On such small matrices a second thread costs more than it gives.
+    # A second thread slows down such small matrices.
     with threadpool_limits(1):
         return Fits(
             points,
@@ -63,37 +63,37 @@ def fits(measured: Snapshots, questions: Questions) -> Fits | str:
 
 
 def comparable(points: Mapping[str, Points]) -> tuple[dict[str, Points], list[str]]:
-    """Return the predictors that were measured in the very runs that have the headline's, and a sentence about the others."""
+    """Return the predictors that were measured in all runs with the headline's, and sentences about the others."""
     runs = len(points[HEADLINE].arm)
-    kept = {name: each for name, each in points.items() if len(each.arm) == runs > 0}
-    partly = [f"{name} (in {len(each.arm)})" for name, each in points.items() if name not in kept and len(each.arm)]
-    never = [name for name, each in points.items() if not len(each.arm)]
+    complete = {name: own for name, own in points.items() if len(own.arm) == runs > 0}
+    partly = [f"{name} (in {len(own.arm)})" for name, own in points.items() if name not in complete and len(own.arm)]
+    never = [name for name, own in points.items() if not len(own.arm)]
     notes = [f"Not measured in these runs, hence not here: {'; '.join(never)}."] if never else []
     notes += [f"Measured in some of the {runs} runs only, hence not comparable and not here: {'; '.join(partly)}."] if partly else []
-    return kept, notes
+    return complete, notes
 
 
 def best(pooled: Mapping[str, Law]) -> str:
-    """Return the ceiling with the highest R2 on a family left out."""
+    """Return the ceiling with the highest R2 on a held-out family."""
     return max((name for name in pooled if name in CEILING), key=lambda name: left_out(pooled[name]))
 
 
-def left_out(found: Law) -> float:
-    """Return R2 on a family left out, minus infinity where it is undefined."""
-    return -np.inf if found.family_left_out is None else found.family_left_out.value
+def left_out(law: Law) -> float:
+    """Return the R2 on a held-out family, minus infinity if it is undefined."""
+    return -np.inf if law.family_left_out is None else law.family_left_out.value
 
 
 def _within(measured: Snapshots, names: Sequence[str], questions: Questions) -> dict[tuple[str, str], WithinCells | None]:
-    found: dict[tuple[str, str], WithinCells | None] = {}
+    cells: dict[tuple[str, str], WithinCells | None] = {}
     for name in names:
         for kind, last in ((ALL, np.ones(len(measured.run), dtype=bool)), (FINAL, measured.last)):
             points = measured.points(name, last)
             papers = questions.of_the_paper(points)
             keep = last & np.isfinite(measured.x[name])
-            kept = measured.kept[keep][papers[points.run]]
+            success_and_retention = measured.kept[keep][papers[points.run]]
             points = points.of(papers)
-            found[name, kind] = within_cells(points)
+            cells[name, kind] = within_cells(points)
             if name == HEADLINE:
                 filtered = {ALL: FILTERED, FINAL: FILTERED_FINAL}[kind]
-                found[name, filtered] = within_cells(near_frontier(points, kept))
-    return found
+                cells[name, filtered] = within_cells(near_frontier(points, success_and_retention))
+    return cells

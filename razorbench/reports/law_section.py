@@ -1,4 +1,4 @@
-"""The law and its rivals: forgetting against each predictor, as numbers and as figures."""
+"""The law and its rivals: forgetting against each predictor, in tables and figures."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from razorbench.statistics.law.questions import Questions
 from razorbench.types import FloatArray
 
 BAND = 200
-"""Resamples behind a curve's band, which is drawn and not read off."""
+"""Resamples of a curve's band, which is only drawn."""
 TAIL = 30.0
-"""A predictor whose largest value is so many times its median is drawn on an axis that is logarithmic but around 0."""
+"""Ratio of a predictor's maximum to its median above which its axis is symmetric-logarithmic."""
 FIRST = 6
-"""Rivals whose figures are shown unfolded: those with the highest R2."""
+"""Number of rivals, by R2, whose figures are not folded."""
 _UNITS = {
     "divergence.kl_forward.new_episode_sum": "nats per episode",
     "divergence.kl": "nats per decision",
@@ -39,23 +39,23 @@ _UNITS = {
 }
 
 
-def predicting(material: Material, measured: Snapshots, found: Fits | str, questions: Questions) -> Section:
-    """Return the section of the law. measured: the runs' snapshots; found: their fits."""
-    sets, runs = {"these runs": found}, {"these runs": material.runs}
+def predicting(material: Material, measured: Snapshots, fitted: Fits | str, questions: Questions) -> Section:
+    """Return the section of the law. measured: the runs' snapshots; fitted: their fits, or why there are none."""
+    sets, runs = {"these runs": fitted}, {"these runs": material.runs}
     text = [
         "Does a policy's distance from its base say how much it forgot? Three questions, kept apart: does the paper's own protocol replicate; does a fit carry "
         "over to a run, a task, a family that it has not seen; and what is the ceiling, the same measure on the old tasks' own states? Each dot is a snapshot "
         "after the first update; every run weighs 1 in total. The line is A (1 - exp(-(B K)^C)), the same form for every predictor, the band its 95% interval "
         "over tasks and arms.",
     ]
-    curves = {} if isinstance(found, str) else {"these runs": found.pooled[HEADLINE].curve}
+    curves = {} if isinstance(fitted, str) else {"these runs": fitted.pooled[HEADLINE].curve}
     pairs = [leak(runs), counter_examples(runs, questions.examples, curves), design_and_test(runs, questions.found)]
-    beside = [table for table in pairs if table.rows]
-    if isinstance(found, str):
-        return Section("The law", [*text, f"Undefined: {found}."], beside)
-    ranked = sorted(found.pooled, key=lambda name: (name != HEADLINE, -left_out(found.pooled[name]), name))
+    compared = [table for table in pairs if table.rows]
+    if isinstance(fitted, str):
+        return Section("The law", [*text, f"Undefined: {fitted}."], compared)
+    ranked = sorted(fitted.pooled, key=lambda name: (name != HEADLINE, -left_out(fitted.pooled[name]), name))
     numbers = _snapshots(measured, ranked)
-    drawn = [_scatter(material, name, found.points[name], found.pooled[name], numbers) for name in ranked]
+    drawn = [_scatter(material, name, fitted.points[name], fitted.pooled[name], numbers) for name in ranked]
     blocks: list[Block] = [
         Gallery(drawn[:1]),
         law_tables.papers_protocol(sets),
@@ -63,8 +63,8 @@ def predicting(material: Material, measured: Snapshots, found: Fits | str, quest
         law_tables.resampled(sets),
         law_tables.rivals(sets),
         law_tables.ceiling(sets),
-        *beside,
-        law_tables.residuals(found),
+        *compared,
+        law_tables.residuals(fitted),
         Gallery(drawn[1 : 1 + FIRST]),
     ]
     if drawn[1 + FIRST :]:
@@ -73,7 +73,7 @@ def predicting(material: Material, measured: Snapshots, found: Fits | str, quest
 
 
 def _snapshots(measured: Snapshots, predictors: Sequence[str]) -> Table:
-    """What every figure of the law draws, in one table."""
+    """Return the data of all figures of the law in one table."""
     columns = zip(measured.run, measured.update, measured.y, *(measured.x[name] for name in predictors), strict=True)
     rows = [
         (run.task, run.arm, run.family, run.seed, int(update), *map(float, rest))
@@ -85,31 +85,31 @@ def _snapshots(measured: Snapshots, predictors: Sequence[str]) -> Table:
 def unit(predictor: str) -> str:
     """Return a predictor's unit."""
     path = PREDICTORS[predictor]
-    return next(each for start, each in _UNITS.items() if path.startswith(start))
+    return next(name for start, name in _UNITS.items() if path.startswith(start))
 
 
-def _scatter(material: Material, predictor: str, points: Points, found: Law, numbers: Table) -> Picture:
+def _scatter(material: Material, predictor: str, points: Points, law: Law, numbers: Table) -> Picture:
     figure, axes = canvas(3.5)
-    # Fixed margins: to find them anew for dozens of figures that are alike takes seconds.
+    # Fixed margins: a layout for each of dozens of similar figures takes seconds.
     figure.set_layout_engine("none")
     figure.subplots_adjust(0.11, 0.14, 0.97, 0.97)
     cloud(axes, points.x, points.y, [material.looks[points.arm[k]].colour for k in points.run], markersize=2.2, alpha=0.5)
     most = points.x.max() or 1.0  # where no policy moved
     at = np.unique(np.concatenate([[0.0], np.geomspace(max(most * 1e-4, 1e-300), most, 160), np.linspace(0, most, 160)]))
     axes.fill_between(at, *band(points, at), color="#8a9099", alpha=0.35, linewidth=0)
-    axes.plot(at, found.curve(at), color=INK, linewidth=1.6)
+    axes.plot(at, law.curve(at), color=INK, linewidth=1.6)
     if points.x.max() > TAIL * max(float(np.median(points.x)), 1e-300):
         positive = points.x[points.x > 0]
         axes.set_xscale("symlog", linthresh=10.0 ** np.floor(np.log10(np.quantile(positive, 0.1))))
         powers(axes.xaxis)
     axes.set(xlabel=f"{predictor}, {unit(predictor)}", ylabel="forgetting", ylim=(min(-0.05, float(points.y.min()) - 0.02), 1.05))
-    shown = "R2 undefined" if found.r2 is None else f"R2 {found.r2}"
-    note = f"{shown}; {found.runs} runs, {found.snapshots:,} snapshots."
+    shown = "R2 undefined" if law.r2 is None else f"R2 {law.r2}"
+    note = f"{shown}; {law.runs} runs, {law.snapshots:,} snapshots."
     return picture(figure, slug("law", predictor), f"Forgetting against {predictor}", note, numbers)
 
 
 def band(points: Points, at: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the 95% band of the curve over tasks and arms drawn with replacement, at predictors (M,): lower and upper ends, (M,) each."""
+    """Return the 95% band of the curve over tasks and arms drawn with replacement. at: predictors (M,); returns lower and upper ends, (M,) each."""
     fit = Saturating(points)
     curves = fit.at(at, fit.best(resamples(points, number=BAND)))
     low, high = np.percentile(curves, [2.5, 97.5], axis=0)

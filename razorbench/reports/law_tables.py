@@ -1,4 +1,4 @@
-"""The law as three questions kept apart, for one set of runs or for several that stand side by side: tables made from `fits`."""
+"""Tables of the law's three questions, for one or several sets of runs, from `fits`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from razorbench.statistics.law.paper import REPORTED, WithinCells
 from razorbench.store.estimate import Estimate, Undefined
 
 Sets = Mapping[str, Fits | str]
-"""Sets of runs by name: those on which something was found first, then those that had no part in it. A string says why a set has no fit."""
+"""Fits by set of runs: the set of the original finding first, then independent sets. A string says why a set has no fit."""
 _HOW = (
     "Left out: every run (task, family) is predicted by the fit to the others; the R2 may be negative. Brackets: 95% intervals over tasks and arms, both "
     "drawn with replacement; for a run left out there is none."
@@ -33,15 +33,15 @@ _ENDS = {ALL: FINAL, FILTERED: FILTERED_FINAL}
 
 
 def papers_protocol(sets: Sets) -> Table:
-    """Return the first question's table: forward KL within cells of one task and one base, RL and SFT runs alone."""
+    """Return the first question's table: forward KL within cells of one task and one base, RL and SFT runs only."""
     rows: list[Sequence[Value]] = []
-    for said, (kind, field) in _OF_CELLS.items():
-        rows.append([said, *(_within(found, HEADLINE, which, field) for found in sets.values() for which in (kind, _ENDS[kind]))])
+    for label, (kind, field) in _OF_CELLS.items():
+        rows.append([label, *(_within(fits, HEADLINE, which, field) for fits in sets.values() for which in (kind, _ENDS[kind]))])
     for name in WITHIN[1:]:
-        for said, field in (("parabola", "parabola"), ("curve, an arm left out", "curve_arm_left_out")):
-            rows.append([f"{name}: {said}", *(_within(found, name, which, field) for found in sets.values() for which in (ALL, FINAL))])
-    for said, field in (("cells", "cells"), ("runs", "runs")):
-        rows.append([said, *(_within(found, HEADLINE, which, field) for found in sets.values() for which in (ALL, FINAL))])
+        for label, field in (("parabola", "parabola"), ("curve, an arm left out", "curve_arm_left_out")):
+            rows.append([f"{name}: {label}", *(_within(fits, name, which, field) for fits in sets.values() for which in (ALL, FINAL))])
+    for label, field in (("cells", "cells"), ("runs", "runs")):
+        rows.append([label, *(_within(fits, HEADLINE, which, field) for fits in sets.values() for which in (ALL, FINAL))])
     reported = " and ".join(f"{value:.2f} ({what})" for what, value in REPORTED.items())
     return Table(
         "law_within_cells",
@@ -55,23 +55,23 @@ def papers_protocol(sets: Sets) -> Table:
 
 
 def carries_over(sets: Sets) -> Table:
-    """Return the second question's table: forward KL on runs, tasks and families left out, with and without methods that protect old behaviour."""
+    """Return the second question's table: forward KL on held-out runs, tasks and families, with and without methods that protect old behavior."""
     rows: list[Sequence[Value]] = []
-    for subset in next((each.subsets for each in sets.values() if isinstance(each, Fits)), {}):
-        for name, found in sets.items():
-            part = found.subsets[subset] if isinstance(found, Fits) else found
+    for subset in next((fits.subsets for fits in sets.values() if isinstance(fits, Fits)), {}):
+        for name, fits in sets.items():
+            part = fits.subsets[subset] if isinstance(fits, Fits) else fits
             rows.append([subset, name, *_scores(part), *((part.runs, len(part.residuals)) if isinstance(part, Law) else ("", ""))])
     columns = ("methods", "set", "R2", "a run left out", "a task left out", "a family left out", "runs", "arms")
     return Table("law_carries_over", f"{_capital(HEADLINE)}: does the fit carry over?", columns, rows, _HOW)
 
 
 def resampled(sets: Sets) -> Table:
-    """Return the intervals of forward KL and of the best ceiling by what is resampled."""
+    """Return the intervals of forward KL and of the best ceiling by unit of resampling."""
     rows: list[Sequence[Value]] = []
-    for name, found in sets.items():
-        if isinstance(found, str):
+    for name, fits in sets.items():
+        if isinstance(fits, str):
             continue
-        for predictor, by_over in found.over.items():
+        for predictor, by_over in fits.over.items():
             for over, scores in by_over.items():
                 rows.append([predictor, name, over, *(_or(scores[score], _FLAT) for score in ("r2", "family_left_out", "task_left_out"))])
     return Table(
@@ -84,28 +84,28 @@ def resampled(sets: Sets) -> Table:
 
 
 def rivals(sets: Sets) -> Table:
-    """Return every predictor that needs no state of an old task, by the first set's R2 on a family left out, and the headline's lead over it."""
+    """Return the table of predictors without old-task states: R2 on a held-out family, sorted by the first set, and the headline's lead."""
     return _predictors(sets, "law_rivals", "Predictors that need no state of an old task", lambda name: name not in CEILING)
 
 
 def ceiling(sets: Sets) -> Table:
-    """Return the third question's table: predictors measured on old tasks' own states."""
+    """Return the third question's table: predictors on old-task states."""
     table = _predictors(sets, "law_ceiling", "The ceiling: the same measures on old tasks' states", lambda name: name in CEILING)
     about = "They see the very states on which forgetting is measured: the mechanism, no rival. They say how much a predictor could reach."
     return Table(table.name, table.title, table.columns, table.rows, f"{about} {table.note}")
 
 
-def residuals(found: Fits) -> Table:
-    """Return what every arm forgets less what the pooled fit of its forward KL says."""
-    rows: list[Sequence[Value]] = [(arm, value) for arm, value in sorted(found.pooled[HEADLINE].residuals.items(), key=lambda item: item[1])]
+def residuals(fits: Fits) -> Table:
+    """Return the mean residual of every arm: its forgetting minus the pooled fit's prediction from forward KL."""
+    rows: list[Sequence[Value]] = [(arm, value) for arm, value in sorted(fits.pooled[HEADLINE].residuals.items(), key=lambda item: item[1])]
     note = "Observed minus predicted: below 0, an arm forgets less than its forward KL says. No interval: the fit is to these very runs."
     return Table("residuals", "Mean residual of every arm", ("arm", "mean residual of forgetting"), rows, note)
 
 
 def _predictors(sets: Sets, name: str, title: str, chosen: Callable[[str], bool]) -> Table:
-    """Predictors in the order of the first set's R2 on a family left out; of several sets, only that R2 and the headline's lead."""
-    fitted = [found for found in sets.values() if isinstance(found, Fits)]
-    names = list(dict.fromkeys(predictor for found in fitted for predictor in found.pooled if chosen(predictor)))
+    """Return the predictors' table, sorted by the first set's R2 on a held-out family; several sets show only this R2 and the headline's lead."""
+    fitted = [fits for fits in sets.values() if isinstance(fits, Fits)]
+    names = list(dict.fromkeys(predictor for fits in fitted for predictor in fits.pooled if chosen(predictor)))
     if fitted:
         names.sort(key=lambda predictor: -left_out(fitted[0].pooled[predictor]) if predictor in fitted[0].pooled else np.inf)
     alone = len(sets) == 1
@@ -115,37 +115,37 @@ def _predictors(sets: Sets, name: str, title: str, chosen: Callable[[str], bool]
         else ("a family left out", "lead of forward KL")
     )
     rows: list[Sequence[Value]] = [
-        [_said(predictor), *(value for found in sets.values() for value in _of_predictor(predictor, found, alone))] for predictor in names
+        [_said(predictor), *(value for fits in sets.values() for value in _of_predictor(predictor, fits, alone))] for predictor in names
     ]
-    notes = dict.fromkeys(note for found in fitted for note in found.notes)
+    notes = dict.fromkeys(note for fits in fitted for note in fits.notes)
     about = "Lead: R2 of forward KL on the new task minus this one's, on the same resamples; above 0, forward KL predicts better."
     heads = columns if alone else [f"{of}: {column}" for of in sets for column in columns]
     return Table(name, title, ("predictor", *heads), rows, " ".join([_HOW, about, *notes]))
 
 
-def _of_predictor(predictor: str, found: Fits | str, alone: bool) -> list[Value]:
-    each = found if isinstance(found, str) else found.pooled.get(predictor, "not measured in every run")
-    if isinstance(each, str):
-        return [Undefined(each)] * (5 if alone else 2)
-    lead: Value = "itself" if predictor == HEADLINE else _or(each.leads["family_left_out"], _FLAT)
-    family = _or(each.family_left_out, _FLAT)
+def _of_predictor(predictor: str, fits: Fits | str, alone: bool) -> list[Value]:
+    law = fits if isinstance(fits, str) else fits.pooled.get(predictor, "not measured in every run")
+    if isinstance(law, str):
+        return [Undefined(law)] * (5 if alone else 2)
+    lead: Value = "itself" if predictor == HEADLINE else _or(law.leads["family_left_out"], _FLAT)
+    family = _or(law.family_left_out, _FLAT)
     if not alone:
         return [family, lead]
-    return [_or(each.r2, _FLAT), family, lead, _or(each.task_left_out, _FLAT), _or(each.spearman, "one of the two does not vary")]
+    return [_or(law.r2, _FLAT), family, lead, _or(law.task_left_out, _FLAT), _or(law.spearman, "one of the two does not vary")]
 
 
 def _said(predictor: str) -> str:
     return f"{predictor} (part of forward KL)" if predictor in PARTS else predictor
 
 
-def _scores(found: Law | str) -> list[Value]:
-    if isinstance(found, str):
-        return [Undefined(found)] * 4
-    return [_or(each, _FLAT) for each in (found.r2, found.run_left_out, found.task_left_out, found.family_left_out)]
+def _scores(law: Law | str) -> list[Value]:
+    if isinstance(law, str):
+        return [Undefined(law)] * 4
+    return [_or(score, _FLAT) for score in (law.r2, law.run_left_out, law.task_left_out, law.family_left_out)]
 
 
-def _within(found: Fits | str, name: str, kind: str, field: str) -> Value:
-    cells: WithinCells | str | None = found if isinstance(found, str) else found.within.get((name, kind))
+def _within(fits: Fits | str, name: str, kind: str, field: str) -> Value:
+    cells: WithinCells | str | None = fits if isinstance(fits, str) else fits.within.get((name, kind))
     if isinstance(cells, WithinCells):
         value: Value = getattr(cells, field)
         return value

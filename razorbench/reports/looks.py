@@ -1,6 +1,6 @@
-"""How arms look, the same in every figure and in every report: a hue per family, a sign per method, a sign filled less and a broken line per style.
+"""Looks of arms, the same in all figures and reports: a hue per family, a marker per method, marker fill and line style per demonstration style.
 
-The hues are those of Okabe and Ito, which the colour-blind tell apart, some darkened so that they show on white.
+The hues are the color-blind-safe ones of Okabe and Ito, some darkened for white backgrounds.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ HUES = ("#7d8590", "#009e73", "#d55e00", "#1f78c8", "#d08a00", "#c766a0", "#56b4
 SIGNS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 LINES = ("-", "--", "-.", ":")
 FILLS = (1.0, 0.0, 0.45)
-"""Opacity of the inside of a sign, by demonstration style."""
+"""Opacity of a marker's fill, by demonstration style."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """An arm's colour, sign, line, and how opaque the sign is inside."""
+    """An arm's color, marker, line style, and the opacity of the marker's fill."""
 
     colour: str
     sign: str
@@ -31,15 +31,15 @@ class Look:
 
     @property
     def marker(self) -> dict[str, Any]:
-        """What `plot` of matplotlib takes to draw the sign."""
+        """Keyword arguments of matplotlib's `plot` for the marker."""
         return {"marker": self.sign, "markeredgecolor": self.colour, "markerfacecolor": to_rgba(self.colour, self.fill)}
 
 
 def looks(runs: Sequence[Run], registered: Mapping[str, str]) -> dict[str, Look]:
-    """Return the look of every arm, in order of family and name. registered: methods' families; what is not among them comes after.
+    """Return the look of every arm, in order of family and name. registered: family of each registered method; other methods come after.
 
-    It follows from what is registered, not from which runs are there, so that two reports agree. Families beyond the hues get them again, with
-    other signs.
+    Looks depend on the registered methods rather than on the runs, so that two reports agree. If there are more families than hues, hues repeat with
+    other markers.
     """
     methods = {run.method: run.family for run in runs}
     families = sorted(set(registered.values()))
@@ -62,5 +62,5 @@ def looks(runs: Sequence[Run], registered: Mapping[str, str]) -> dict[str, Look]
 
 
 def _style(name: str) -> int:
-    """Which of its task's demonstration styles an arm has, from 0; one that the task does not know counts as the second."""
+    """Return the index of an arm's demonstration style, from 0; an unknown style counts as the second."""
     return int(name) - 1 if name.isdecimal() and name.isascii() else int(bool(name))

@@ -1,4 +1,4 @@
-"""One page that needs nothing but itself, and the files beside it."""
+"""A self-contained HTML page, and the files of its tables and figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from razorbench.reports.tables import plain
 
 
 def page(title: str, lead: str, sections: Sequence[Section], looks: Mapping[str, Look]) -> str:
-    """Return the page as HTML; all text that comes from records is escaped by the template, SVG by matplotlib."""
+    """Return the page as HTML. The template escapes all text from records; matplotlib escapes the SVG."""
     here = files(__package__)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False)
     template = environment.from_string((here / "page.html").read_text(encoding="utf-8"))
@@ -33,7 +33,7 @@ def page(title: str, lead: str, sections: Sequence[Section], looks: Mapping[str,
 
 
 def sign(look: Look) -> Markup:
-    """Return an arm's sign as an SVG path, about ten units wide around (0, 0)."""
+    """Return an arm's marker as an SVG path, about ten units wide around (0, 0)."""
     style = MarkerStyle(look.sign)
     shape = style.get_path().transformed(style.get_transform())
     polygons = [np.asarray(polygon, dtype=float) for polygon in shape.to_polygons(closed_only=True)]

@@ -1,4 +1,4 @@
-"""What is forgotten skill by skill, learning curves, and the list of runs."""
+"""Forgetting per skill, learning curves, and the list of runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from razorbench.store.estimate import Estimate, Undefined, number
 
 HEAT = "#e0602a"
 BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
-"""Files of a run that are linked where they exist, and every film in `videos`."""
+"""Files of a run to link if they exist, in addition to the films in `videos`."""
 
 
 def forgetting(material: Material) -> Section:
@@ -36,11 +36,11 @@ def forgetting(material: Material) -> Section:
 
 def _lost(skill: str, name: str, stops: Mapping[int, Stop | None]) -> Callable[[Run], float | None]:
     def measure(run: Run) -> float | None:
-        found = stops[id(run)]
-        if found is None:
+        at_stop = stops[id(run)]
+        if at_stop is None:
             return None
         base = run.record.original[skill].base.greedy if name == "end" else run.curve[0].original[skill]
-        return base.rate - found.snapshot.original[skill].rate
+        return base.rate - at_stop.snapshot.original[skill].rate
 
     return measure
 
@@ -52,15 +52,15 @@ def _heat(material: Material, stopped: str) -> Picture:
     suites = {(arm, skill): material.suite(arm, _lost(skill, stopped, stops)) for arm in arms for skill in skills}
     figure, axes = canvas(1.3 + 0.3 * len(arms), width=1.3 + 0.8 * len(skills))
     grid = np.array([[_number(suites[arm, skill].value) for skill in skills] for arm in arms])
-    # The more is forgotten, the less of the page shows through, which leaves letters readable in light and dark.
+    # More forgetting is more opaque, so letters stay readable on light and dark pages.
     shade = np.zeros((*grid.shape, 4))
     shade[..., :3], shade[..., 3] = to_rgb(HEAT), 0.85 * np.clip(np.nan_to_num(grid), 0.0, 1.0)
     axes.imshow(shade, aspect="auto")
     for (row, column), value in np.ndenumerate(grid):
-        found = suites[arms[row], skills[column]].value
-        between = f"[{number(found.low, 1)}, {number(found.high, 1)}]" if isinstance(found, Estimate) else "one run" if isinstance(found, Alone) else ""
+        cell = suites[arms[row], skills[column]].value
+        interval = f"[{number(cell.low, 1)}, {number(cell.high, 1)}]" if isinstance(cell, Estimate) else "one run" if isinstance(cell, Alone) else ""
         axes.text(column, row - 0.14, "undefined" if np.isnan(value) else number(value, 1), ha="center", va="center", fontsize=8)
-        axes.text(column, row + 0.27, between, ha="center", va="center", fontsize=6)
+        axes.text(column, row + 0.27, interval, ha="center", va="center", fontsize=6)
     axes.grid(visible=False)
     axes.set_xticks(range(len(skills)), [plain(skill) for skill in skills], rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(arms)), [plain(arm) for arm in arms])
@@ -105,11 +105,11 @@ def _curve(material: Material, task: str, measure: str) -> Picture:
         for snapshot in range(min(map(len, seeds))):
             points = [curve[snapshot] for curve in seeds]
             values = [value for point in points if (value := read(point)) is not None]
-            found = student(values)
+            interval = student(values)
             update = float(np.mean([point.update for point in points]))
             line.append((update, float(np.mean(values))))
             steps = [float(np.mean([point.env_steps for point in points])), float(np.mean([point.gradient_steps for point in points]))]
-            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if found is None else found, len(values)))
+            rows.append((task, arm, snapshot, update, *steps, Alone(values[0], "one seed") if interval is None else interval, len(values)))
         x, y = np.array(line).T
         axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=1.1, markersize=3, markevery=max(1, len(x) // 6), **look.marker)
         ends[arm] = line[-1]
@@ -124,13 +124,13 @@ def _curve(material: Material, task: str, measure: str) -> Picture:
 
 
 def every_run(material: Material) -> Section:
-    """Return the section that lists every run, with links, and those set apart."""
-    told = ("success", "retention", "forward KL", "score", "updates")
+    """Return the section that lists every run, with links, and the excluded runs."""
+    measures = ("success", "retention", "forward KL", "score", "updates")
     blocks = [
         Table(
             "runs",
             "Every run",
-            ("task", "arm", "seed", "base", *(f"{name} at {where}" for name in told for where in STOPS), "seconds", "files"),
+            ("task", "arm", "seed", "base", *(f"{name} at {where}" for name in measures for where in STOPS), "seconds", "files"),
             [_run(material, run) for run in material.runs],
             "Success, greedy, with its 95% Wilson interval; retention with a 95% bootstrap over episodes. These describe one policy and compare nothing. "
             "Forward KL on the new task, nats per decision, is closed form on fixed states; it and the score have no interval for one run.",
@@ -138,8 +138,8 @@ def every_run(material: Material) -> Section:
     ]
     text = ["Click a column's title to sort. Links lead to the files that this page was made from, where they lie beside it."]
     for arm, runs in material.by_arm.items():
-        said = dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.uncounted))
-        text += [f"Costs of `{arm}` that went uncounted: {each}." for each in said]
+        sentences = dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.uncounted))
+        text += [f"Costs of `{arm}` that went uncounted: {sentence}." for sentence in sentences]
     if material.apart:
         count = len(material.apart)
         text.append(f"{count} record{'s were' if count > 1 else ' was'} set apart and {'are' if count > 1 else 'is'} in no number above.")
@@ -149,13 +149,12 @@ def every_run(material: Material) -> Section:
 
 
 def _run(material: Material, run: Run) -> Sequence[Value]:
-    found = [_stopped(stop(run, name)) for name in STOPS]
-    told = [each[k] for k in range(len(found[0])) for each in found]
-    return [run.task, run.arm, run.seed, run.record.base, *told, run.record.wall_s, _links(material.out, run)]
+    values = [value for measure in zip(*(_stopped(stop(run, name)) for name in STOPS), strict=True) for value in measure]
+    return [run.task, run.arm, run.seed, run.record.base, *values, run.record.wall_s, _links(material.out, run)]
 
 
 def _stopped(there: Stop | None) -> Sequence[Value]:
-    """Success, retention, forward KL, score and updates at a stop."""
+    """Return success, retention, forward KL, score and updates at a stop."""
     if there is None:
         return [Undefined("its snapshots were not kept")] * 5
     at = there.snapshot
@@ -169,10 +168,10 @@ def _stopped(there: Stop | None) -> Sequence[Value]:
 
 
 def _links(out: Path, run: Run) -> Links:
-    """Relative addresses of a run's files as seen from the page."""
+    """Return the addresses of a run's files relative to the page."""
     films = sorted((run.folder / "videos").glob("*")) if (run.folder / "videos").is_dir() else []
-    there = [path for path in (*(run.folder / name for name in BESIDE), *films) if path.is_file()]
-    return Links([(plain(path.name if path in films else path.stem), _address(path, out)) for path in there])
+    existing = [path for path in (*(run.folder / name for name in BESIDE), *films) if path.is_file()]
+    return Links([(plain(path.name if path in films else path.stem), _address(path, out)) for path in existing])
 
 
 def _address(path: Path, out: Path) -> str:

@@ -52,13 +52,13 @@ def _updates(curve: Sequence[Snapshot]) -> list[int]:
 
 
 def _ticks(last: int) -> list[int]:
-    """0, powers of ten, and the last update where it does not crowd its neighbour."""
+    """Return 0, the powers of ten up to half of the last update, and the last update."""
     powers = [10**k for k in range(8) if 10**k <= last / 2]
     return [0, *powers, last]
 
 
-def _band(axes: Any, curve: Sequence[Snapshot], found: Sequence[Estimate | Undefined | None], colour: str, label: str) -> None:
-    values, low, high = np.array([(each.value, each.low, each.high) if isinstance(each, Estimate) else (np.nan,) * 3 for each in found]).T
+def _band(axes: Any, curve: Sequence[Snapshot], estimates: Sequence[Estimate | Undefined | None], colour: str, label: str) -> None:
+    values, low, high = np.array([(point.value, point.low, point.high) if isinstance(point, Estimate) else (np.nan,) * 3 for point in estimates]).T
     axes.plot(_updates(curve), values, color=colour, marker="o", markersize=3.5, label=label)
     axes.fill_between(_updates(curve), low, high, color=colour, alpha=0.15, linewidth=0)
 
@@ -78,7 +78,7 @@ def _bars(axes: Any, record: Record) -> None:
 
 
 def matrix(record: SequenceRecord, path: Path) -> None:
-    """Draw the success matrix of a sequence: tasks and original skills down, stages across."""
+    """Draw the success matrix of a sequence: tasks and original skills in rows, stages in columns."""
     with style({"axes.spines.top": True, "axes.spines.right": True}):
         _matrix(record).savefig(path, dpi=110)
 

@@ -1,4 +1,4 @@
-"""Tables whose cells know how they are shown, sorted and written as CSV."""
+"""Tables for the page and for CSV files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from razorbench.store.estimate import Estimate, Undefined, number
 
 @dataclass(frozen=True)
 class Links:
-    """Files beside the page. targets: (text, relative address), the address already quoted."""
+    """Links to files. targets: (text, relative URL), the URL already quoted."""
 
     targets: Sequence[tuple[str, str]]
 
@@ -25,7 +25,7 @@ Value = str | int | float | Estimate | Alone | Undefined | Links
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell. text: shown; order: what it is sorted by, empty if last in either direction; number: whether it is one."""
+    """A cell of the page. text: shown; order: sort key, empty to sort last in both directions; number: whether it is a number."""
 
     text: str
     order: str
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values under named columns. name: of its CSV file; note: what a reader must know, under the table."""
+    """Rows of values under named columns. name: of its CSV file; note: text under the table."""
 
     name: str
     title: str
@@ -44,11 +44,11 @@ class Table:
     note: str = ""
 
     def cells(self) -> list[list[Cell]]:
-        """Return the rows as they are shown."""
+        """Return the rows as cells of the page."""
         return [[_cell(value) for value in row] for row in self.rows]
 
     def csv(self) -> str:
-        """Return the table as CSV with nine digits; an interval makes two columns more, `NAME low` and `NAME high`."""
+        """Return the table as CSV with nine digits; an interval adds two columns, `NAME low` and `NAME high`."""
         kinds = [[row[k] for row in self.rows] for k in range(len(self.columns))]
         wide = [any(isinstance(value, Estimate | Alone) for value in column) for column in kinds]
         text = io.StringIO()
@@ -60,12 +60,12 @@ class Table:
 
 
 def plain(text: object) -> str:
-    """Return text fit for any file and page: characters that XML and UTF-8 have no place for become one that stands for them."""
+    """Replace characters that are illegal in XML or UTF-8 by U+FFFD."""
     return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", str(text))
 
 
 def slug(*names: object) -> str:
-    """Return a file's name made of names."""
+    """Return a file name from names."""
     return "-".join(re.sub(r"[^A-Za-z0-9]+", "_", str(name)).strip("_").lower() for name in names)
 
 
@@ -105,5 +105,5 @@ def _flat(value: Value, wide: bool) -> list[object]:
 
 
 def _unarmed(text: str) -> str:
-    """Text that a spreadsheet takes for text: one that starts like a formula gets an apostrophe in front."""
+    """Prefix text that a spreadsheet would read as a formula with an apostrophe."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text

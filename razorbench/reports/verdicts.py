@@ -1,4 +1,4 @@
-"""What the runs say about the paper's claims, as `razorbench claims` decides them."""
+"""The section on the paper's claims, as `razorbench claims` decides them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ABOUT = (
 
 
 def verdicts(decided: Sequence[tuple[Claim, Sequence[str]]]) -> Section:
-    """Return the section of claims, each with the commands that would add what it lacks."""
-    parts = [(claim.name, *_part(each)) for claim, _ in decided for each in claim.findings]
+    """Return the section of claims. decided: each claim with the commands that add its missing runs."""
+    parts = [(claim.name, *_part(finding)) for claim, _ in decided for finding in claim.findings]
     lacking = [(claim.name, command) for claim, commands in decided for command in commands]
     blocks = [
         Table(
@@ -36,18 +36,18 @@ def verdicts(decided: Sequence[tuple[Claim, Sequence[str]]]) -> Section:
 
 
 def said(claims: Sequence[Claim]) -> Table:
-    """Return the words of every claim in each place; what is measured in no place stands in every one."""
+    """Return the verdicts of every claim in each place; a claim without places has the same verdict in all."""
     rows: list[Sequence[Value]] = [[claim.name, claim.says, *(claim.said(place) or claim.said("") for place in PLACES)] for claim in claims]
     return Table("claims", "Verdicts", ("claim", "it says", *(f"at {place}" for place in PLACES)), rows)
 
 
-def _part(found: Finding) -> Sequence[Value]:
+def _part(finding: Finding) -> Sequence[Value]:
     return (
-        found.what,
-        found.at,
-        " or ".join(found.expects),
-        Undefined("too few runs") if found.effect is None else found.effect,
-        found.n,
-        f"({found.verdict})" if found.beside else str(found.verdict),
-        "; ".join(found.notes),
+        finding.what,
+        finding.at,
+        " or ".join(finding.expects),
+        Undefined("too few runs") if finding.effect is None else finding.effect,
+        finding.n,
+        f"({finding.verdict})" if finding.beside else str(finding.verdict),
+        "; ".join(finding.notes),
     )

@@ -1,1 +1,1 @@
-"""Finished runs as numbers with intervals: comparisons, claims, the forgetting law."""
+"""Statistics of finished runs: comparisons with intervals, claims, the forgetting law."""

@@ -1,4 +1,4 @@
-"""The rules that decide a claim, second edition: each measures differences and tells them in the words of `razorbench.statistics.verdicts`."""
+"""The rules that decide a claim, second edition: each measures differences and states them in the words of `razorbench.statistics.verdicts`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from razorbench.store.estimate import Estimate
 from razorbench.store.output import warn
 
 PLACES = ("0.9", "best", "end")
-"""Where a claim is decided: at a success of .9 on the new task, at the best SELECT success, when the budget is used up."""
+"""Places where a claim is decided: at a success of .9 on the new task, at the best SELECT success, at the end of the budget."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Input to the claims. runs: by base policy, poolable; design: the runs that there should be of an arm; methods: all that there are.
+    """Input to the claims. runs: poolable runs by base policy; design: the runs that each arm should cover; methods: names of all methods.
 
-    studies: folder of controlled studies.
+    studies: folder of the controlled studies.
     """
 
     runs: Mapping[str, Sequence[Run]]
@@ -41,15 +41,15 @@ class Evidence:
         return self.runs.get(base, ())
 
     def missing(self, arms: Sequence[str], base: str) -> list[Wanted]:
-        """Return which runs of some arms would help."""
+        """Return the missing runs of these arms."""
         return self.design.missing(self.of(base), arms, base)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a part came to in one place. at: the place, empty if the part has none; expects: words of which the claim expects one; n: what it rests on.
+    """Result of a part in one place. at: the place, empty if the part has none; expects: the claim expects one of these words; n: sample size in words.
 
-    beside: shown, no part of the claim. notes: of runs that are undefined there. wanted: the runs that would help; study: the controlled study not done yet.
+    beside: shown only, not part of the claim. notes: runs that are undefined there. wanted: missing runs; study: the missing controlled study.
     """
 
     what: str
@@ -65,7 +65,7 @@ class Finding:
 
     @property
     def as_expected(self) -> bool:
-        """Whether one of the words that the claim expects is said."""
+        """Whether the verdict has one of the expected words."""
         return any(word in self.expects for word in self.verdict.words)
 
 
@@ -75,12 +75,12 @@ class Part(Protocol):
     beside: bool
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return the part's findings, one for each thing that it says and each place."""
+        """Return the part's findings, one for each statement and place."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One arm less another. by: a quantity of `compare.QUANTITIES`, whose margin *same* takes; places: where it is measured."""
+    """One arm minus another. by: a quantity of `comparison.QUANTITIES`, whose margin defines *same*; places: where it is measured."""
 
     first: str
     second: str
@@ -92,7 +92,7 @@ class Contrast:
 
     @property
     def what(self) -> str:
-        """How tables name it."""
+        """Name in tables."""
         return f"{self.first} - {self.second}{'' if self.by == 'retention' else f', {self.by}'}{'' if self.base == 'mlp' else f', {self.base}'}"
 
     def measured(self, evidence: Evidence, place: str) -> Comparison:
@@ -112,7 +112,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Size:
-    """One arm from a larger base less the same arm from a smaller one, paired by task and seed."""
+    """One arm from a larger base minus the same arm from a smaller base, paired by task and seed."""
 
     arm: str
     larger: str
@@ -129,28 +129,28 @@ class Size:
         findings = []
         for place in self.places:
             first, second = (numbers(evidence.of(base), self.arm, MEASURES[f"{self.by}@{place}"]) for base in bases)
-            found = paired(first, second, (f"{self.arm} from {self.larger}", f"{self.arm} from {self.smaller}"))
+            difference = paired(first, second, (f"{self.arm} from {self.larger}", f"{self.arm} from {self.smaller}"))
             notes = [f"{base}: {why}" for base in bases for why in whys(evidence.of(base), (self.arm,), place)]
             wanted = [run for base in bases for run in evidence.missing((self.arm,), base)]
-            findings.append(_finding(self, f"{self.arm}, {self.larger} - {self.smaller}", place, found, len(common), notes, wanted))
+            findings.append(_finding(self, f"{self.arm}, {self.larger} - {self.smaller}", place, difference, len(common), notes, wanted))
         return findings
 
 
-def _finding(part: Contrast | Size, what: str, place: str, found: Comparison, common: int, notes: Sequence[str], wanted: Sequence[Wanted]) -> Finding:
+def _finding(part: Contrast | Size, what: str, place: str, comparison: Comparison, common: int, notes: Sequence[str], wanted: Sequence[Wanted]) -> Finding:
     measure: Measure = MEASURES[f"{part.by}@{place}"]
-    verdict = found.verdict(measure.quantity.margin)
-    n = f"{found.units}, {found.pairs} of {common} pairs"
-    return Finding(what, place, tuple(part.expects), found.difference, n, verdict, part.beside, notes, () if verdict.decided else wanted)
+    verdict = comparison.verdict(measure.quantity.margin)
+    n = f"{comparison.units}, {comparison.pairs} of {common} pairs"
+    return Finding(what, place, tuple(part.expects), comparison.difference, n, verdict, part.beside, notes, () if verdict.decided else wanted)
 
 
 def whys(runs: Sequence[Run], arms: Sequence[str], place: str) -> list[str]:
-    """Say of each arm in how many runs a place is undefined, and why; empty if in none."""
-    said = []
+    """Return a sentence for each arm that is undefined in a place: in how many runs, and why."""
+    sentences = []
     for arm in arms:
         own = [undefined(run, place) for run in runs if run.arm == arm]
         whys = Counter(filter(None, own))
-        said += [f"{arm} in {whys.total()} of {len(own)} runs ({', '.join(f'{count}: {why}' for why, count in whys.items())})"] if whys else []
-    return said
+        sentences += [f"{arm} in {whys.total()} of {len(own)} runs ({', '.join(f'{count}: {why}' for why, count in whys.items())})"] if whys else []
+    return sentences
 
 
 SCORES = {
@@ -171,21 +171,21 @@ class Prediction:
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding: the R2, in the words *more* and *less* than the bar."""
+        """Return one finding: whether the R2 is *more* or *less* than the bar."""
         runs = evidence.of(self.base)
-        found = fitted(runs, (self.predictor,)).get(self.predictor)
-        effect: Estimate | None = None if found is None else getattr(found, self.score)
+        law = fitted(runs, (self.predictor,)).get(self.predictor)
+        effect: Estimate | None = None if law is None else getattr(law, self.score)
         verdict = _judged(effect, self.above, runs)
         what = f"{SCORES[self.score]} of {self.predictor}, from {self.base}, against {self.above:g}"
         wanted = () if verdict.decided else evidence.missing(evidence.methods, self.base)
-        return [Finding(what, "", (MORE,), effect, _size(found), verdict, self.beside, wanted=wanted)]
+        return [Finding(what, "", (MORE,), effect, _size(law), verdict, self.beside, wanted=wanted)]
 
 
 @dataclass(frozen=True)
 class Rivals:
-    """An R2 of the headline predictor less that of each rival, on the same resamples of the same runs. score: its name in `law.Law`.
+    """R2 of the headline predictor minus that of each rival, on the same resamples of the same runs. score: its name in `law.Law`.
 
-    Intervals are not corrected for the number of rivals.
+    The intervals are not corrected for the number of rivals.
     """
 
     rivals: Sequence[str]
@@ -196,28 +196,28 @@ class Rivals:
     def decide(self, evidence: Evidence) -> list[Finding]:
         """Return one finding for each rival that the runs have."""
         runs = evidence.of(self.base)
-        found = fitted(runs, (HEADLINE, *self.rivals))
+        fits = fitted(runs, (HEADLINE, *self.rivals))
         findings = []
         for name in self.rivals:
-            lead = found[name].leads[self.score] if name in found else None
+            lead = fits[name].leads[self.score] if name in fits else None
             verdict = _judged(lead, 0.0, runs)
             wanted = () if verdict.decided else evidence.missing(evidence.methods, self.base)
             what = f"{SCORES[self.score]} less that of {name}, from {self.base}"
-            findings.append(Finding(what, "", (MORE,), lead, _size(found.get(name)), verdict, self.beside, wanted=wanted))
+            findings.append(Finding(what, "", (MORE,), lead, _size(fits.get(name)), verdict, self.beside, wanted=wanted))
         return findings
 
 
 def fitted(runs: Sequence[Run], predictors: Sequence[str]) -> Mapping[str, Law]:
-    """Fit the law to those of the predictors, the first one above all, that all runs with snapshots have; empty if they are too few for a fit."""
-    along = snapshots(runs, predictors)
-    found = {name: along.points(name) for name in predictors}
-    first = found[predictors[0]]
-    same = {name: each for name, each in found.items() if len(each.arm) and each.same_runs(first)}
+    """Fit the law to the predictors that every run with snapshots has. The first predictor is the headline; empty if there are too few runs for it."""
+    measured = snapshots(runs, predictors)
+    points = {name: measured.points(name) for name in predictors}
+    first = points[predictors[0]]
+    same = {name: own for name, own in points.items() if len(own.arm) and own.same_runs(first)}
     return laws(same, predictors[0]) if predictors[0] in same and first.too_few() is None else {}
 
 
 def _judged(effect: Estimate | None, bar: float, runs: Sequence[Run]) -> Verdict:
-    """The words for an interval over runs. Which runs, tasks and families it rests on is checked first."""
+    """Return the verdict on an interval against a bar, or *too few runs* if runs, tasks or families lie below the floors."""
     lacking = too_few({"all": len(runs)}, tasks=len({run.task for run in runs}), families=len({run.family for run in runs}))
     if lacking or effect is None:
         return Verdict((TOO_FEW,), lacking or "no fit")
@@ -225,22 +225,22 @@ def _judged(effect: Estimate | None, bar: float, runs: Sequence[Run]) -> Verdict
     return Verdict(words or (UNDECIDED,))
 
 
-def _size(found: Law | None) -> str:
-    return "no runs" if found is None else f"{found.runs} runs"
+def _size(law: Law | None) -> str:
+    return "no runs" if law is None else f"{law.runs} runs"
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Every update of the projection study, in every family of policies: does it end at the KL-minimal policy of its family?
+    """Projection study: does each update, in each policy family, end at the KL-minimal policy of the family?
 
-    within: the total variation up to which an end is the *same*; beyond it its KL is *more* than the minimal one. Neither has an interval over tasks.
+    within: a total variation up to this is *same*, above it *more*. Neither has an interval over tasks.
     """
 
     within: float = 1e-6
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:
-        """Return one finding for each cell, of the size that ends furthest off: its excess KL, nats, mean over bandits."""
+        """Return one finding for each cell: the excess KL in nats, mean over bandits, of the size that ends furthest away."""
         rows = _rows(evidence.studies / "projection" / "distance.csv")
         if not rows:
             verdict = Verdict((TOO_FEW,), "no study")
@@ -259,11 +259,11 @@ class Cells:
 
 _NUMBERS = ("failure", "excess_kl", "excess_kl_low", "excess_kl_high", "off_max")
 _MOST_STUDY = 1_000_000
-"""Bytes of a study's table."""
+"""Largest size of a study's table, bytes."""
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a study's table; none if it is not there, or, with a line on stderr, if it is not what the study writes."""
+    """Return the rows of a study's table; none if the file is missing, and none with a warning on stderr if it is malformed."""
     try:
         rows = list(csv.DictReader(bounded.text(bounded.read(path, _MOST_STUDY)).splitlines()))
         counts = [int(row["reached"]) for row in rows]
@@ -282,8 +282,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _grouped(rows: Iterable[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
-    """Rows of one family and update together."""
-    found: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    """Group rows by family and update."""
+    cells: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for row in rows:
-        found.setdefault((row["family"], row["update"]), []).append(row)
-    return list(found.values())
+        cells.setdefault((row["family"], row["update"]), []).append(row)
+    return list(cells.values())

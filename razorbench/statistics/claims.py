@@ -1,4 +1,4 @@
-"""The paper's claims, and what finished runs say about them: `razorbench claims`."""
+"""The paper's claims, decided on finished runs: `razorbench claims`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from razorbench.statistics.verdicts import holm
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with what its parts came to."""
+    """A claim with the findings of its parts."""
 
     name: str
     says: str
@@ -23,25 +23,25 @@ class Claim:
 
     @property
     def decided(self) -> bool:
-        """Whether any of its parts has a verdict anywhere."""
+        """Whether any part has a verdict in any place."""
         return any(finding.verdict.decided for finding in self.findings if not finding.beside)
 
     def said(self, at: str) -> str:
-        """Return the words of its parts in one place, with their number where they differ, and how many are as expected; empty if none is measured there."""
+        """Return the verdicts of all parts in one place, counted where they differ, and how many are as expected; empty if no part is measured there."""
         parts = [finding for finding in self.findings if finding.at == at and not finding.beside]
         words = Counter(", ".join(finding.verdict.words) for finding in parts)
-        told = next(iter(words), "") if len(words) < 2 else "; ".join(f"{count} {word}" for word, count in words.most_common())
-        return f"{told} ({sum(finding.as_expected for finding in parts)} of {len(parts)} as expected)" if parts else ""
+        verdicts = next(iter(words), "") if len(words) < 2 else "; ".join(f"{count} {word}" for word, count in words.most_common())
+        return f"{verdicts} ({sum(finding.as_expected for finding in parts)} of {len(parts)} as expected)" if parts else ""
 
     def commands(self, prefix: str, study: str) -> list[str]:
-        """Return what would add the runs and studies that are missing. prefix: asks for a sweep; study: for a controlled study of the name that follows."""
+        """Return the commands that add the missing runs and studies. prefix: starts a sweep's command; study: starts a controlled study's, before its name."""
         wanted = (run for finding in self.findings if not finding.beside for run in finding.wanted)
         return sweeps(wanted, prefix) + [f"{study}{name}" for name in dict.fromkeys(finding.study for finding in self.findings) if name]
 
 
 @dataclass(frozen=True)
 class Primary:
-    """A primary contrast. passes: whether the word that it predicts passes Holm's test among all of them."""
+    """A primary contrast. passes: whether its predicted word passes Holm's test over all primary contrasts."""
 
     finding: Finding
     passes: bool
@@ -49,7 +49,7 @@ class Primary:
 
 @dataclass(frozen=True)
 class Claims:
-    """The content of conf/study/claims2.yaml. suite, seeds: the runs that there should be; primary: contrasts that a confirmation tests, each in one place."""
+    """The content of conf/study/claims2.yaml. suite, seeds: the design; primary: contrasts that a confirmation tests, each in one place."""
 
     use: ClassVar = "razorbench claims RESULTS"
 
@@ -68,12 +68,12 @@ class Claims:
         return decided
 
     def confirm(self, evidence: Evidence) -> list[Primary]:
-        """Test the primary contrasts, each for the word that it predicts, with Holm's correction over all of them."""
+        """Test the predicted word of each primary contrast, with Holm's correction over all of them."""
         findings = [contrast.decide(evidence)[0] for contrast in self.primary]
         chances = []
         for contrast, finding in zip(self.primary, findings, strict=True):
-            found, (word,) = contrast.measured(evidence, finding.at), contrast.expects
+            comparison, (word,) = contrast.measured(evidence, finding.at), contrast.expects
             margin = MEASURES[f"{contrast.by}@{finding.at}"].quantity.margin
-            chances.append(1.0 if found.lacking else found.sample.p_value(word, margin))
+            chances.append(1.0 if comparison.lacking else comparison.sample.p_value(word, margin))
         words = [contrast.expects[0] for contrast in self.primary]
         return [Primary(finding, passes) for finding, passes in zip(findings, holm(chances, words), strict=True)]

@@ -1,4 +1,4 @@
-"""Comparing methods: differences paired by task and seed, averaged over seeds, with Student intervals over tasks."""
+"""Comparison of methods: differences paired by task and seed, averaged over seeds, with Student intervals over tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from razorbench.store.estimate import Estimate
 from razorbench.store.record import Evaluation, Rate
 
 NATS = (1, 2, 4)
-"""Forward KLs, per decision, at which retention and success are compared."""
+"""Forward KLs, nats per decision, at which retention and success are compared."""
 
 
 def _exact(run: Run, there: Evaluation) -> float:
@@ -23,7 +23,7 @@ def _exact(run: Run, there: Evaluation) -> float:
 
 
 def _of_rates(rates: Iterable[Rate | None]) -> float:
-    """Return p (1 - p) / n over all episodes, two successes and two failures added so that a rate of 0 or 1 has one too (Agresti and Coull 1998)."""
+    """Return p (1 - p) / n over all episodes plus two successes and two failures, so that a rate of 0 or 1 has a variance (Agresti and Coull 1998)."""
     measured = [rate for rate in rates if rate is not None]
     episodes = sum(rate.episodes for rate in measured) + 4
     p = (sum(rate.successes for rate in measured) + 2) / episodes
@@ -35,23 +35,23 @@ def _of_success(run: Run, there: Evaluation) -> float:
 
 
 def _of_retention(run: Run, there: Evaluation) -> float:
-    """That of the mean success on original skills over the base's own, which is what retention is a share of."""
+    """Return the variance of retention: of the mean success on original skills, divided by the base's mean success squared."""
     base = float(np.mean([rates.base.greedy.rate for rates in run.record.original.values()]))
     return _of_rates(there.original.values()) / base**2
 
 
 def _of_score(run: Run, there: Evaluation) -> float:
-    """That of a product of gain and retention, each with the noise of its own episodes; the base's success on SELECT starts is all arms' own."""
+    """Return the variance of gain times retention, each with the noise of its own episodes. All arms share the base's success, so it adds no noise."""
     left = 1 - run.base_success
-    gain, kept = max(0.0, (there.success or 0.0) - run.base_success) / left, min(1.0, there.retention.value or 0.0)
-    return (kept / left) ** 2 * _of_success(run, there) + gain**2 * _of_retention(run, there)
+    gain, retention = max(0.0, (there.success or 0.0) - run.base_success) / left, min(1.0, there.retention.value or 0.0)
+    return (retention / left) ** 2 * _of_success(run, there) + gain**2 * _of_retention(run, there)
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number of a policy. read: from a snapshot or from the final policy; at_stop: where a run stops, None if it is what `read` returns.
+    """A number of a policy. read: from a snapshot or the final policy; at_stop: at a stop, None if `read` gives it.
 
-    variance: of sampling episodes; 0 for what is measured on fixed states, or counted. margin: differences inside it count as *same*; None if they never do.
+    variance: from sampling episodes; 0 for a count or a measure on fixed states. margin: differences inside it are *same*; None if *same* is never said.
     """
 
     read: Read
@@ -60,12 +60,12 @@ class Quantity:
     at_stop: Callable[[Stop], float | None] | None = None
 
     def stopped(self, there: Stop) -> float | None:
-        """Return the number where a run stops, None where it is undefined."""
+        """Return the number at a stop, None where it is undefined."""
         return self.read(there.snapshot) if self.at_stop is None else self.at_stop(there)
 
 
 def _of_stops(there: Evaluation) -> None:
-    """A snapshot on its own has no such number."""
+    """Return None: a snapshot alone has no such number."""
 
 
 QUANTITIES = {
@@ -82,18 +82,18 @@ QUANTITIES = {
 }
 COSTS = ("update", "env_steps", "demo_episodes", "gradient_steps", "select_episodes")
 OF_STOPS = ("score", "select_episodes")
-"""Quantities that a policy has only where a run may stop."""
+"""Quantities that are defined at stops only."""
 
 
 @dataclass(frozen=True)
 class Number(Bracket):
-    """A run's number, and its sampling variance."""
+    """A run's number and its sampling variance."""
 
     variance: float = 0.0
 
     @classmethod
     def exact(cls, value: float, variance: float = 0.0) -> Number:
-        """Return a number that was measured, not interpolated."""
+        """Return a number that was measured rather than interpolated."""
         return cls(value, value, value, variance)
 
 
@@ -116,8 +116,8 @@ class Measure:
             value, around = at_forward_kl(run, self.nats, self.quantity.read), around_forward_kl(run, self.nats)
             return None if value is None or around is None else Number.exact(value, self._largest(run, *around))
         if self.level is not None:
-            found = crossing(run, self.level)
-            return self._crossed(run, found) if isinstance(found, Crossing) else None
+            crossed = crossing(run, self.level)
+            return self._crossed(run, crossed) if isinstance(crossed, Crossing) else None
         there = stop(run, str(self.stop))
         return None if there is None else self._stopped(run, there)
 
@@ -125,31 +125,31 @@ class Measure:
         value = self.quantity.stopped(there)
         return None if value is None else Number.exact(float(value), self.quantity.variance(run, there.snapshot))
 
-    def _crossed(self, run: Run, found: Crossing) -> Number | None:
-        between = found.number(self.quantity.read)
-        if between is None:
+    def _crossed(self, run: Run, crossed: Crossing) -> Number | None:
+        bracket = crossed.number(self.quantity.read)
+        if bracket is None:
             return None
-        return Number(between.value, between.low, between.high, self._largest(run, found.before, found.after))
+        return Number(bracket.value, bracket.low, bracket.high, self._largest(run, crossed.before, crossed.after))
 
     def _largest(self, run: Run, *ends: Evaluation) -> float:
-        """What is interpolated has no more noise than the noisier of its ends."""
+        """Return the larger variance of the two ends: an interpolated number has no more noise than the noisier end."""
         return max(self.quantity.variance(run, end) for end in ends)
 
 
 MEASURES = {
-    **{f"{name}@{level:g}": Measure(each, level=level) for name, each in QUANTITIES.items() if name not in OF_STOPS for level in LEVELS},
-    **{f"{name}@{where}": Measure(each, stop=where) for name, each in QUANTITIES.items() for where in STOPS},
+    **{f"{name}@{level:g}": Measure(quantity, level=level) for name, quantity in QUANTITIES.items() if name not in OF_STOPS for level in LEVELS},
+    **{f"{name}@{where}": Measure(quantity, stop=where) for name, quantity in QUANTITIES.items() for where in STOPS},
     **{f"{name}_kl{nats}": Measure(QUANTITIES[name], nats=nats) for name in ("retention", "success") for nats in NATS},
 }
-"""What arms are compared by: `retention@best`, `retention@end`; `retention@0.9` where SELECT success first crosses .9; `retention_kl1` where forward KL on
-the new task first reaches 1 nat per decision."""
+"""Measures that compare arms: `retention@best`, `retention@end`; `retention@0.9` where SELECT success first crosses .9; `retention_kl1` where forward KL
+on the new task first reaches 1 nat per decision."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One arm less another, or an arm's own mean. sample: of tasks, or of seeds where there is one task (`unit`); pairs: runs of each that were paired.
+    """One arm minus another, or one arm's mean. sample: of tasks, or of seeds if there is one task (`unit`); pairs: number of paired runs.
 
-    lacking: what a verdict lacks, empty if nothing.
+    lacking: why there are too few runs for a verdict, empty if there are enough.
     """
 
     sample: Sample
@@ -159,7 +159,7 @@ class Comparison:
 
     @property
     def n(self) -> int:
-        """How many units."""
+        """Number of units."""
         return len(self.sample.value)
 
     @property
@@ -169,18 +169,18 @@ class Comparison:
 
     @property
     def units(self) -> str:
-        """How many of which, as in `12 tasks`."""
+        """Number and name of the units, as in `12 tasks`."""
         return f"{self.n} {self.unit if self.n != 1 else self.unit.removesuffix('s')}"
 
     def verdict(self, margin: float | None) -> Verdict:
-        """Return what may be said of it. margin: as of `Quantity`."""
+        """Return the verdict. margin: of the `Quantity`."""
         return Verdict((TOO_FEW,), self.lacking) if self.lacking else self.sample.verdict(margin)
 
 
 def paired(first: Numbers, second: Numbers, arms: tuple[str, str] = ("the first", "the second")) -> Comparison:
-    """Compare numbers of the same tasks and seeds: the difference is averaged over seeds, then over tasks; with one task, seeds are the units.
+    """Compare two arms on the same tasks and seeds: average the difference over seeds, then over tasks; with one task, seeds are the units.
 
-    Where numbers are brackets, low is the least that the difference may be and high the most. arms: how to name them.
+    If the numbers are brackets, low is the smallest possible difference and high the largest. arms: names of the two.
     """
     common = {}
     for key in sorted(set(first) & set(second)):
@@ -209,13 +209,13 @@ def _units(numbers: Numbers, runs: Mapping[str, int]) -> Comparison:
 
 
 def numbers(runs: Sequence[Run], arm: str, measure: Measure) -> dict[tuple[str, int], Number]:
-    """Return an arm's numbers (see `Run.arm`) by task and seed, without the undefined ones. runs: of which none was done twice."""
-    found = {}
+    """Return an arm's numbers (see `Run.arm`) by task and seed, without the undefined ones. runs: each done once."""
+    by_run = {}
     for run in (run for run in runs if run.arm == arm):
         number = measure.number(run)
         if number is not None:
-            found[run.task, run.seed] = number
-    return found
+            by_run[run.task, run.seed] = number
+    return by_run
 
 
 def contrast(runs: Sequence[Run], first: str, second: str, measure: Measure) -> Comparison:

@@ -1,4 +1,4 @@
-"""Finished runs as the analyses see them: a record with its snapshots, and the points that they make for the law."""
+"""Finished runs for the analyses: a record with its snapshots, and its points for the law."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ PREDICTORS = {
         for states, where in (("new", "new task"), ("original", "old tasks"))
     },
 }
-"""What may predict forgetting, by the name in tables, and where a snapshot holds it; of similarities, 1 less them, so that 0 is no change."""
+"""Predictors of forgetting: name in tables, and key in a snapshot. A similarity enters as 1 minus its value, so 0 is no change."""
 HEADLINE = "forward KL, new task"
 PARTS = ("forward KL, mean part", "forward KL, variance part", "forward KL, base's sigma", "forward KL per episode")
-"""Of the headline predictor, or other units of it, and so no rivals."""
+"""Parts of the headline predictor, or the same in other units, so not rivals."""
 CEILING = tuple(name for name in PREDICTORS if name.endswith(STATES["original"]) or name == "weights, Fisher")
-"""Measured on the states of the very tasks whose loss it predicts: a ceiling, not a rival. Fisher's weights come from these states too."""
+"""Predictors measured on old-task states, the tasks whose loss they predict: a ceiling, not rivals. The Fisher weights use these states too."""
 
 SECOND = "/2"
-"""Ends the name of an arm that learns from its task's second style of demonstrations."""
+"""Suffix of an arm that uses its task's second demonstration style."""
 _SIMILAR = "activations, 1 - "
 
 
 @dataclass(frozen=True)
 class Run:
-    """A record and its snapshots, the base's own first; a run whose snapshots were not kept has none.
+    """A record and its snapshots, the base first; no snapshots if they were not saved.
 
-    styles: its task's, in order; folder: its own; setting: what sets it apart from runs of the same method among those that it is read with.
+    styles: demonstration styles of its task, in order; folder: where it lies; setting: the hyper-parameters that differ between runs of its method.
     """
 
     record: Record
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def base(self) -> str:
-        """The base's name, which its pretraining seeds share."""
+        """The base's name without its pretraining seed."""
         return self.record.base_name
 
     @property
@@ -108,14 +108,14 @@ class Run:
 
     @cached_property
     def base_success(self) -> float:
-        """Greedy success of the base on the new task, by its card where there is one (`starts.base_success`)."""
+        """Greedy success of the base on the new task, see `base_success`."""
         return base_success(self.record)
 
     @cached_property
     def arm(self) -> str:
-        """What is compared and never averaged over: the method; with demonstrations of its task's second style `sft/2`, of an unknown one `sft/NAME`.
+        """The unit of comparison: the method, with `/2` for its task's second demonstration style and `/NAME` for an unknown style, as in `sft/2`.
 
-        Where one method was run with several settings, each is an arm, as in `sft[epochs=3]`.
+        If one method was run with several settings, each setting is an arm, as in `sft[epochs=3]`.
         """
         style = self.record.method.demos
         if not self.record.budget.demo_episodes or style == next(iter(self.styles), None):
@@ -124,16 +124,16 @@ class Run:
 
 
 def read_runs(results: Path, styles: Mapping[str, Sequence[str]]) -> list[Run]:
-    """Read every run below a folder, in order of path. styles: of demonstrations, by task's name.
+    """Read every run below a folder, in order of path. styles: demonstration styles by task name.
 
-    What cannot be read, or is not what a run writes, is named on stderr and left out. Raises UsageError if there is no run, or none that can be read.
+    Skips unreadable and malformed runs and names them on stderr. Raises UsageError if there is no readable run.
     """
-    found = walk(results)
-    tell(found)
-    if not found.runs:
+    folders = walk(results)
+    tell(folders)
+    if not folders.runs:
         raise UsageError(f"{results}: no record.json below this folder; give the folder that `results=` named, or make runs first")
     with _no_collections():
-        return [run for _, run in readable(found.runs, partial(_read, styles=styles))]
+        return [run for _, run in readable(folders.runs, partial(_read, styles=styles))]
 
 
 def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
@@ -142,16 +142,16 @@ def _read(path: Path, styles: Mapping[str, Sequence[str]]) -> Run:
 
 
 def chosen(runs: Sequence[Run], base: str | None, budget: str | None) -> tuple[str, str]:
-    """Return the base and the budget whose runs are used: those given, else the only ones there, else the usual ones if there.
+    """Return the base and the budget to analyze: the given ones, else the usual ones (`mlp`, `standard`) if present, else the only ones.
 
-    Raises UsageError if there are several to choose from.
+    Raises UsageError if there are several without the usual one.
     """
     budget = budget or only("budget", {run.budget for run in runs if base in (None, run.base)}, "standard")
     return base or only("base", {run.base for run in runs if run.budget == budget}, "mlp"), budget
 
 
 def only(what: str, there: set[str], usual: str) -> str:
-    """Return what there is, if it is one thing; the usual one, if it is there or nothing is. Raises UsageError if there are several."""
+    """Return the usual value if it is present or nothing is, else the only value. Raises UsageError if there are several. what: the option's name."""
     if usual in there or not there:
         return usual
     if len(there) > 1:
@@ -161,7 +161,7 @@ def only(what: str, there: set[str], usual: str) -> str:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Put off the garbage collector, which would look at every number read so far again and again: half of the time of reading a thousand runs."""
+    """Pause the garbage collector: it would rescan every number read so far, half of the time of reading a thousand runs."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -173,11 +173,10 @@ def _no_collections() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Every snapshot but that before any update.
+    """All snapshots after the first update.
 
     run (N,), indices into the runs; update (N,); y (N,), forgetting; noise (N,), its sampling variance; kept (N, 2), success on the new task's TEST
-    starts and retention; x: by predictor, (N,), NaN where it was not measured. The sampling variance of forgetting is that of the tuned policy's
-    success, skill by skill.
+    starts and retention; x: by predictor, (N,), NaN where it was not measured. The sampling variance is that of the tuned policy's success per skill.
     """
 
     runs: Sequence[Run]
@@ -190,55 +189,55 @@ class Snapshots:
 
     @property
     def last(self) -> BoolArray:
-        """Which are the last snapshot of their run, (N,)."""
+        """Whether each snapshot is the last of its run, (N,)."""
         return np.append(self.run[1:] != self.run[:-1], True)[: len(self.run)]
 
     def points(self, predictor: str, keep: BoolArray | None = None) -> Points:
-        """Return the law's points: snapshots with a finite predictor, of those where keep (N,) holds, and the runs that have any."""
+        """Return the law's points: the snapshots in keep (N,) with a finite predictor, and their runs."""
         finite = np.isfinite(self.x[predictor])
         return Points(self.run, self.x[predictor], self.y, self.noise, **labels(self.runs)).where(finite if keep is None else finite & keep)
 
 
 def snapshots(runs: Sequence[Run], predictors: Iterable[str] = PREDICTORS) -> Snapshots:
     """Return the snapshots of runs with their predictors, keys of `PREDICTORS`."""
-    found = [(k, point) for k, run in enumerate(runs) for point in run.curve if point.update > 0]
-    x = {name: np.array([point.number(PREDICTORS[name]) for _, point in found], dtype=float) for name in predictors}
+    points = [(k, point) for k, run in enumerate(runs) for point in run.curve if point.update > 0]
+    x = {name: np.array([point.number(PREDICTORS[name]) for _, point in points], dtype=float) for name in predictors}
     return Snapshots(
         runs,
-        np.array([k for k, _ in found], dtype=np.int64),
-        np.array([point.update for _, point in found], dtype=np.int64),
-        np.array([point.forgetting.value for _, point in found], dtype=float),
-        np.array([_variance(point.original.values()) for _, point in found], dtype=float),
-        np.array([(point.success, point.retention.value) for _, point in found], dtype=float).reshape(-1, 2),
-        {name: 1.0 - each if name.startswith(_SIMILAR) else each for name, each in x.items()},
+        np.array([k for k, _ in points], dtype=np.int64),
+        np.array([point.update for _, point in points], dtype=np.int64),
+        np.array([point.forgetting.value for _, point in points], dtype=float),
+        np.array([_variance(point.original.values()) for _, point in points], dtype=float),
+        np.array([(point.success, point.retention.value) for _, point in points], dtype=float).reshape(-1, 2),
+        {name: 1.0 - values if name.startswith(_SIMILAR) else values for name, values in x.items()},
     )
 
 
 def updated(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs that have a snapshot after an update."""
+    """Return the runs with a snapshot after an update."""
     return [run for run in runs if any(point.update > 0 for point in run.curve)]
 
 
 def common_arms(runs: Mapping[str, Sequence[Run]]) -> set[str]:
-    """Return the arms that are among the runs of every group; none if there is no group."""
-    return set.intersection(*({run.arm for run in each} for each in runs.values())) if runs else set()
+    """Return the arms that every group has; none if there is no group."""
+    return set.intersection(*({run.arm for run in group} for group in runs.values())) if runs else set()
 
 
 def final_points(runs: Sequence[Run]) -> Points:
-    """Return a point per run that was updated, its final policy's, for the headline's predictor, by greedy success."""
+    """Return one point for each updated run: its final policy, the headline predictor, forgetting of greedy success."""
     runs = updated(runs)
-    rates = [[(each.base.greedy.rate, each.final.greedy) for each in run.record.original.values()] for run in runs]
+    rates = [[(skill.base.greedy.rate, skill.final.greedy) for skill in run.record.original.values()] for run in runs]
     return Points(
         np.arange(len(runs)),
         np.array([run.record.number(PREDICTORS[HEADLINE]) for run in runs], dtype=float),
-        np.array([np.mean([base - final.rate for base, final in each]) for each in rates], dtype=float),
-        np.array([_variance([final for _, final in each]) for each in rates], dtype=float),
+        np.array([np.mean([base - final.rate for base, final in skills]) for skills in rates], dtype=float),
+        np.array([_variance([final for _, final in skills]) for skills in rates], dtype=float),
         **labels(runs),
     )
 
 
 def labels(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Return what the law's points know of runs."""
+    """Return the labels of runs for the law's points, (R,) each."""
     return {
         "arm": [run.arm for run in runs],
         "family": [run.family for run in runs],
@@ -248,5 +247,5 @@ def labels(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _variance(rates: Collection[Rate]) -> float:
-    """That of the mean of success rates; one episode does not tell its own, and may have the largest that there is."""
+    """Return the sampling variance of the mean of success rates; a rate of one episode gets the largest possible variance, 1/4."""
     return float(sum(rate.rate * (1 - rate.rate) / (rate.episodes - 1) if rate.episodes > 1 else 0.25 for rate in rates)) / len(rates) ** 2

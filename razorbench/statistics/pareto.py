@@ -1,4 +1,4 @@
-"""Pareto frontiers of points that are better the larger both coordinates are: new-task success and retention."""
+"""Pareto frontiers of new-task success and retention, both to be maximized."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _ROUNDING = 1e-12
 
 
 def frontier(points: FloatArray) -> BoolArray:
-    """Return which points (N, 2) no other beats, that is, is as good in both coordinates and better in one, (N,)."""
+    """Return which points (N, 2) are not dominated, (N,): no other point is as good in both coordinates and better in one."""
     x, y = points.T
     right = _highest(points, x, "right")
     here = _highest(points, x, "left")
-    beaten: BoolArray = (right >= y) | (here > y)
-    return ~beaten
+    dominated: BoolArray = (right >= y) | (here > y)
+    return ~dominated
 
 
 def near(points: FloatArray, tolerance: float = TOLERANCE) -> BoolArray:
-    """Return which points (N, 2) no other beats by more than the tolerance in both coordinates, (N,)."""
-    beaten: BoolArray = _highest(points, points[:, 0] + tolerance + _ROUNDING, "right") > points[:, 1] + tolerance + _ROUNDING
-    return ~beaten
+    """Return which points (N, 2) are within the tolerance of the frontier, (N,): no other point is better by more than that in both coordinates."""
+    dominated: BoolArray = _highest(points, points[:, 0] + tolerance + _ROUNDING, "right") > points[:, 1] + tolerance + _ROUNDING
+    return ~dominated
 
 
 def area(points: FloatArray) -> float:
@@ -36,8 +36,8 @@ def area(points: FloatArray) -> float:
 
 
 def _highest(points: FloatArray, x: FloatArray, side: Literal["left", "right"]) -> FloatArray:
-    """The largest second coordinate among points (N, 2) whose first is above x (M,), with side `left` also of those at x, (M,); -inf if there is none."""
+    """Return the largest second coordinate of points (N, 2) whose first is above x (M,), or with side `left` at x or above, (M,); -inf if there is none."""
     order = np.argsort(points[:, 0])
     from_right = np.append(np.maximum.accumulate(points[order[::-1], 1])[::-1], -np.inf)
-    found: FloatArray = from_right[np.searchsorted(points[order, 0], x, side)]
-    return found
+    highest: FloatArray = from_right[np.searchsorted(points[order, 0], x, side)]
+    return highest

@@ -1,4 +1,4 @@
-"""Which runs may be averaged: of one kind, each once, each setting of a method an arm of its own."""
+"""Selection of the runs that may be averaged: one protocol and version, no duplicates, each setting of a method a separate arm."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from razorbench.statistics.finished_runs import Run
 from razorbench.store.record import Record, Settings, Snapshot
 
 ALIKE = {6: 7}
-"""Protocols whose numbers mean the same as a later one's. 7 has twelve more instruction slots, which are zero in every task so far, and declares
-identities by version; its measures, splits, harness and bases are those of 6."""
+"""Protocols whose numbers mean the same as those of a later protocol. Protocol 7 adds twelve instruction slots, which are zero in every task so far, and
+declares identities by version; its measures, splits, harness and bases are those of 6."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Runs that may be pooled, those set apart, each with the reason, and what a reader of the page should know of those pooled."""
+    """Runs that may be pooled, excluded runs (`apart`) with their reasons, and notes about the pooled runs for the report."""
 
     runs: Sequence[Run]
     apart: Sequence[tuple[Run, str]] = ()
@@ -26,39 +26,39 @@ class Pool:
 
 
 def pool(runs: Sequence[Run], base: str, budget: str, mixed: bool = False) -> Pool:
-    """Return the runs of one base and one budget that may be averaged; the others are set apart, never averaged in.
+    """Return the runs of one base and one budget that may be averaged, and the excluded ones with reasons.
 
-    mixed: pool runs of several kinds too, with a note. Raises UsageError if none is left, if those left are of several kinds (`kinds`) and are not to
-    be mixed, or if one was done twice (`distinct`).
+    mixed: pool runs of several kinds, with a note. Raises UsageError if no run is left, if the rest are of several kinds (`kinds`) and mixed is false,
+    or if a run was done twice (`distinct`).
     """
-    kept: list[Run] = []
+    pooled: list[Run] = []
     apart: list[tuple[Run, str]] = []
     mine = [run for run in runs if run.base == base and run.budget == budget]
     skills = Counter(tuple(sorted(run.record.original)) for run in mine).most_common(1)
     for run in runs:
         kind = (("base", run.base, base), ("budget", run.budget, budget))
-        other = [f"{what} {found}, not {wanted}" for what, found, wanted in kind if found != wanted]
-        fault = f"is of {' and '.join(other)}" if other else _fault(run, skills[0][0])
+        differ = [f"{what} {value}, not {wanted}" for what, value, wanted in kind if value != wanted]
+        fault = f"is of {' and '.join(differ)}" if differ else _fault(run, skills[0][0])
         if fault is None:
-            kept.append(run)
+            pooled.append(run)
         else:
             apart.append((run, fault))
     if not mine:
         there = sorted({f"base={run.base} budget={run.budget}" for run in runs})
         raise UsageError(f"no run with base={base} budget={budget} among {len(runs)}; there are {', '.join(there)}")
-    if not kept:
+    if not pooled:
         raise UsageError(f"none of the {len(mine)} runs can be used; the first, {mine[0].folder}, {_fault(mine[0], skills[0][0])}: do it again")
-    return Pool(distinct(by_setting(kept)), apart, kinds(kept, mixed))
+    return Pool(distinct(by_setting(pooled)), apart, kinds(pooled, mixed))
 
 
 def _fault(run: Run, skills: Sequence[str]) -> str | None:
-    """Say why a run's numbers cannot be used, None if they can: one is missing, or it has other original skills than most runs."""
+    """Return why a run's numbers cannot be used, None if they can: a number is missing, or its original skills differ from those of most runs."""
     parts: list[tuple[str, Record | Snapshot]] = [("", run.record), *((f" at update {point.update}", point) for point in run.curve)]
     for where, part in parts:
-        found = part.original.keys()
-        if found != set(skills):
-            differ = [f"lacks {', '.join(sorted(set(skills) - found))}"] if set(skills) - found else []
-            differ += [f"has {', '.join(sorted(found - set(skills)))}, which most runs lack"] if found - set(skills) else []
+        names = part.original.keys()
+        if names != set(skills):
+            differ = [f"lacks {', '.join(sorted(set(skills) - names))}"] if set(skills) - names else []
+            differ += [f"has {', '.join(sorted(names - set(skills)))}, which most runs lack"] if names - set(skills) else []
             return f"{' and '.join(differ)} among its original skills{where}"
         needed = {"forgetting.value": part.forgetting.value, "retention.value": part.retention.value}
         if isinstance(part, Snapshot):
@@ -72,16 +72,16 @@ def _fault(run: Run, skills: Sequence[str]) -> str | None:
 
 
 def kinds(runs: Sequence[Run], mixed: bool = False) -> list[str]:
-    """Return what readers of averages over these runs should know: builds that differ, and what was mixed.
+    """Return notes for averages over these runs: software builds that differ, and kinds that were mixed.
 
-    Protocol, version of a task and of a method, base, budget, and major and minor version of MuJoCo and torch must be the same. Builds of these
-    (`2.13.0+cpu`, `+cu130`) and their patch versions may differ. Raises UsageError for runs of more than one kind, unless they are to be mixed.
+    Protocol, versions of tasks and methods, base, budget, and the minor versions of MuJoCo and torch must be equal. Builds (`2.13.0+cpu`, `+cu130`) and
+    patch versions may differ. Raises UsageError for runs of more than one kind, unless mixed.
     """
     must: dict[str, set[str]] = {}
     may: dict[str, set[str]] = {}
     for run in runs:
         record = run.record
-        for what, found in {
+        for what, value in {
             "protocol": ALIKE.get(record.protocol, record.protocol),
             "MuJoCo": _minor(record.versions["mujoco"]),
             "torch": _minor(record.versions["torch"]),
@@ -92,42 +92,42 @@ def kinds(runs: Sequence[Run], mixed: bool = False) -> list[str]:
             f"set of weights of {record.base} under protocol {record.protocol}": record.hashes.base_policy,
             f"version of the method {run.method}": record.method.version,
         }.items():
-            must.setdefault(what, set()).add(str(found))
-        for what, found in {"protocol": record.protocol, **{name: record.versions[name.lower()] for name in ("MuJoCo", "torch")}}.items():
-            may.setdefault(what, set()).add(str(found))
-    several = {what: _listed(found) for what, found in must.items() if len(found) > 1}
+            must.setdefault(what, set()).add(str(value))
+        for what, value in {"protocol": record.protocol, **{name: record.versions[name.lower()] for name in ("MuJoCo", "torch")}}.items():
+            may.setdefault(what, set()).add(str(value))
+    several = {what: _listed(values) for what, values in must.items() if len(values) > 1}
     if several and not mixed:
-        what, found = next(iter(several.items()))
-        raise UsageError(f"the records are of more than one {what} ({found}): give a folder that holds one of them only, or --mixed to pool them with a note")
-    notes = [f"These runs are of more than one {what} ({found}) and were pooled all the same." for what, found in several.items()]
-    return notes + [f"Pooled over {what} {_listed(found)}." for what, found in may.items() if len(found) > 1 and what not in several]
+        what, values = next(iter(several.items()))
+        raise UsageError(f"the records are of more than one {what} ({values}): give a folder that holds one of them only, or --mixed to pool them with a note")
+    notes = [f"These runs are of more than one {what} ({values}) and were pooled all the same." for what, values in several.items()]
+    return notes + [f"Pooled over {what} {_listed(values)}." for what, values in may.items() if len(values) > 1 and what not in several]
 
 
 def _minor(version: str) -> str:
-    """Major and minor version."""
+    """Return major and minor version, `2.13` of `2.13.0+cpu`."""
     return ".".join(version.partition("+")[0].split(".")[:2])
 
 
-def _listed(found: set[str]) -> str:
-    return ", ".join(sorted(found))
+def _listed(values: set[str]) -> str:
+    return ", ".join(sorted(values))
 
 
 def by_setting(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs, those of a method that was run with several settings as arms of their own, named by where the settings differ."""
+    """Return the runs with each setting of a method as a separate arm, named by the settings that differ."""
     settings: dict[str, dict[str, Settings]] = {}
     for run in runs:
         settings.setdefault(run.arm, {})[str(run.folder)] = _setting(run.record)
     named = []
     for run in runs:
         mine, all_of_arm = settings[run.arm][str(run.folder)], settings[run.arm].values()
-        differ = sorted({key for each in all_of_arm for key in each.keys() | mine.keys() if each.get(key) != mine.get(key)})
-        told = ", ".join(f"{key}={json.dumps(mine.get(key))}" for key in differ)
-        named.append(replace(run, setting=f"[{told}]") if told else run)
+        differ = sorted({key for theirs in all_of_arm for key in theirs.keys() | mine.keys() if theirs.get(key) != mine.get(key)})
+        setting = ", ".join(f"{key}={json.dumps(mine.get(key))}" for key in differ)
+        named.append(replace(run, setting=f"[{setting}]") if setting else run)
     return named
 
 
 def _setting(record: Record) -> Settings:
-    """All of a run's settings but its task, base, seed and demonstrations, by dotted name."""
+    """Return a run's settings by dotted name, without task, base, seed and demonstrations."""
     config = record.config
     return {
         **_flat(config.method or {}),
@@ -139,23 +139,23 @@ def _setting(record: Record) -> Settings:
 
 
 def _flat(node: Mapping[str, object], path: str = "") -> Settings:
-    found: Settings = {}
+    flat: Settings = {}
     for key, value in node.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{path}{key}.")
+            flat |= _flat(value, f"{path}{key}.")
         elif key not in ("_target_", "name"):
-            found[f"{path}{key}"] = value
-    return found
+            flat[f"{path}{key}"] = value
+    return flat
 
 
 def distinct(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs, the same one found twice but once. Raises UsageError for two that share arm, task, seed, base and budget and are not the same."""
+    """Return the runs without duplicates. Raises UsageError if two runs with different hashes share arm, task, seed, base and budget."""
     first: dict[tuple[str, str, int, str, str], Run] = {}
     for run in runs:
         twin = first.setdefault((run.arm, run.task, run.seed, run.record.base, run.budget), run)
         if twin.record.hashes.run != run.record.hashes.run:
             raise UsageError(
-                f"{run.arm} has two runs of {run.task}, seed {run.seed}: {twin.folder} and {run.folder} differ in what they are made of; "
-                "keep each in a folder of its own"
+                f"{run.arm} has two runs of {run.task}, seed {run.seed}: {twin.folder} and {run.folder} have different hashes; "
+                "keep them in separate results folders"
             )
     return list(first.values())

@@ -1,4 +1,4 @@
-"""Declared searches: that for methods' defaults, the same number of configurations, tasks, seed and budget for each, one objective; and ablations."""
+"""Declared hyper-parameter searches and ablations: each method gets the same number of configurations, tasks, seed, budget and objective."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from razorbench.store.record import Config, Record, Settings
 
 Grid = Mapping[str, Sequence[Any]]
 _OF_THE_RUN = {"demos": ("demos",), "log_std": ("log_std",), "base": ("base", "name"), "instruction": ("task", "instruction")}
-"""Settings of a run, not of its method, and where they stand in a record's config."""
+"""Settings of a run rather than of its method, with their path in a record's config."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A declared search. grids: per method, the values of each setting; their product is what is tried.
+    """A declared search. grids: values of each setting, by method; the search tries their product.
 
-    A setting is a hyper-parameter, or `demos`, `log_std`, `base` or the task's `instruction`.
-    Several grids for one method are tried one after the other; they must then set the same keys, so that no run belongs to two.
+    A setting is a hyper-parameter, `demos`, `log_std`, `base` or the task's `instruction`. A method may have several grids; they must set the same keys,
+    so that no run belongs to two grids.
     """
 
     use: ClassVar = "razorbench tune --study {}"
@@ -35,14 +35,14 @@ class Study:
     def _grids(self, method: str) -> Sequence[Grid]:
         if method not in self.grids:
             raise UsageError(f"{method}: the study declares no grid for it{among(method, self.grids)}")
-        found = self.grids[method]
-        grids = [found] if isinstance(found, Mapping) else list(found)
+        declared = self.grids[method]
+        grids = [declared] if isinstance(declared, Mapping) else list(declared)
         if len({frozenset(grid) for grid in grids}) != 1:
-            raise UsageError(f"{method}: its grids in the study set different keys; name the same ones in each, those left alone with one value")
+            raise UsageError(f"{method}: its grids in the study set different keys; name the same keys in each, with one value for a fixed key")
         return grids
 
     def configurations(self, method: str) -> list[Settings]:
-        """Return what is tried for a method, in order; raises UsageError if no grid is declared."""
+        """Return a method's configurations, in order. Raises UsageError if the study declares no grid for it."""
         return [dict(zip(grid, values, strict=True)) for grid in self._grids(method) for values in itertools.product(*grid.values())]
 
     def tried(self, method: str) -> str:
@@ -50,7 +50,7 @@ class Study:
         return "; ".join(f"`{key}` {', '.join(map(value_text, values))}" for grid in self._grids(method) for key, values in grid.items())
 
     def sweeps(self, method: str) -> list[list[str]]:
-        """Return the overrides of the multiruns that do a method's search."""
+        """Return the overrides of the multiruns that make a method's search, one list per grid."""
         return [
             [
                 f"task={','.join(self.tasks)}",
@@ -71,12 +71,12 @@ def _key(setting: str) -> str:
 
 
 def _set(config: Config, setting: str) -> object:
-    """Return the value of a setting in a record's configuration, None if it has none."""
+    """Return the value of a setting in a record's config, None if it is not set."""
     part, *keys = _OF_THE_RUN.get(setting, ("method", setting))
-    found = getattr(config, part)
+    value = getattr(config, part)
     for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def value_text(value: Any) -> str:
@@ -86,7 +86,7 @@ def value_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """One configuration with the means over the tasks; `score` decides."""
+    """One configuration with its means over the tasks; the highest `score` wins."""
 
     settings: Settings
     score: float
@@ -96,11 +96,8 @@ class Choice:
 
 
 def ranking(study: Study, method: str, records: Sequence[Record]) -> list[Choice]:
-    """Return a method's configurations with all of their runs done, best first.
-
-    Raises UsageError if a run of the search is missing.
-    """
-    found: list[Choice] = []
+    """Return a method's configurations, best first. Raises UsageError if a run of the search is missing."""
+    choices: list[Choice] = []
     for settings in study.configurations(method):
         runs = [recorded(study, method, task, settings, records) for task in study.tasks]
         mean = {
@@ -109,17 +106,17 @@ def ranking(study: Study, method: str, records: Sequence[Record]) -> list[Choice
             "retention": [run.retention.value for run in runs],
             "forward_kl": [run.forward_kl for run in runs],
         }
-        found.append(Choice(settings, **{key: float(np.mean(np.array(values, dtype=float))) for key, values in mean.items()}))
-    return sorted(found, key=lambda choice: -choice.score)
+        choices.append(Choice(settings, **{key: float(np.mean(np.array(values, dtype=float))) for key, values in mean.items()}))
+    return sorted(choices, key=lambda choice: -choice.score)
 
 
 def runs(study: Study, records: Sequence[Record]) -> list[Record]:
-    """Return the search's own records, in the study's order; raises UsageError if one is missing."""
+    """Return the records of a search, in the study's order. Raises UsageError if one is missing."""
     return [recorded(study, method, task, settings, records) for method in study.grids for settings in study.configurations(method) for task in study.tasks]
 
 
 def recorded(study: Study, method: str, task: str, settings: Settings, records: Sequence[Record]) -> Record:
-    """Return the record of one run of a search; raises UsageError if there is none."""
+    """Return the record of one run of a search. Raises UsageError if it is missing."""
     for record in records:
         if (
             (record.task_name, record.method.name, record.seed, record.budget.name) == (task, method, study.seed, study.budget)
@@ -127,7 +124,7 @@ def recorded(study: Study, method: str, task: str, settings: Settings, records: 
             and all(_set(record.config, key) == value for key, value in settings.items())
         ):
             return record
-    raise UsageError(f"the search of {method} is not complete: {task} with {describe(settings)} has no record; do it with `razorbench tune {method}`")
+    raise UsageError(f"the search of {method} is not complete: {task} with {describe(settings)} has no record; run `razorbench tune {method}`")
 
 
 def describe(settings: Settings) -> str:

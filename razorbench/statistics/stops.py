@@ -1,6 +1,6 @@
-"""Where a run may be stopped: at its best SELECT success, at the end of its budget, or where it first crosses a level of success.
+"""Stops of a run: its best SELECT success, the end of its budget, or the first crossing of a success level.
 
-SELECT starts choose, TEST starts give every number, so no run is stopped by the luck that it is then measured with.
+SELECT starts choose the stop and TEST starts give every number, so the choice does not bias the measurement.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from razorbench.statistics.finished_runs import Run
 from razorbench.store.record import Evaluation, Snapshot
 
 STOPS = ("best", "end")
-"""`best`: the first snapshot with the highest SELECT success, the base's own included. `end`: the final policy, when the budget is used up."""
+"""`best`: the first snapshot with the highest SELECT success, the base included. `end`: the final policy."""
 LEVELS = (0.5, 0.7, 0.9, 0.95)
 """Levels of success on the new task at which runs are compared."""
 Read = Callable[[Evaluation], float | None]
-"""Returns a number of a policy, None if it was not measured."""
+"""Returns a number of a policy, or None if it was not measured."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One policy of a run, measured on TEST, and what it took to get there.
+    """One policy of a run, measured on TEST, and the cost of choosing it.
 
     snapshot: its numbers; original skills have 25 episodes each at `best` and 100 at `end` (default protocol).
-    select_episodes: SELECT episodes that choosing this policy took; `best` is known only at the end, so it pays for every look.
-    base_success: greedy success of the base on the new task, see `starts.base_success`.
+    select_episodes: SELECT episodes spent on the choice; `best` evaluates every snapshot, so it pays for all of them.
+    base_success: greedy success of the base on the new task, see `base_success.base_success`.
     """
 
     snapshot: Evaluation
@@ -59,16 +59,13 @@ class Stop:
 
     @property
     def score(self) -> float | None:
-        """`metrics.score` with the base's success on its card's SELECT starts; None where that exceeds .5, as the task is nearly solved already."""
+        """Score (`success.score`) with the base's success from its card; None if the base already exceeds .5."""
         success = self.success
         return None if success is None or self.base_success > NEARLY_SOLVED else score(success, self.base_success, self.retention)
 
 
 def stop(run: Run, name: str) -> Stop | None:
-    """Return where a run stops under a rule of `STOPS`; None for `best` of a run whose snapshots were not kept.
-
-    Raises KeyError for another name.
-    """
+    """Return the stop of a run under a rule of `STOPS`; None for `best` if the run has no snapshots. Raises KeyError for another name."""
     return {"best": _best, "end": _end}[name](run)
 
 
@@ -86,7 +83,7 @@ def _end(run: Run) -> Stop:
 
 @dataclass(frozen=True)
 class Bracket:
-    """A number known to lie between two others: value is the best guess, low and high its bounds; all three are equal where it was measured."""
+    """An interpolated number with its bounds: value is the best guess; all three are equal if it was measured."""
 
     value: float
     low: float
@@ -98,14 +95,14 @@ Uncrossed = Literal["its snapshots were not kept", "the base is there already", 
 
 @dataclass(frozen=True)
 class Crossing:
-    """The two neighbouring snapshots between which SELECT success first reaches a level: below it before, at or above it after."""
+    """The two neighboring snapshots between which SELECT success first reaches a level: `before` is below it, `after` at or above it."""
 
     level: float
     before: Snapshot
     after: Snapshot
 
     def number(self, read: Read) -> Bracket | None:
-        """Return a number at the level, on the line between the snapshots over SELECT success; its bounds are the snapshots' own. None if either lacks it."""
+        """Return a number at the level, interpolated linearly in SELECT success and bounded by the two snapshots. None if either lacks it."""
         before, after = read(self.before), read(self.after)
         if before is None or after is None:
             return None
@@ -117,7 +114,7 @@ def crossing(run: Run, level: float) -> Crossing | Uncrossed:
     """Return where SELECT success first crosses a level, or why it does not."""
     if not run.curve:
         return "its snapshots were not kept"
-    # Rates are whole episodes over 100; the slack is for their last bit alone.
+    # Rates are multiples of 1/100; the slack only absorbs rounding.
     bar = level - 1e-9
     if _select(run.curve[0]) >= bar:
         return "the base is there already"
@@ -128,15 +125,15 @@ def crossing(run: Run, level: float) -> Crossing | Uncrossed:
 
 
 def undefined(run: Run, place: str) -> str | None:
-    """Return why a run is undefined at a stop or at a level such as `0.9`, None if it is not."""
+    """Return why a run is undefined at a stop or at a level such as `0.9`, None if it is defined."""
     if place in STOPS:
         return None if stop(run, place) is not None else "its snapshots were not kept"
-    found = crossing(run, float(place))
-    return found if isinstance(found, str) else None
+    crossed = crossing(run, float(place))
+    return crossed if isinstance(crossed, str) else None
 
 
 def around_forward_kl(run: Run, nats: float) -> tuple[Snapshot, Snapshot] | None:
-    """Return the two neighbouring snapshots between which forward KL on the new task first reaches a level; None if it does not."""
+    """Return the two neighboring snapshots between which forward KL on the new task first reaches a level (nats); None if it never does."""
     for low, high in pairwise(run.curve):
         if low.forward_kl is not None and high.forward_kl is not None and low.forward_kl < nats <= high.forward_kl:
             return low, high
@@ -144,18 +141,18 @@ def around_forward_kl(run: Run, nats: float) -> tuple[Snapshot, Snapshot] | None
 
 
 def at_forward_kl(run: Run, nats: float, read: Read) -> float | None:
-    """Return a snapshot's number where forward KL on the new task first reaches a level, on the line between the two snapshots; None if it does not.
+    """Return a number where forward KL on the new task first reaches a level (nats), interpolated between two snapshots; None if it never does.
 
-    KL is measured on the same states in every snapshot and is no rate of episodes, so the interpolation needs no bracket.
+    Every snapshot measures KL on the same states, so unlike a success rate it has no sampling noise and needs no bracket.
     """
-    if (found := around_forward_kl(run, nats)) is None:
+    if (around := around_forward_kl(run, nats)) is None:
         return None
-    (low, high), (before, after) = ([point.forward_kl for point in found], [read(point) for point in found])
+    (low, high), (before, after) = ([point.forward_kl for point in around], [read(point) for point in around])
     if low is None or high is None or before is None or after is None:
         return None
     return before + (after - before) * (nats - low) / (high - low)
 
 
 def _select(point: Snapshot) -> float:
-    """SELECT success; not a number where it was not measured, which no comparison passes."""
+    """Return SELECT success; NaN if it was not measured, which fails every comparison."""
     return math.nan if point.select_success is None else point.select_success

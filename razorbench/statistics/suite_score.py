@@ -1,4 +1,4 @@
-"""One number per arm over a suite of tasks: the mean over tasks of the mean over seeds, with what it hides beside it."""
+"""One number per arm over a suite of tasks: the mean over tasks of the mean over seeds, with the worst task and the interquartile mean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from razorbench.store.estimate import Estimate, Undefined
 
 @dataclass(frozen=True)
 class Alone:
-    """A number without an interval, and why it has none."""
+    """A number without an interval, and the reason."""
 
     value: float
     why: str
@@ -24,9 +24,9 @@ class Alone:
 class Suite:
     """An arm's number over tasks.
 
-    value: the mean over tasks of the mean over seeds, with its 95% Student interval over tasks (over seeds where there is one task); worst: the task
-    with the lowest mean, and that mean; iqm: interquartile mean of all runs, as rliable takes it; n: how many units;
-    runs: how many runs have the number; lacking: tasks that other arms have and this one has no number for, so that it may not be set beside them.
+    value: the mean over tasks of the mean over seeds, with its 95% Student interval over tasks (over seeds if there is one task); worst: the task with
+    the lowest mean, and that mean; iqm: interquartile mean of all runs, as in rliable; n: number of units; runs: number of runs with a number;
+    lacking: tasks that other arms have and this arm lacks, so that the arms are not comparable.
     """
 
     value: Estimate | Alone | Undefined
@@ -39,15 +39,15 @@ class Suite:
 
 
 def suite(numbers: Numbers, tasks: Sequence[str]) -> Suite:
-    """Aggregate an arm's numbers by task and seed. tasks: those that any arm has."""
+    """Aggregate an arm's numbers by task and seed. tasks: all tasks that any arm has."""
     by_task: dict[str, list[float]] = {}
     for (task, _), number in sorted(numbers.items()):
         by_task.setdefault(task, []).append(number.value)
     lacking = tuple(task for task in tasks if task not in by_task)
     means = {task: float(np.mean(values)) for task, values in by_task.items()}
     worst = min(means.items(), key=lambda item: item[1]) if means else None
-    everything = [number for values in by_task.values() for number in values]
-    iqm = float(stats.trim_mean(everything, 0.25)) if everything else None
-    found = units(numbers)
-    value = found.difference or (Alone(everything[0], "one run") if everything else Undefined("no run has it"))
-    return Suite(value, worst, iqm, found.n, found.unit, len(everything), lacking)
+    values = [number for own in by_task.values() for number in own]
+    iqm = float(stats.trim_mean(values, 0.25)) if values else None
+    mean = units(numbers)
+    value = mean.difference or (Alone(values[0], "one run") if values else Undefined("no run has it"))
+    return Suite(value, worst, iqm, mean.n, mean.unit, len(values), lacking)

@@ -1,1 +1,1 @@
-"""Controlled studies: each asks one question of the paper in a world small enough to know the answer."""
+"""Controlled studies: each tests one question of the paper where the answer is known."""

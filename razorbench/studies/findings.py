@@ -1,4 +1,4 @@
-"""What a controlled study leaves: a text, tables and figures, and their files."""
+"""Findings of a controlled study: a text, tables and figures, and their files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found. text: Markdown, every figure in it computed; tables: rows of plain values by name; figures by name."""
+    """Findings of a study. text: Markdown with computed numbers; tables: rows of plain values by name; figures: by name."""
 
     text: str
     tables: Mapping[str, Sequence[Row]]
@@ -44,7 +44,7 @@ class Findings:
 
 
 def within(study: Any, **bounds: tuple[float, float]) -> None:
-    """Check that settings lie within bounds, ends included, and every part of those that are sequences, none of them empty. Raises UsageError."""
+    """Raise UsageError unless settings lie within their bounds, inclusive. A sequence must not be empty, and each of its numbers must lie within."""
     for name, (low, high) in bounds.items():
         given = getattr(study, name)
         parts = _parts(given)
@@ -55,7 +55,7 @@ def within(study: Any, **bounds: tuple[float, float]) -> None:
 
 
 def _parts(given: Any) -> list[Any]:
-    return [part for each in given for part in _parts(each)] if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    return [part for item in given for part in _parts(item)] if isinstance(given, Sequence) and not isinstance(given, str) else [given]
 
 
 @runtime_checkable
@@ -63,4 +63,4 @@ class ControlledStudy(Protocol):
     """A frozen dataclass whose fields are the study's settings, seeds among them."""
 
     def run(self, say: Say) -> Findings:
-        """Do the study; the same settings give the same findings. say: told of progress, in plain sentences."""
+        """Run the study; the same settings give the same findings. say: takes progress lines."""

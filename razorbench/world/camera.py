@@ -1,4 +1,4 @@
-"""Films and pictures. The only module that touches OpenGL, and only when asked for a picture."""
+"""Films and pictures. Only this module uses OpenGL, and only to draw."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FRAMES_PER_SECOND = 20
 
 
 class Camera:
-    """Draws physics states of a task. Raises UsageError if no OpenGL library is found.
+    """Camera that draws physics states of a task. Raises UsageError if there is no OpenGL library.
 
-    The context is made here and not by `mujoco.Renderer`, which takes its choice of library when mujoco is imported.
+    It makes its own context because `mujoco.Renderer` chooses the library when mujoco is imported.
     """
 
     def __init__(self, task: Task, width: int = WIDTH, height: int = HEIGHT, view: str = "front") -> None:
@@ -48,7 +48,7 @@ class Camera:
         self._view.type, self._view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._model.camera(view).id
 
     def picture(self, state: FloatArray, mark: FloatArray | None = None, trail: FloatArray | Sequence[FloatArray] = ()) -> Picture:
-        """Return a picture (H, W, 3) of a physics state (nstate,), with a green ball at a place (3,) to mark and a line along a trail (T, 3)."""
+        """Return a picture (H, W, 3) of a physics state (nstate,). mark: a place (3,) for a green ball; trail: points (T, 3) of a line."""
         mujoco.mj_setState(self._model, self._data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         mujoco.mj_forward(self._model, self._data)
         self._gl.make_current()
@@ -64,7 +64,7 @@ class Camera:
         return pixels[::-1]
 
     def _geom(self, shape: Any, place: FloatArray, radius: float, colour: tuple[float, ...]) -> Any:
-        """Add something that glows to the scene."""
+        """Add a glowing shape to the scene."""
         geom = self._scene.geoms[self._scene.ngeom]
         mujoco.mjv_initGeom(geom, shape, np.full(3, radius), place, np.eye(3).ravel(), np.array(colour, dtype=np.float32))
         geom.emission, geom.category = 0.7, mujoco.mjtCatBit.mjCAT_DECOR.value  # decoration casts no shadow
@@ -78,13 +78,13 @@ class Camera:
 
 
 def _gl_context(width: int, height: int) -> Any:
-    """Return an off-screen context: by MUJOCO_GL if it is set, else EGL on Linux, which needs no display, else MuJoCo's own choice."""
+    """Return an off-screen context: MUJOCO_GL if set, else EGL on Linux, which needs no display, else MuJoCo's own choice."""
     library = os.environ.get("MUJOCO_GL") or ("egl" if sys.platform == "linux" else "rendering.classic.gl_context")
     return importlib.import_module(f"mujoco.{library}").GLContext(width, height)
 
 
 def caption(picture: Picture, title: str, verdict: str = "") -> Picture:
-    """Write a title over a picture (H, W, 3), and at its right whether the task was solved."""
+    """Return a picture (H, W, 3) with a title, and a verdict at the right (`solved` is green)."""
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.fromarray(picture)
@@ -97,7 +97,7 @@ def caption(picture: Picture, title: str, verdict: str = "") -> Picture:
 
 
 def write(path: Path, frames: Iterator[Picture]) -> None:
-    """Write a film, gif or mp4 by the path's ending."""
+    """Write a film; the path's suffix chooses gif or mp4."""
     import imageio.v2 as imageio
 
     if path.suffix == ".gif":

@@ -1,4 +1,4 @@
-"""The conformance suite: what a task must keep to be part of a benchmark. Usable on a task of your own.
+"""The conformance suite: requirements on a task of the benchmark. It runs on your own tasks too.
 
 `razorbench check NAME --config-dir DIR` runs it; `check_task` returns one sentence per fault, none if the task conforms.
 """
@@ -20,32 +20,32 @@ from razorbench.world.rollout import Cell, play, play_expert
 
 EXPERT_SUCCESS = 0.98
 CHANCE = 0.01
-"""Success allowed to doing nothing and to random actions."""
+"""Success above which a task is too easy: the limit for no action and for random actions."""
 ACCIDENT = 0.10
-"""Success allowed to the expert of another task that heads for goals of its own, which may pass this task's by accident."""
+"""Largest success of another task's expert, which heads for its own goals and may pass this task's by accident."""
 PENETRATION = 0.02
-"""Deepest contact allowed under random actions, m."""
+"""Largest penetration under random actions, m."""
 _STARTS = SPLIT_SIZES[Split.SELECT]
 _RANDOM_STEPS = 10_000
 
 
 def check_task(task: Task, others: Sequence[Task] = ()) -> list[str]:
-    """Return what is wrong with a task, a sentence each.
+    """Return a sentence for each fault of a task.
 
     others: tasks of the same world; none of their experts may solve this task, except those in its `entailed_by`.
     """
     faults = list(_shapes(task))
     if faults:
-        return faults  # nothing can be played
+        return faults  # the task cannot be played
     for check in (_starts, _repeats, _success, _physics):
         faults += check(task)
     return faults + list(_others(task, others))
 
 
 def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], trajectories: Path, page: Path) -> list[str]:
-    """Return what a task that ships lacks and `check_task` does not ask for, a sentence each.
+    """Return a sentence for each fault of a shipped task that `check_task` does not cover.
 
-    tasks: all that ship; skills: names of the original skills; trajectories: the golden ones; page: docs/tasks.md, looked at if there is a checkout.
+    tasks: all shipped tasks; skills: names of the original skills; trajectories: the golden file; page: docs/tasks.md, skipped if absent.
     """
     faults, new = [], task.name not in skills
     if new and len(task.experts) < 2:
@@ -56,16 +56,16 @@ def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], tr
         faults.append("terms do not rise while the expert works: their mean must grow towards success")
     twins = sorted(other.name for other in tasks if other.slot == task.slot and other.name != task.name)
     if new and twins and not set(twins) & set(skills):
-        faults.append(f"slot {task.slot} also asks for {', '.join(twins)}: take a free one, or share one with an original skill")
+        faults.append(f"slot {task.slot} is also that of {', '.join(twins)}: take a free one, or share one with an original skill")
     if (fault := golden.difference(task, trajectories)) is not None:
-        faults.append(fault.replace("delete the file and check again to write it anew", "`python docs/make/golden_file.py` adds it"))
+        faults.append(fault.replace("delete the file and check again to rewrite it", "`python docs/make/golden_file.py` adds it"))
     if new and page.is_file() and f"| `{task.name}` |" not in page.read_text(encoding="utf-8"):
         faults.append("docs/tasks.md has no row for it: add one to the first table, then `python docs/make/task_page.py` writes the rest")
     return faults
 
 
 def _terms_rise(task: Task) -> bool:
-    """Whether the shaped terms are higher on average after eight decisions of the expert than at the start."""
+    """Return whether the mean of the shaped terms is higher after eight expert decisions than at the start."""
     engine, ids = Engine([task], 50), np.arange(50)
     engine.begin(ids, 0, task.starts(Split.SELECT, ids))
     first = engine.shaped(ids)
@@ -75,7 +75,7 @@ def _terms_rise(task: Task) -> bool:
 
 
 def constant_observations(tasks: Sequence[Task]) -> list[int]:
-    """Observation columns that never change over noisy expert episodes of the tasks, those of unused instructions apart."""
+    """Return the observation columns that are constant over noisy expert episodes of the tasks, except unused instructions."""
     played = play_expert([Cell(task, Split.SELECT, np.arange(40)) for task in tasks], noise=0.3, keep=True)
     observations, _, _ = played.pairs()
     instruction = tasks[0].world.instruction
@@ -138,7 +138,7 @@ def _starts(task: Task) -> Iterator[str]:
             yield f"only {distinct} of {len(index)} {split.value} starts differ: starts must vary with the uniforms"
         back = task.starts(split, index[::-1])
         if not np.array_equal(back.state[::-1], start.state) or not np.array_equal(back.goal[::-1], start.goal):
-            yield f"{split.value} starts change with the order that they are asked for in: each row must depend on its own uniforms alone"
+            yield f"{split.value} starts depend on the order of the indices: each row must depend only on its own uniforms"
     together = np.concatenate([np.concatenate([start.state, start.goal], axis=1) for start in starts.values()])
     if len(np.unique(together, axis=0)) < len(together) and all(len(np.unique(start.state, axis=0)) == len(index) for start in starts.values()):
         yield "two splits share a start: starts must vary with the uniforms"
@@ -189,7 +189,7 @@ def _others(task: Task, others: Sequence[Task]) -> Iterator[str]:
 
 
 def play_as(task: Task, strangers: Sequence[tuple[Task, str]], episodes: int = 40) -> list[float]:
-    """Success on a task's SELECT starts of the experts of other tasks, by (task, style), each heading for the goals of its own task."""
+    """Return the success of other tasks' experts on this task's SELECT starts. strangers: (task, style); each expert heads for its own task's goals."""
     if not strangers:
         return []
     index = np.arange(episodes)
@@ -208,7 +208,7 @@ def play_as(task: Task, strangers: Sequence[tuple[Task, str]], episodes: int = 4
 
 
 def _physics(task: Task) -> Iterator[str]:
-    """Random actions, 10 000 steps of them, break nothing."""
+    """Yield a sentence for each way in which 10 000 random steps break the physics."""
     n = 50
     engine, ids = Engine([task], n), np.arange(n)
     rng = np.random.default_rng(1)
@@ -229,7 +229,7 @@ def _physics(task: Task) -> Iterator[str]:
 
 
 def _deepest(task: Task, states: FloatArray) -> float:
-    """Deepest contact in any of the physics states (N, nstate), m."""
+    """Return the deepest penetration in physics states (N, nstate), m."""
     model = task.world.model(task.variant)
     data, deepest = mujoco.MjData(model), 0.0
     for state in states:

@@ -1,7 +1,7 @@
 """The batch engine: environments of mixed tasks in lock-step on MuJoCo's thread pool, one slot each.
 
-For a given start and action sequence an episode is bit-equal whatever the thread count, batch size, slot or
-neighbours: physics is per slot, and everything between physics and action is elementwise.
+For a given start and action sequence an episode is bit-equal for any thread count, batch size, slot and neighbors: physics is per slot, and everything
+between physics and action is elementwise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from razorbench.world import cores
 _POSITIONS_AND_VELOCITIES = mujoco.mjtStage.mjSTAGE_VEL.value
 _NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value
 _UNPHYSICAL = 1e4
-"""No position, angle or velocity of a sound simulation comes near (m, rad, per second)."""
+"""Bound on positions, angles and velocities (m, rad, per second), far above those of a sound simulation."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,11 +30,10 @@ _log = logging.getLogger(__name__)
 class Engine:
     """Steps environments of several tasks that share one world.
 
-    An environment is a slot; `ids`, (M,) and ascending, says which slots a call is about. Sensors are those of the
-    decision's end; observations, success and experts all read these. Bodies at rest sleep, so a slot is more than its
-    physics state: an episode is reproduced by its start and its actions, not by a state in its middle.
-    Where the simulation diverges, say because an object was flung off in a fast spin, the environment is lost: it stands
-    still with its last sound readings, unsolved, until it begins anew.
+    An environment is a slot; `ids`, (M,) and ascending, selects slots. Observations, success and experts read the sensors at the end of a decision.
+    Bodies at rest sleep, so a physics state does not determine a slot: only its start and its actions reproduce an episode.
+    If the simulation diverges, for example because an object was flung off in a fast spin, the environment is lost: it keeps its last sound readings,
+    unsolved, until it begins again.
     task: (N,) index into the engine's tasks; goal: (N, G); state: (N, nstate) full physics states, a live view; lost: (N,).
     """
 
@@ -52,7 +51,7 @@ class Engine:
         self._control, self._measured = self._batch.bind("ctrl"), self._batch.bind("sensordata")
         self._sensors = np.zeros_like(self._measured)  # the last sound ones
         self._waiting = np.zeros_like(self._control)  # the last command of a delayed task
-        self._read: tuple[IntArray, Any] | None = None  # the readings last asked for, until something moves
+        self._read: tuple[IntArray, Any] | None = None  # cached readings, until something moves
 
     def begin(self, ids: IntArray, task: IntArray | int, start: Start) -> None:
         """Put environments at their starts. task: (M,) indices into the engine's tasks."""
@@ -68,7 +67,7 @@ class Engine:
             self._waiting[ids] = self.world.control(self.readings(ids), np.tile(self.world.hold, (len(ids), 1)))
 
     def step(self, ids: IntArray, actions: FloatArray) -> None:
-        """Advance environments by one decision, but for those that are lost. actions: (M, A) in [-1, 1].
+        """Advance environments by one decision, except lost ones. actions: (M, A) in [-1, 1].
 
         Raises NotFinite if an action is NaN or infinite.
         """
@@ -94,13 +93,13 @@ class Engine:
         self._read = ids, self.world.readings(self._sensors[ids], self.goal[ids])
 
     def readings(self, ids: IntArray) -> Any:
-        """Return the world's named readings of environments as they are now."""
+        """Return the current named readings of environments."""
         if self._read is None or self._read[0] is not ids:
             self._read = ids, self.world.readings(self._sensors[ids], self.goal[ids])
         return self._read[1]
 
     def readings_towards(self, ids: IntArray, goal: FloatArray) -> Any:
-        """Return the readings with other goals (M, G) in the place of the environments' own."""
+        """Return the readings with goals (M, G) instead of the environments' own."""
         return self.world.readings(self._sensors[ids], goal)
 
     def observe(self, ids: IntArray) -> FloatArray:
@@ -122,7 +121,7 @@ class Engine:
         return reward
 
     def expert(self, ids: IntArray, style: str | None = None) -> FloatArray:
-        """Return the scripted experts' actions (M, A); `style` None takes each task's first."""
+        """Return the scripted experts' actions (M, A). style: None for each task's first."""
         meter.tell("expert_queries", len(ids))
         actions = np.zeros((len(ids), self.world.action_size))
         with meter.silence():

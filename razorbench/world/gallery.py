@@ -1,4 +1,4 @@
-"""Every task and demonstration style in pictures: a clip of each, and one contact sheet of their last moments with the tool's path."""
+"""Gallery of all tasks and demonstration styles: a clip of each, and one contact sheet of the last frames with the tool's path."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from razorbench.world.engine import Engine
 
 _WIDTH, _HEIGHT, _COLUMNS = 320, 240, 5
 _START = 9
-"""The SELECT start that is shown; on it all styles of all tasks differ."""
+"""The SELECT start to film; on it all styles of all tasks differ."""
 _HOLD = 10
-"""Frames that a clip stays on its last picture."""
+"""Number of times that a clip repeats its last frame."""
 
 
 def gallery(tasks: Sequence[Task], folder: Path, kind: str) -> list[Path]:
-    """Film each style of each task on one SELECT start, and draw the sheet; returns the files written, the sheet first."""
+    """Film each style of each task on one SELECT start and draw the contact sheet. Returns the files, the sheet first."""
     folder.mkdir(parents=True, exist_ok=True)
     sheet, cells, paths = folder / "contact_sheet.png", [], []
     for task in tasks:
@@ -42,7 +42,7 @@ def gallery(tasks: Sequence[Task], folder: Path, kind: str) -> list[Path]:
 
 
 def _episode(task: Task, style: str) -> tuple[list[FloatArray], FloatArray, FloatArray]:
-    """One expert episode without noise: states, tool positions (T, 3) and the goal's place (3,)."""
+    """Play one expert episode without noise. Returns states, tool positions (T, 3), m, and the goal's place (3,), m."""
     engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
     engine.begin(ids, 0, task.starts(Split.SELECT, np.array([_START])))
     states, places = [engine.state[0].copy()], [engine.readings(ids).tool[0].copy()]
@@ -56,7 +56,7 @@ def _episode(task: Task, style: str) -> tuple[list[FloatArray], FloatArray, Floa
 
 
 def _tiled(cells: Sequence[Picture]) -> Picture:
-    """Pictures of one size in rows, with a white margin between them."""
+    """Return a sheet of equally large pictures in rows, with white margins."""
     margin = 6
     rows = -(-len(cells) // _COLUMNS)
     height, width = cells[0].shape[0] + margin, cells[0].shape[1] + margin

@@ -1,4 +1,4 @@
-"""Checks of what the caller of an environment gave: each refuses in a sentence."""
+"""Checks of a caller's arguments to an environment; each raises UsageError."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,19 +10,19 @@ from razorbench.types import FloatArray
 
 
 def known(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Refuse a value that is none of those allowed."""
+    """Raise UsageError for a value that is not allowed."""
     if value not in allowed:
         raise UsageError(f"{name}={value!r}: there is no such {name}; choose from {', '.join(map(repr, allowed))}")
 
 
 def positive(name: str, value: Any) -> None:
-    """Refuse anything but a whole number of 1 or more."""
+    """Raise UsageError for a value that is not a positive whole number."""
     if not isinstance(value, int | np.integer) or value < 1:
         raise UsageError(f"{name}={value!r}: give a whole number of 1 or more")
 
 
 def actions(given: Any, shape: tuple[int, ...]) -> FloatArray:
-    """Return actions as an array; refuses anything but real numbers of a shape."""
+    """Return actions as an array. Raises UsageError if they are not real numbers of this shape."""
     try:
         numbers = np.asarray(given)
     except ValueError:

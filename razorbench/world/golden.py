@@ -1,8 +1,8 @@
-"""Golden trajectories: 20 decisions of a fixed open-loop sequence per task, to tell whether physics is what it was.
+"""Golden trajectories: 20 decisions of a fixed open-loop sequence per task, a regression test of the physics.
 
-On the platform and MuJoCo version that the file names, states must be equal to the last bit. Elsewhere contacts may
-part: there states must agree within 1e-4 over the first decisions, in which the arm moves freely, and so must the
-verdict on success. `razorbench check NAME --golden FILE` compares; `python -m razorbench.world.golden FILE` writes ours anew.
+On the file's platform and MuJoCo version, states must be bit-equal. Elsewhere contacts may differ: states must agree within 1e-4 over the first
+decisions, in which the arm moves freely, and success must agree. `razorbench check NAME --golden FILE` compares; `python docs/make/golden_file.py`
+writes the shipped file.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ TOLERANCE = 1e-4
 
 
 def platform() -> str:
-    """What decides the last bit, as canonical JSON."""
+    """Return the versions and hardware that decide the last bit, as canonical JSON."""
     machine = provenance.machine()
     return json.dumps({"mujoco": mujoco.__version__, **{key: machine[key] for key in ("system", "architecture", "processor", "simd")}}, sort_keys=True)
 
 
 def trajectory(task: Task) -> tuple[FloatArray, bool]:
-    """Play the fixed sequence from TEST start 0; returns states (21, nstate) and whether the task was ever solved."""
+    """Play the fixed sequence from TEST start 0. Returns states (21, nstate) and whether the task was ever solved."""
     engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
     engine.begin(ids, 0, task.starts(Split.TEST, ids))
     actions = 2 * seeding.uniforms(seeding.key("golden", task.id), np.arange(DECISIONS), task.world.action_size) - 1
@@ -47,28 +47,25 @@ def trajectory(task: Task) -> tuple[FloatArray, bool]:
 
 
 def difference(task: Task, file: Path) -> str | None:
-    """Return how the task's trajectory differs from the one in a golden file, or None.
-
-    Raises `FileDamaged` if the file cannot be read.
-    """
+    """Return how the task's trajectory differs from the golden file, or None. Raises FileDamaged if the file cannot be read."""
     try:
         with file.open("rb") as handle, np.load(handle, allow_pickle=False) as golden:
             if task.id not in golden:
-                return f"it has no golden trajectory in {file}: delete the file and check again to write it anew"
-            there, then, solved_then = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
+                return f"it has no golden trajectory in {file}: delete the file and check again to rewrite it"
+            golden_platform, golden_states, golden_solved = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
     except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): give another name, or delete it and check again to write it anew") from error
-    now, solved = trajectory(task)
-    if there == platform():
-        if np.array_equal(now, then) and solved == solved_then:
+        raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): give another name, or delete it and check again to rewrite it") from error
+    states, solved = trajectory(task)
+    if golden_platform == platform():
+        if np.array_equal(states, golden_states) and solved == golden_solved:
             return None
-        first = np.flatnonzero((now != then).any(axis=1))
+        first = np.flatnonzero((states != golden_states).any(axis=1))
         return f"the golden trajectory differs from decision {first[0] if len(first) else DECISIONS} on, on the very platform of its file"
-    gap = float(np.abs(now[: FREE_DECISIONS + 1] - then[: FREE_DECISIONS + 1]).max())
-    if gap > TOLERANCE or solved != solved_then:
+    gap = float(np.abs(states[: FREE_DECISIONS + 1] - golden_states[: FREE_DECISIONS + 1]).max())
+    if gap > TOLERANCE or solved != golden_solved:
         return (
             f"the golden trajectory is off by {gap:.2g} in the first {FREE_DECISIONS} decisions ({TOLERANCE} are allowed); "
-            f"solved: {solved}, then: {solved_then}"
+            f"solved: {solved}, then: {golden_solved}"
         )
     return None
 

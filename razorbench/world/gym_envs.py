@@ -23,7 +23,7 @@ from razorbench.world.stepper import Stepper
 Seeds = int | Sequence[int | None] | None
 _RENDER_MODES = ["rgb_array"]
 _OF_EACH = ("task", "observation_space", "action_space", "render_mode", "metadata")
-"""What can be read of every environment in a batch."""
+"""Attributes that `get_attr` can read."""
 
 
 def _build(target: str, task_id: str, reward: str, render_mode: str | None) -> Task:
@@ -34,9 +34,9 @@ def _build(target: str, task_id: str, reward: str, render_mode: str | None) -> T
 
 
 def _of_each(batch: Any, name: str) -> Any:
-    """Return what every environment of a batch has by a name. Raises AttributeError if they have nothing by that name."""
+    """Return an attribute that all environments of a batch share. Raises AttributeError if they do not have it."""
     if name not in _OF_EACH:
-        raise AttributeError(f"the environments have no {name}: what can be read of each is {', '.join(_OF_EACH)}")
+        raise AttributeError(f"the environments have no {name}: choose from {', '.join(_OF_EACH)}")
     return getattr(batch, f"single_{name}" if hasattr(batch, f"single_{name}") else name)
 
 
@@ -45,7 +45,7 @@ def _any_seed() -> int:
 
 
 class _Pictures:
-    """Draws states of a task. What draws needs OpenGL, so it is made with the first picture."""
+    """Draws states of a task. The camera needs OpenGL, so the first picture creates it."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -60,16 +60,16 @@ class _Pictures:
         return self._camera.picture(state)
 
     def close(self) -> None:
-        """Free the camera, if one was made."""
+        """Free the camera, if there is one."""
         if self._camera is not None:
             self._camera.close()
             self._camera = None
 
 
 class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
-    """One environment of a task, for `gymnasium.make`. Truncates at the task's horizon; reward 1 and the end on success.
+    """One environment of a task, for `gymnasium.make`. An episode ends with reward 1 on success and truncates at the task's horizon.
 
-    Raises UsageError for a reward or render mode that there is not, for a seed out of range, and for what is no action.
+    Raises UsageError for an unknown reward or render mode, a seed out of range, or an invalid action.
     """
 
     metadata: ClassVar[Info] = {"render_modes": _RENDER_MODES, "render_fps": 20}
@@ -83,7 +83,7 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
         self._pictures = _Pictures(self.task)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[FloatArray, Info]:
-        """Begin an episode; a seed begins its stream of episodes anew."""
+        """Begin an episode; a seed restarts the stream of episodes."""
         if seed is None and not self._stepper.begun.all():
             seed = _any_seed()
         super().reset(seed=seed)
@@ -91,7 +91,7 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
         return self._stepper.reset(None if seed is None else np.array([seed]))[0], {}
 
     def step(self, action: FloatArray) -> tuple[FloatArray, float, bool, bool, Info]:
-        """Advance one decision (50 ms). Raises ResetNeeded where there is no episode to advance."""
+        """Advance one decision (50 ms). Raises ResetNeeded if there is no episode to advance."""
         if self._ended:
             raise ResetNeeded(f"the episode of {self.task.id} has ended: call reset() before the next step()")
         result = self._stepper.step(given.actions(action, self.action_space.shape)[None], autoreset=False)
@@ -99,7 +99,7 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
         return result.observation[0], float(result.reward[0]), terminated, bool(result.truncated[0]), {"is_success": terminated}
 
     def render(self) -> Any:
-        """Return a picture (H, W, 3) uint8, or None if no render mode was asked for."""
+        """Return a picture (H, W, 3) uint8, or None without a render mode."""
         return None if self.render_mode is None else self._pictures.of(self._stepper.state[0])
 
     def close(self) -> None:
@@ -110,9 +110,9 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
 class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArray]):
     """N environments of a task in lock-step, for `gymnasium.make_vec`; environment i is seeded with seed + i.
 
-    The same as `vectorization_mode="sync"` in all that it returns, for all autoreset modes: `SameStep` begins the next episode within
-    the step that ended one, `NextStep` within the step after it, `Disabled` leaves it to `reset(options={"reset_mask": ended})`.
-    Raises UsageError for settings that there are not, for seeds and masks that do not fit, and for what is no action.
+    It returns the same as `vectorization_mode="sync"` in all autoreset modes: `SameStep` begins the next episode within the step that ended one,
+    `NextStep` within the step after it, `Disabled` leaves it to `reset(options={"reset_mask": ended})`.
+    Raises UsageError for unknown settings, seeds or masks of the wrong shape, and invalid actions.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
     ) -> None:
         self.task = _build(target, task_id, reward, render_mode)
         mode = getattr(autoreset_mode, "value", autoreset_mode)
-        given.known("autoreset_mode", mode, [each.value for each in AutoresetMode])
+        given.known("autoreset_mode", mode, [known.value for known in AutoresetMode])
         given.positive("num_envs", num_envs)
         limit = None if max_episode_steps == -1 else max_episode_steps  # as for gymnasium.make
         for name, value in (("max_episode_steps", limit), ("threads", threads)):
@@ -146,28 +146,28 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:
-        """Seeds of the environments' streams of episodes; -1 before the first reset."""
+        """Seeds of the environments' streams of episodes, (N,); -1 before the first reset."""
         return tuple(np.where(self._stepper.begun, self._stepper.seeds, -1).tolist())
 
     def reset(self, *, seed: Seeds = None, options: Info | None = None) -> tuple[FloatArray, Info]:
-        """Begin an episode everywhere, or where `options["reset_mask"]` says; seeds begin their streams of episodes anew.
+        """Begin an episode in all environments, or in those of `options["reset_mask"]`; a seed restarts a stream of episodes.
 
-        seed: one number, from which environment i takes seed + i, or a number or None for each.
+        seed: one number, from which environment i takes seed + i, or a number or None for each environment.
         """
         where, seeds = self._where(options), self._seeds(seed)
-        asked = np.array([each is not None for each in seeds])
-        anew = where & (asked | ~self._stepper.begun)
-        if anew.any():
+        seeded = np.array([own is not None for own in seeds])
+        restarts = where & (seeded | ~self._stepper.begun)
+        if restarts.any():
             first = _any_seed()
-            self._stepper.seed(np.array([first + i if each is None else each for i, each in enumerate(seeds)]), anew)
+            self._stepper.seed(np.array([first + i if own is None else own for i, own in enumerate(seeds)]), restarts)
         observation = self._stepper.reset(where=where)
         self._ended = self._ended & ~where
         return observation, {}
 
     def step(self, actions: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray, BoolArray, Info]:
-        """Advance one decision. With `SameStep`, `info["final_obs"]` and `info["final_info"]` are what the episodes that ended gave last.
+        """Advance one decision. With `SameStep`, `info["final_obs"]` and `info["final_info"]` hold the last ones of the episodes that ended.
 
-        Raises ResetNeeded where there is no episode to advance.
+        Raises ResetNeeded if an environment has no episode to advance.
         """
         numbers, begins = given.actions(actions, self.action_space.shape), self._ended
         if self._mode is AutoresetMode.DISABLED and begins.any():
@@ -189,11 +189,11 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         return observation, result.reward.astype(np.float64), result.terminated, result.truncated, info
 
     def render(self) -> tuple[Any, ...]:
-        """Return a picture (H, W, 3) uint8 of each environment, or None for each if no render mode was asked for."""
+        """Return a picture (H, W, 3) uint8 of each environment, or None for each without a render mode."""
         return tuple(None if self.render_mode is None else self._pictures.of(state) for state in self._stepper.state)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return the pictures for `render`, else what every environment has by a name, once for each. Raises AttributeError for any other name."""
+        """Return the pictures for `render`, else an attribute once per environment. Raises AttributeError if they do not have it."""
         return self.render() if name == "render" else (_of_each(self, name),) * self.num_envs
 
     get_attr = call
@@ -203,34 +203,34 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         self._pictures.close()
 
     def _where(self, options: Info | None) -> BoolArray:
-        """Return which environments a reset is about, (N,)."""
+        """Return which environments to reset, (N,)."""
         if not options or "reset_mask" not in options:
             return np.ones(self.num_envs, dtype=bool)
         mask = options["reset_mask"]
         if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-            raise UsageError(f"reset_mask={mask!r}: give a NumPy array of {self.num_envs} booleans, one for each environment, of which one or more is True")
+            raise UsageError(f"reset_mask={mask!r}: give a NumPy array of {self.num_envs} booleans, one for each environment, at least one of them True")
         return mask.copy()
 
     def _seeds(self, seed: Seeds) -> Sequence[int | None]:
-        """Return each environment's seed, None where its stream goes on."""
+        """Return each environment's seed, None to continue its stream."""
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, int | np.integer):
             return [int(seed) + i for i in range(self.num_envs)]
-        if np.asarray(seed, dtype=object).shape != (self.num_envs,) or not all(each is None or isinstance(each, int | np.integer) for each in seed):
-            raise UsageError(f"seed={seed!r}: give a whole number, or {self.num_envs} of them, one for each environment, with None where its episodes go on")
+        if np.asarray(seed, dtype=object).shape != (self.num_envs,) or not all(own is None or isinstance(own, int | np.integer) for own in seed):
+            raise UsageError(f"seed={seed!r}: give a whole number, or {self.num_envs} of them, one for each environment, with None to continue its episodes")
         return seed
 
 
-def _success(solved: BoolArray, told: BoolArray) -> Info:
-    """Return Gymnasium's info of a batch in which the environments `told` (N,) said whether their task is solved."""
-    return {"is_success": solved & told, "_is_success": told.copy()} if told.any() else {}
+def _success(solved: BoolArray, mask: BoolArray) -> Info:
+    """Return Gymnasium's info of success for the environments in the mask, (N,) each."""
+    return {"is_success": solved & mask, "_is_success": mask.copy()} if mask.any() else {}
 
 
 class TaskVecEnv(VecEnv):
-    """N environments of a task as Stable-Baselines3 wants them; environment i is seeded with seed + i.
+    """N environments of a task as a Stable-Baselines3 VecEnv; environment i is seeded with seed + i.
 
-    A reset goes on with new episodes, unless `seed` was called before it.
+    A reset continues the streams of episodes, unless `seed` was called before it.
     """
 
     render_mode: str | None = None
@@ -243,14 +243,14 @@ class TaskVecEnv(VecEnv):
         self.seed(seed)
 
     def reset(self) -> FloatArray:
-        """Begin an episode everywhere."""
+        """Begin an episode in all environments."""
         if self._seeds[0] is not None:
             self.stepper.seed(np.array(self._seeds))
         self._reset_seeds()
         return self.stepper.reset()
 
     def step_async(self, actions: FloatArray) -> None:
-        """Keep the actions (N, A) for `step_wait`. Raises UsageError if they are not numbers of this shape."""
+        """Store the actions (N, A) for `step_wait`. Raises UsageError if they are not numbers of this shape."""
         self._actions = given.actions(actions, self._actions.shape)
 
     def step_wait(self) -> tuple[FloatArray, FloatArray, BoolArray, list[Info]]:
@@ -267,10 +267,10 @@ class TaskVecEnv(VecEnv):
         return result.observation, result.reward, done, infos
 
     def close(self) -> None:
-        """Nothing is held that needs freeing."""
+        """Do nothing: there is nothing to free."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return what every environment has by a name, once for each. Raises AttributeError if they have nothing by that name."""
+        """Return an attribute once per environment. Raises AttributeError if they do not have it."""
         return [_of_each(self, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> NoReturn:

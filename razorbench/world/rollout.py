@@ -1,4 +1,4 @@
-"""Playing episodes on given starts, for policies and for scripted experts; all tasks and starts share one batch."""
+"""Rollouts of policies and scripted experts from given starts; all tasks and starts share one batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from razorbench.types import BoolArray, FloatArray, IntArray
 from razorbench.world.engine import Engine
 
 WIDTH = 512
-"""Episodes in flight at once; the results do not depend on it."""
+"""Episodes played at the same time; results do not depend on it."""
 Mode = Literal["greedy", "sampled"]
 
 
@@ -33,9 +33,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Played:
-    """Episodes in the order asked for. cell, start: (E,) which; success, length (decisions): (E,).
+    """Played episodes, in the order of their cells. cell, start: index of the cell and start, (E,); success: (E,); length: in decisions, (E,).
 
-    observations (T, E, O) and actions (T, E, A) are kept on demand; only the first length[e] rows of an episode count.
+    observations (T, E, O) and actions (T, E, A): only if `keep` was set; only the first length[e] rows of an episode count.
     """
 
     cell: IntArray
@@ -53,7 +53,7 @@ class Played:
     def pairs(self, keep: BoolArray | None = None) -> tuple[FloatArray, FloatArray, IntArray]:
         """Return (observations (M, O), actions (M, A), episode (M,)) of all decisions, episode by episode.
 
-        keep: (E,) which episodes.
+        keep: mask of episodes (E,). Raises ValueError if the states were not kept.
         """
         if self.observations is None or self.actions is None:
             raise ValueError("the states of these episodes were not kept")
@@ -65,11 +65,11 @@ class Played:
 
 
 Act = Callable[[Engine, IntArray, FloatArray, IntArray, IntArray], FloatArray]
-"""(engine, slots (N,), observations (N, O), episode numbers (N,), decisions made so far (N,)) to actions (N, A), clipped to [-1, 1] when carried out."""
+"""Maps (engine, slots (N,), observations (N, O), episode numbers (N,), decisions so far (N,)) to actions (N, A), which the engine clips to [-1, 1]."""
 
 
 def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | None = None) -> Played:
-    """Play every episode of the cells to success or to its task's horizon."""
+    """Play every episode of the cells until success or the task's horizon. keep: store observations and actions."""
     which = np.concatenate([np.full(len(cell.index), k) for k, cell in enumerate(cells)])
     start = np.concatenate([np.asarray(cell.index) for cell in cells])
     horizon = np.array([cell.task.horizon for cell in cells])[which]
@@ -80,7 +80,7 @@ def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | 
     actions = np.empty((horizon.max(), total, engine.world.action_size), np.float32) if keep else None
     playing, begun = np.full(size, -1), 0  # the episode in each slot, -1 for none
     while True:
-        # Topping up in large portions keeps both the batch full and the portions few.
+        # Refill only when half of the slots are free: the batch stays full and refills stay rare.
         free = np.flatnonzero(playing < 0)
         if begun < total and 2 * len(free) >= size:
             free = free[: total - begun]
@@ -103,7 +103,7 @@ def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | 
 
 
 def play_policy(policy: ActorCriticPolicy, cells: Sequence[Cell], *, keep: bool = False, threads: int | None = None) -> Played:
-    """Play a policy; in `sampled` mode the noise belongs to the task, split, start and decision."""
+    """Play a policy; in `sampled` mode the noise depends only on task, split, start and decision."""
     draw = _Draws(cells, "sample")
 
     def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
@@ -118,7 +118,7 @@ def play_policy(policy: ActorCriticPolicy, cells: Sequence[Cell], *, keep: bool 
 
 
 def play_expert(cells: Sequence[Cell], style: str | None = None, *, noise: float = 0.0, keep: bool = False, threads: int | None = None) -> Played:
-    """Play scripted experts with Gaussian action noise of that standard deviation."""
+    """Play scripted experts. style: None for each task's first; noise: standard deviation of Gaussian action noise."""
     draw = _Draws(cells, "noise")
 
     def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
@@ -128,7 +128,7 @@ def play_expert(cells: Sequence[Cell], style: str | None = None, *, noise: float
 
 
 class _Draws:
-    """Uniforms that belong to (task, split, start, decision), whatever the batch."""
+    """Uniforms that depend only on (task, split, start, decision), not on the batch."""
 
     def __init__(self, cells: Sequence[Cell], purpose: str) -> None:
         which = np.concatenate([np.full(len(cell.index), k) for k, cell in enumerate(cells)])
@@ -142,5 +142,5 @@ class _Draws:
 
 
 def _starts(cells: Sequence[Cell], which: IntArray, start: IntArray) -> Start:
-    """Starts of the given episodes, cell by cell."""
+    """Return the starts of the given episodes, cell by cell."""
     return stack_starts([cells[k].task.starts(cells[k].split, start[which == k]) for k in np.unique(which)])

@@ -1,4 +1,4 @@
-"""A task's own scenes with goals elsewhere, in which other skills can be asked for."""
+"""A task's own scenes with other goals, for the instructions of other skills."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from razorbench.world.engine import Engine
 
 
 def with_goals(task: Task, goals: Goals) -> list[Task]:
-    """Return the task with goals of each kind in the place of its own, and all else as it is."""
+    """Return copies of the task, one for each kind of goals, with these instead of its own."""
     kinds = len(_goals(task, goals, np.zeros((1, task.world.start_uniforms))))
     return [replace(task, start=partial(_start, task, goals, kind)) for kind in range(kinds)]
 

@@ -22,7 +22,7 @@ _SEEDS = 2**64 // _EPISODES_PER_SEED
 class Step:
     """One decision of N environments that reset within the step.
 
-    observation: (N, O) after any reset; final_observation: (N, O) before it; reward: (N,); the flags: (N,).
+    observation: (N, O) after any reset; final_observation: (N, O) before it; reward, terminated, truncated: (N,).
     """
 
     observation: FloatArray
@@ -33,15 +33,15 @@ class Step:
 
     @property
     def done(self) -> BoolArray:
-        """Which environments ended their episode in this step."""
+        """Whether each environment ended its episode in this step, (N,)."""
         return self.terminated | self.truncated
 
 
 class Stepper:
-    """Plays TRAIN episodes of one task in N environments; episode k of an environment depends on its seed and k alone.
+    """Plays TRAIN episodes of one task in N environments; episode k of an environment depends only on its seed and k.
 
-    An episode ends on success, or is truncated at the task's horizon, or after max_episode_steps: then also on success, as by Gymnasium's TimeLimit.
-    remember: keep the actions of the episodes being played, without which their state cannot be taken.
+    An episode ends on success and truncates at the task's horizon. After max_episode_steps it truncates even on success, as in Gymnasium's TimeLimit.
+    remember: store the actions of the current episodes, which `state_dict` needs.
     """
 
     def __init__(self, task: Task, num_envs: int, *, max_episode_steps: int | None = None, threads: int | None = None, remember: bool = False) -> None:
@@ -56,14 +56,11 @@ class Stepper:
 
     @property
     def begun(self) -> BoolArray:
-        """Which environments have an episode, (N,)."""
+        """Whether each environment has an episode, (N,)."""
         return self._episode >= 0
 
     def seed(self, seeds: IntArray, where: BoolArray | None = None) -> None:
-        """Begin streams of episodes anew at the next reset, in all environments or where (N,) asks for it. seeds: (N,).
-
-        Raises UsageError for a seed that is out of range.
-        """
+        """Restart streams of episodes at the next reset. seeds: (N,); where: mask (N,), by default all. Raises UsageError for a seed out of range."""
         index = self._all if where is None else np.flatnonzero(where)
         bad = [seed for seed in seeds[index] if not 0 <= seed < _SEEDS]
         if bad:
@@ -72,9 +69,9 @@ class Stepper:
         self.seeds[index], self._episode[index] = seeds[index], -1
 
     def reset(self, seeds: IntArray | None = None, where: BoolArray | None = None) -> FloatArray:
-        """Begin an episode in all environments, or where (N,) asks for it; with seeds (N,), begin all streams anew.
+        """Begin an episode and return observations (N, O). seeds: (N,), restart all streams; where: mask (N,), by default all.
 
-        Returns observations (N, O). Raises ResetNeeded if an environment is left without an episode.
+        Raises ResetNeeded if an environment still has no episode.
         """
         if seeds is not None:
             self.seed(seeds)
@@ -83,9 +80,9 @@ class Stepper:
         return self.observation
 
     def step(self, actions: FloatArray, *, autoreset: bool = True, where: BoolArray | None = None) -> Step:
-        """Advance one decision in all environments, or where (N,) asks for it; the others neither end nor give a reward.
+        """Advance one decision. actions: (N, A) in [-1, 1]; where: mask (N,), by default all; the others neither end nor give a reward.
 
-        actions: (N, A) in [-1, 1]. Raises ResetNeeded before the first reset.
+        Raises ResetNeeded before the first reset.
         """
         self._check_begun()
         moves = np.ones(self.num_envs, dtype=bool) if where is None else where
@@ -113,22 +110,22 @@ class Stepper:
 
     @property
     def readings(self) -> Any:
-        """The world's named readings of the environments as they are now."""
+        """Current named readings of the environments."""
         return self._engine.readings(self._all)
 
     @property
     def observation(self) -> FloatArray:
-        """Observations (N, O) of the environments as they are now."""
+        """Current observations, (N, O)."""
         return self._engine.observe(self._all)
 
     def state_dict(self) -> State:
-        """Return which episodes are being played, and the actions taken in them: the physics state alone would not do, as bodies at rest sleep."""
+        """Return the current episodes and their actions: the physics state is not enough, because bodies at rest sleep."""
         decisions = int(self.length.max())
         taken = list(self._taken)[len(self._taken) - decisions :]
         return {"seeds": self.seeds, "episode": self._episode, "length": self.length, "actions": np.array(taken)}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on where `state` was taken: begin its episodes and take their actions once more."""
+        """Restore `state`: begin its episodes and replay their actions."""
         self.seeds, self._episode = state["seeds"], state["episode"] - 1
         self._begin(self._all)
         decisions = len(state["actions"])

@@ -157,7 +157,7 @@ ODD = {
     "Exceeds": "the method reported update 4 of 3 after update 3 of 3",
     "Silent": "the method trained (gradient steps counted: 1) and reported no update",
     "Forgets": "returned NoneType: `adapt` must return the tuned policy",
-    "Notes": "task.notes['seen'] is {1, 2}: a note must be what JSON can hold",
+    "Notes": "task.notes['seen'] is {1, 2}: a note must be a JSON value",
     "Breaks": "unexpected KeyError: 'nothing' (line ",
 }
 
@@ -192,7 +192,7 @@ def test_notes_hold_what_json_holds_and_say_so_at_once():
     notes["words"].append("two")
     assert dict(notes) == {"share": 0.5, "words": ["one", None, {"deep": True}, "two"], "count": 3}
     for bad in ({1}, float("nan"), b"bytes", object()):
-        with pytest.raises(UsageError, match=r"task.notes\['bad'\] is .*: a note must be what JSON can hold"):
+        with pytest.raises(UsageError, match=r"task.notes\['bad'\] is .*: a note must be a JSON value"):
             notes["bad"] = bad
         with pytest.raises(UsageError):
             notes.setdefault("bad", [bad])

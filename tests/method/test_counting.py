@@ -183,7 +183,7 @@ def test_a_method_learns_from_train_starts_alone(split):
         with suppress(Exception):
             handle.task.starts(Split(split), np.arange(3))
 
-    with pytest.raises(UsageError, match=f"the method asked for 3 {split} starts: it may learn from train starts alone"):
+    with pytest.raises(UsageError, match=f"the method requested 3 {split} starts: it may use train starts only"):
         tried(peek)
     made, _ = spec(own_engine)
     made.task.starts(Split(split), np.arange(3))

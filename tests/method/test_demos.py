@@ -52,7 +52,7 @@ def test_choosing_renumbers_episodes():
     assert part.episode.tolist() in ([0, 0, 1], [0, 0, 1, 1, 1], [0, 1, 1, 1])
     for number, start in enumerate(part.start):
         assert part.actions[part.episode == number].tolist() == rows[whole.episode == list(whole.start).index(start)].tolist()
-    with pytest.raises(UsageError, match=r"demos has 3 episodes, the method asks for 4: .* budget\.demo_episodes=3"):
+    with pytest.raises(UsageError, match=r"demos has 3 episodes, the method needs 4: .* budget\.demo_episodes=3"):
         demonstrations.choose(whole, 4, np.random.default_rng(0))
 
 
@@ -74,11 +74,11 @@ def test_a_run_learns_from_a_file_and_names_its_content(recorded, tmp_path):
 BAD = {
     "too few columns": ({"observations": torch.zeros(5, 3)}, "observations has shape (5, 3), where (5, "),
     "not a number": ({"actions": "nan"}, "actions holds NaN or infinite values"),
-    "out of the box": ({"actions": "large"}, "actions reach 7, and they lie in [-1, 1]"),
+    "out of the box": ({"actions": "large"}, "actions reach 7, and they must lie in [-1, 1]"),
     "missing": ({"start": None}, "it holds actions (float32), episode (int64), observations (float32), where"),
     "double precision": ({"actions": "double"}, "actions (float64)"),
     "another number of decisions": ({"episode": torch.zeros(3, dtype=torch.int64)}, "episode has shape (3,)"),
-    "unnumbered episodes": ({"episode": "shifted"}, "episode numbers decisions otherwise"),
+    "unnumbered episodes": ({"episode": "shifted"}, "episode must number decisions by"),
 }
 
 
@@ -102,7 +102,7 @@ def test_other_tasks_and_versions_are_refused_by_name(recorded, tmp_path):
         demonstrations.load(path, task("stack"))
     with pytest.raises(UsageError, match="holds demonstrations of pick_place-v1, the run is of pick_place-v2"):
         demonstrations.load(path, replace(task("pick_place"), id="pick_place-v2"))
-    with pytest.raises(UsageError, match="recorded under other physics, starts or success of pick_place-v1"):
+    with pytest.raises(UsageError, match="recorded with other physics, starts or success of pick_place-v1"):
         demonstrations.load(rewritten(path, tmp_path / "old.safetensors", spec="0" * 64), task("pick_place"))
 
 

@@ -58,7 +58,7 @@ def test_ranking_by_hand():
     assert [choice.settings["learning_rate"] for choice in found] == [0.2, 0.1, 0.3]
     assert [choice.score for choice in found] == pytest.approx([0.5, 0.3, 0.3])
     assert found[0].forward_kl == 2.0
-    with pytest.raises(UsageError, match=r"b with learning_rate=0\.3 has no record; do it with `razorbench tune mine`"):
+    with pytest.raises(UsageError, match=r"b with learning_rate=0\.3 has no record; run `razorbench tune mine`"):
         search.ranking(study, "mine", records[:-1])
     with pytest.raises(UsageError, match="other: the study declares no grid for it"):
         study.configurations("other")

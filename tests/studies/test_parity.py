@@ -292,7 +292,7 @@ def test_conf_and_defaults_say_the_same():
     ("changes", "message"),
     [
         ({"seeds": (1,)}, "two or more"),
-        ({"seeds": (1, 1)}, "each once"),
+        ({"seeds": (1, 1)}, "two or more distinct seeds"),
         ({"epochs": ()}, "one or more numbers"),
         ({"lowest_rate": 0.1}, "the lowest must not be above"),
         ({"test_images": 0}, "test_images is 0"),

@@ -54,7 +54,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
 def test_files_of_other_sizes_or_labels_and_missing_ones_are_refused(tmp_path):
     folder(tmp_path)
     rng = np.random.default_rng(0)
-    with pytest.raises(UsageError, match="13 images are asked for to measure on and there are 12"):
+    with pytest.raises(UsageError, match="13 images are needed to measure on and there are 12"):
         mnist_pair(tmp_path, 13, rng)
     images = tmp_path / "mnist" / "t10k-images-idx3-ubyte"
     images.write_bytes(idx((12, 2, 2), range(48)))
@@ -77,5 +77,5 @@ def test_the_old_task_on_digits_is_the_same_images_permuted_and_renamed():
     renamed = {(int(a), int(b)) for a, b in zip(new.train.labels, old.train.labels, strict=True)}
     assert len(renamed) == 10
     assert {b for _, b in renamed} == set(range(10))
-    with pytest.raises(UsageError, match="1797 images are asked for to measure on and there are 1797 digits"):
+    with pytest.raises(UsageError, match="1797 images are needed to measure on and there are 1797 digits"):
         digits(1797, np.random.default_rng(0))

@@ -269,7 +269,7 @@ def test_an_update_that_comes_too_late_is_undefined():
     ("settings", "message"),
     [
         ({"failures": (0.6, 0.01, 1e-6)}, "below 0.5"),
-        ({"failures": (1e-6, 0.01)}, "must fall"),
+        ({"failures": (1e-6, 0.01)}, "descending order"),
         ({"shown": (0.2,)}, "not among failures"),
         ({"bandits": 1}, "bandits is 1: it must be 2 or more"),
         ({"tabular": ()}, "one or more numbers, each 3 or more"),

@@ -54,7 +54,7 @@ LACKING = {
     "one style": ({"experts": {"direct": task("stack").experts["direct"]}}, "experts has 1 style: a new task that ships needs two"),
     "no terms": ({"terms": {}}, "terms is empty"),
     "terms that fall": ({"terms": {"far": lambda r: 1 - task("stack").terms["touch"](r)}}, "terms do not rise while the expert works"),
-    "a slot of another new task": ({"slot": SLOTS.index("pick_place")}, "slot 8 also asks for pick_place: take a free one"),
+    "a slot of another new task": ({"slot": SLOTS.index("pick_place")}, "slot 8 is also that of pick_place: take a free one"),
     "no golden trajectory": ({"id": "stack-v2"}, "it has no golden trajectory"),
     "no row": ({"id": "tower-v1"}, "docs/tasks.md has no row for it"),
 }

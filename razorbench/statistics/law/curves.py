@@ -1,4 +1,4 @@
-"""The curve of the law, A (1 - exp(-(B K)^C)), fitted by least squares to many weightings of the same snapshots at once."""
+"""The curve of the law, A (1 - exp(-(B K)^C)): least-squares fits to many weightings of the same snapshots at once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from razorbench.statistics.law.points import Points
 from razorbench.types import FloatArray, IntArray
 
 LEVELS = 512
-"""Predictors are rounded to as many values, each the mean of equally many snapshots; a curve is computed once per value. It moves R2 by under 0.001."""
+"""Predictors are binned to this many values, each the mean of equally many snapshots; a curve is computed once per value. It moves R2 by under 0.001."""
 FINE, COARSE = (100, 17), (30, 9)
-"""Rates B and exponents C that are tried. Against a continuous search the fine grid loses up to 0.003 of R2, the coarse one, for resamples, up to 0.006."""
+"""Numbers of rates B and exponents C in the grid. The fine grid loses up to 0.003 of R2 against a continuous search; the coarse one (resamples) 0.006."""
 EXPONENTS = 0.5, 8.0
-"""From the shape of a root, steep at 0, to nearly a step. Of 46 predictors of the reference runs, 44 are best between these."""
+"""Range of C, from a root that is steep at 0 to nearly a step. 44 of 46 predictors of the reference runs have their optimum inside."""
 TINY = 1e-9
 MOST = 1.0
-"""Forgetting cannot exceed 1, so A does not: without this bound a fit to small changes would say thousands of large ones."""
+"""Upper bound of A, since forgetting cannot exceed 1: without it, a fit to small changes predicts thousands for large ones."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Fit(NamedTuple):
 
 
 class Saturating:
-    """Fits of the curve with 0 <= A <= 1: the best pair of a grid of B and C, for each of which A is linear least squares.
+    """Fits of the curve with 0 <= A <= 1: a grid search over B and C, with A by linear least squares.
 
-    It keeps, for each unit of runs, the few weighted sums that a fit and its error need. So the fit to any weighting of the units costs one matrix product.
+    It stores the weighted sums of each unit of runs that a fit and its error need, so a fit to any weighting of the units costs one matrix product.
     """
 
     def __init__(self, points: Points, unit: IntArray | None = None, fine: bool = False) -> None:
@@ -56,30 +56,30 @@ class Saturating:
         curve = _shape(value, self.rate, self.exponent)
         units, cell = int(member.max()) + 1, member[points.run] * len(value) + level
         mass, moment, square = (
-            np.bincount(cell, points.weight * each, units * len(value)).reshape(units, -1) for each in (np.ones_like(points.y), points.y, points.y**2)
+            np.bincount(cell, points.weight * power, units * len(value)).reshape(units, -1) for power in (np.ones_like(points.y), points.y, points.y**2)
         )
         self._sums = np.concatenate([square.sum(axis=1, keepdims=True), moment @ curve, mass @ curve**2], axis=1)
 
     def best(self, counts: FloatArray) -> Fit:
-        """Return the fits to units that weigh counts (..., U)."""
+        """Return the fits to units with weights counts (..., U)."""
         return self._fit(counts @ self._sums)
 
     def each_left_out(self) -> float:
-        """Return the sum of squared errors with every unit predicted by the fit to all others; NaN with fewer than two units."""
+        """Return the leave-one-unit-out sum of squared errors; NaN with fewer than two units."""
         fit = self._fit(self._sums.sum(axis=0) - self._sums)
         return float(self._error(self._sums, fit).sum()) if len(self._sums) > 1 else np.nan
 
     def left_out(self, counts: FloatArray, group: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-        """Return sums of squared errors in-sample and with every group of units predicted by the fit to the others, (B,) each.
+        """Return the sums of squared errors in-sample and leave-one-group-out, (B,) each.
 
-        counts (B, U): weights; group (U,): of each unit. The second is NaN where fewer than two groups have any weight.
+        counts (B, U): weights; group (U,): label of each unit. The second is NaN where fewer than two groups have weight.
         """
         names, member = np.unique(np.asarray(group), return_inverse=True)
         parts = [counts[:, member == k] @ self._sums[member == k] for k in range(len(names))]
         whole = np.sum(parts, axis=0)
-        there = np.sum([counts[:, member == k].any(axis=1) for k in range(len(names))], axis=0)
+        present = np.sum([counts[:, member == k].any(axis=1) for k in range(len(names))], axis=0)
         left_out = np.sum([self._error(part, self._fit(whole - part)) for part in parts], axis=0)
-        return self._error(whole, self._fit(whole)), np.where(there > 1, left_out, np.nan)
+        return self._error(whole, self._fit(whole)), np.where(present > 1, left_out, np.nan)
 
     def curve(self, fit: Fit) -> Curve:
         """Return the curve of one fit."""
@@ -103,14 +103,14 @@ class Saturating:
 
 
 def _shape(x: FloatArray, rate: FloatArray, exponent: FloatArray) -> FloatArray:
-    """1 - exp(-(B K)^C) at x (M,) for pairs (G,), (M, G)."""
+    """Return 1 - exp(-(B K)^C) at x (M,) for pairs (G,), (M, G)."""
     with np.errstate(divide="ignore"):
         power = np.exp(np.minimum(exponent * (np.log(np.maximum(x, 0.0))[:, None] + np.log(rate)), 50.0))
     return -np.expm1(-power)
 
 
 def _levels(x: FloatArray) -> tuple[IntArray, FloatArray]:
-    """The level (N,) of every snapshot, and the value of each level (L,)."""
+    """Return the level of every snapshot, (N,), and the value of every level, (L,)."""
     count = min(len(x), LEVELS)
     level = np.empty(len(x), dtype=np.int64)
     level[np.argsort(x, kind="stable")] = np.arange(len(x)) * count // max(len(x), 1)
@@ -118,7 +118,7 @@ def _levels(x: FloatArray) -> tuple[IntArray, FloatArray]:
 
 
 def _candidates(x: FloatArray, rates: int, exponents: int) -> tuple[FloatArray, FloatArray]:
-    """Pairs B, C, (G,) each: from a power law over the whole range to a curve that has levelled off (95%) below nine tenths of the predictors."""
+    """Return the grid of B and C, (G,) each: from a power law over the whole range to a curve that saturates (95%) below 90% of the predictors."""
     positive = x[x > 1e-100]
     high = float(positive.max()) if len(positive) else 1.0
     low = max(float(np.quantile(positive, 0.1)), high * 1e-4) if len(positive) else 1.0

@@ -1,4 +1,4 @@
-"""Does a fit carry over? R2 of the curve in-sample and on runs, tasks and families that were left out, with intervals."""
+"""Generalization of the law: R2 of the curve in-sample and on held-out runs, tasks and families, with intervals."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ SCORES = ("r2", "family_left_out", "task_left_out")
 
 @dataclass(frozen=True)
 class Law:
-    """What one predictor says of forgetting. None: undefined, for want of groups or of variation.
+    """The law of one predictor. None: undefined, because there are too few groups or forgetting does not vary.
 
-    r2: in-sample; family_left_out, task_left_out, run_left_out: every family (task, run) predicted by the fit to the others, about the pooled mean; they
-    may be negative. Intervals resample tasks and arms, but run_left_out has none. noise_ceiling: the R2 of a perfect predictor, as forgetting is
-    measured on finitely many episodes. residuals: mean of observed minus predicted, per arm. leads: for each of `SCORES`, the headline predictor's minus
-    this one's, on the same resamples.
+    r2: in-sample; family_left_out, task_left_out, run_left_out: leave-one-out R2 about the pooled mean, which may be negative. Intervals resample tasks and
+    arms; run_left_out has none. noise_ceiling: R2 of a perfect predictor, below 1 because forgetting is measured on finitely many episodes. residuals:
+    mean of observed minus predicted, by arm. leads: for each of `SCORES`, the headline predictor's minus this one's, on the same resamples.
     """
 
     runs: int
@@ -48,46 +47,46 @@ class Law:
 
 
 def law(points: Points) -> Law:
-    """Fit the law to one predictor, as `laws` does."""
+    """Fit the law to one predictor, see `laws`."""
     return laws({"": points}, "")[""]
 
 
 def laws(points: Mapping[K, Points], headline: K, over: Over = "tasks and arms", number: int = RESAMPLES) -> dict[K, Law]:
     """Fit the law to several predictors of the same runs, all on the same resamples.
 
-    headline: the predictor that `Law.leads` compares the others with; over: what is resampled; number: of resamples.
+    headline: the predictor that `Law.leads` compares the others with; over: unit of resampling; number: of resamples.
 
-    Raises ValueError if the predictors are not of the same runs.
+    Raises ValueError if the predictors have different runs.
     """
     first = points[headline]
-    for name, each in points.items():
-        if not each.same_runs(first):
+    for name, own in points.items():
+        if not own.same_runs(first):
             raise ValueError(f"{name} and {headline} are not of the same runs")
     counts = resamples(first, over, number)
-    # One thread per predictor: on such small matrices a second one costs more than it gives.
+    # One thread per predictor: a second one slows down such small matrices.
     with threadpool_limits(1), ThreadPoolExecutor(threads()) as workers:
         values = dict(zip(points, workers.map(_values, points.values()), strict=True))
         drawn = dict(zip(points, workers.map(partial(_resampled, counts=counts, over=over), points.values()), strict=True))
-    found = {}
-    for name, each in points.items():
+    fits = {}
+    for name, own in points.items():
         scores = {score: estimate(values[name][0][score], drawn[name][score]) for score in SCORES}
         leads = {score: estimate(values[headline][0][score] - values[name][0][score], drawn[headline][score] - drawn[name][score]) for score in SCORES}
-        found[name] = _law(each, *values[name], scores, leads)
-    return found
+        fits[name] = _law(own, *values[name], scores, leads)
+    return fits
 
 
 def intervals(points: Points) -> dict[Over, dict[str, Estimate | None]]:
-    """Return each of `SCORES` with its interval, by what is resampled."""
+    """Return each of `SCORES` with its interval, by unit of resampling."""
     values, _ = _values(points)
-    found: dict[Over, dict[str, Estimate | None]] = {}
+    by_unit: dict[Over, dict[str, Estimate | None]] = {}
     for over in OVER:
         drawn = _resampled(points, resamples(points, over), over)
-        found[over] = {score: estimate(values[score], drawn[score]) for score in SCORES}
-    return found
+        by_unit[over] = {score: estimate(values[score], drawn[score]) for score in SCORES}
+    return by_unit
 
 
 def carried(known: Points, fresh: Points) -> float | None:
-    """Return the R2 on fresh points of the curve that was fitted to known ones, about the fresh mean; None if fresh forgetting does not vary."""
+    """Return the R2, about the fresh mean, on fresh points of the curve fitted to known points; None if fresh forgetting does not vary."""
     fit = Saturating(known, np.zeros(len(known.arm), dtype=np.int64), fine=True)
     curve = fit.curve(fit.best(np.ones(1)))
     error = float((fresh.weight * (fresh.y - curve(fresh.x)) ** 2).sum())
@@ -96,7 +95,7 @@ def carried(known: Points, fresh: Points) -> float | None:
 
 
 def _values(points: Points) -> tuple[dict[str, float], Curve]:
-    """Every R2 of the data themselves, and the curve."""
+    """Return every R2 without resampling, and the curve."""
     unit, groups = _units(points.family, points.task)
     fit, one = Saturating(points, unit, fine=True), np.ones((1, len(groups)))
     (inside, family), (_, task) = (fit.left_out(one, names) for names in zip(*groups, strict=True))
@@ -106,8 +105,8 @@ def _values(points: Points) -> tuple[dict[str, float], Curve]:
 
 
 def _resampled(points: Points, counts: FloatArray, over: Over) -> dict[str, FloatArray]:
-    """`SCORES` of every resample, (B,) each, NaN where undefined. counts (B, R): of runs."""
-    # Unless runs are drawn one by one, those of a task and an arm always weigh the same, and their sums can be taken once.
+    """Return `SCORES` of every resample, (B,) each, NaN where undefined. counts (B, R): weights of the runs."""
+    # Unless single runs are drawn, all runs of a task and an arm have the same weight, so their sums are computed once.
     unit, _ = _units(range(len(points.arm))) if over == "runs" else _units(points.task, points.arm)
     _, first = np.unique(unit, return_index=True)
     fit, spread, drawn = Saturating(points, unit), points.spread(counts), counts[:, first]
@@ -117,10 +116,10 @@ def _resampled(points: Points, counts: FloatArray, over: Over) -> dict[str, Floa
 
 
 def _units(*labels: Sequence[Any]) -> tuple[IntArray, list[tuple[Any, ...]]]:
-    """The index (R,) of every run's labels among those that there are, and these in order."""
+    """Return the index of every run's labels (R,), and the distinct labels in order."""
     per_run = list(zip(*labels, strict=True))
-    place = {each: k for k, each in enumerate(sorted(set(per_run)))}
-    return np.array([place[each] for each in per_run]), list(place)
+    place = {group: k for k, group in enumerate(sorted(set(per_run)))}
+    return np.array([place[group] for group in per_run]), list(place)
 
 
 def _law(points: Points, values: Mapping[str, float], curve: Curve, scores: Mapping[str, Estimate | None], leads: dict[str, Estimate | None]) -> Law:

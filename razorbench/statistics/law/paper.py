@@ -1,4 +1,4 @@
-"""The paper's own protocol (RL's Razor, arXiv 2509.04259, section 4): one fit for one task and one base policy, RL and SFT runs alone."""
+"""The paper's own protocol (RL's Razor, arXiv 2509.04259, section 4): one fit per task and base policy, RL and SFT runs only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from razorbench.store.estimate import Estimate
 from razorbench.types import FloatArray
 
 REPORTED = {"ParityMNIST": 0.96, "language models": 0.71}
-"""R2 of its parabola that the paper prints (table 1 and section 4); it has none for its robot."""
+"""R2 of the parabola in the paper (table 1 and section 4), which gives none for its robot."""
 
 
 @dataclass(frozen=True)
 class WithinCells:
     """R2 within cells of one task and one base: 1 - (sum over cells of squared errors) / (sum over cells of squares about the cell's mean).
 
-    cells: how many were fitted; runs: in them. Fields by fit: a parabola, and the curve A (1 - exp(-(B K)^C)), in-sample or with every run or arm of
-    the cell predicted by the fit to the others. parabola_mean: the mean of the cells' own R2. Intervals resample cells.
+    cells, runs: number of cells fitted and of runs in them. Fits: a parabola, and the curve A (1 - exp(-(B K)^C)), in-sample, leave-one-run-out or
+    leave-one-arm-out within the cell. parabola_mean: the mean of the cells' R2. Intervals resample cells.
     """
 
     cells: int
@@ -39,9 +39,9 @@ class WithinCells:
 
 
 def within_cells(points: Points) -> WithinCells | None:
-    """Fit every cell that has 6 runs or more of two arms, and forgetting that varies; None if these cells have fewer than 3 tasks.
+    """Fit every cell with at least 6 runs, two arms and varying forgetting; None if these cells have fewer than 3 tasks.
 
-    A left-out prediction of a parabola may lie anywhere: it is not clipped, as the paper's form is not.
+    Held-out predictions of a parabola are not clipped, as in the paper.
     """
     cells = [cell for cell in _cells(points) if len(cell.arm) >= FEWEST["runs"] and len(set(cell.arm)) > 1 and _spread(cell) > 1e-12]
     if len({cell.task[0] for cell in cells}) < FEWEST["tasks"]:
@@ -69,7 +69,7 @@ def within_cells(points: Points) -> WithinCells | None:
 
 
 def near_frontier(points: Points, kept: FloatArray) -> Points:
-    """Return the points that the paper keeps: in each cell, those within 2 points of the frontier of kept (N, 2), success and retention."""
+    """Return the points that the paper keeps: in each cell, those within 0.02 of the frontier of kept (N, 2), success and retention."""
     keep, cell = np.zeros(len(points.x), dtype=bool), _labels(points)[points.run]
     for label in set(cell):
         mine = np.flatnonzero(cell == label)
@@ -81,8 +81,8 @@ def parabola(x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
     """Return a, b, c of the weighted least-squares parabola a + b x + c x^2 through (x, y), (N,) each."""
     scale = float(np.abs(x).max()) or 1.0
     root = np.sqrt(weight)
-    found: FloatArray = np.linalg.lstsq((x[:, None] / scale) ** np.arange(3) * root[:, None], y * root, rcond=None)[0]
-    return found / scale ** np.arange(3)
+    scaled: FloatArray = np.linalg.lstsq((x[:, None] / scale) ** np.arange(3) * root[:, None], y * root, rcond=None)[0]
+    return scaled / scale ** np.arange(3)
 
 
 def _cells(points: Points) -> list[Points]:
@@ -99,16 +99,16 @@ def _spread(cell: Points) -> float:
 
 
 def _parabola_error(cell: Points, left_out: str | None = None) -> float:
-    """Sum of squared errors in a cell; of one arm, by the fit to the others, if it is left out."""
+    """Return the sum of squared errors in a cell; if an arm is left out, its errors under the fit to the others."""
     arm, weight = np.array(cell.arm)[cell.run], cell.weight
     fitted = arm != left_out if left_out is not None else np.ones(len(arm), dtype=bool)
-    told = ~fitted if left_out is not None else fitted
+    predicted = ~fitted if left_out is not None else fitted
     powers = parabola(cell.x[fitted], cell.y[fitted], weight[fitted])
-    return float((weight[told] * (cell.y[told] - cell.x[told, None] ** np.arange(3) @ powers) ** 2).sum())
+    return float((weight[predicted] * (cell.y[predicted] - cell.x[predicted, None] ** np.arange(3) @ powers) ** 2).sum())
 
 
 def _curve_errors(cell: Points) -> tuple[float, float, float]:
-    """Sums of squared errors of the curve in a cell: in-sample, every run left out, every arm left out."""
+    """Return the sums of squared errors of the curve in a cell: in-sample, leave-one-run-out, leave-one-arm-out."""
     fit = Saturating(cell, fine=True)
     inside, arm_left_out = fit.left_out(np.ones((1, len(cell.arm))), cell.arm)
     return float(inside[0]), fit.each_left_out(), float(arm_left_out[0])

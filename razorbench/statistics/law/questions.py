@@ -1,4 +1,4 @@
-"""What the law is asked, and of which methods: declared in `conf/study/questions.yaml`, so that the library knows no method by name."""
+"""Groups of methods for the law's tables, declared in `conf/study/questions.yaml`: the library names no method."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from razorbench.types import BoolArray
 
 @dataclass(frozen=True)
 class Questions:
-    """papers: families that the paper compares; ours: families designed in this repository; protecting: methods with a term for old behaviour.
+    """papers: families that the paper compares; ours: families designed in this repository; protecting: methods with a term for old behavior.
 
-    examples: pairs of arms of which the first may move further and lose less, or the reverse; found: pairs compared while a method was being designed.
+    examples: pairs of arms where the first may have more KL and less forgetting, or the reverse; found: pairs compared while a method was designed.
     """
 
     use: ClassVar = "razorbench report RESULTS --out DIR"
@@ -28,7 +28,7 @@ class Questions:
     found: Sequence[tuple[str, str]]
 
     def subsets(self, points: Points) -> dict[str, BoolArray]:
-        """Return the runs (R,) of all arms, without methods designed here, and without methods that have a term for old behaviour, by name."""
+        """Return three masks of runs (R,) by name: all arms, without methods designed here, without methods that have a term for old behavior."""
         methods = np.array([arm.partition("/")[0] for arm in points.arm])
         return {
             "all": np.ones(len(points.arm), dtype=bool),
@@ -37,5 +37,5 @@ class Questions:
         }
 
     def of_the_paper(self, points: Points) -> BoolArray:
-        """Return which runs (R,) are of the paper's families."""
+        """Return which runs belong to the paper's families, (R,)."""
         return np.isin(points.family, self.papers)

@@ -1,4 +1,4 @@
-"""Bootstrap resamples of runs, of tasks, of arms, and of tasks and arms at once."""
+"""Bootstrap resamples of runs, of tasks, of arms, and of tasks and arms jointly."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from razorbench.types import FloatArray
 RESAMPLES = 1000
 Over = Literal["runs", "tasks", "arms", "tasks and arms"]
 OVER: tuple[Over, ...] = ("runs", "tasks", "arms", "tasks and arms")
-"""What an interval may resample. A claim about any method on any task has tasks and arms as its sample, which is the last and the default."""
+"""Units of resampling. The default is tasks and arms, the sample behind a claim about any method on any task."""
 
 
 def resamples(points: Points, over: Over = "tasks and arms", number: int = RESAMPLES) -> FloatArray:
-    """Return the weight of every run in each resample, (number, R): how often it, its task, its arm, or its task times its arm was drawn.
+    """Return the weight of every run in each resample, (number, R): how often its unit was drawn; for tasks and arms, the product of both.
 
-    The draws depend on nothing but the labels, so that one quantity has one interval wherever it is shown.
+    The draws depend only on the labels, so a quantity has the same interval wherever it is shown.
     """
     rng = seeding.generator("law", over)
     if over == "runs":
@@ -35,13 +35,13 @@ def resamples(points: Points, over: Over = "tasks and arms", number: int = RESAM
 
 
 def _drawn(labels: Sequence[object], rng: np.random.Generator, number: int) -> FloatArray:
-    """How often the label of each run is drawn, of the different labels with replacement."""
+    """Draw the distinct labels with replacement, and return how often each run's label was drawn, (number, R)."""
     names, member = np.unique(np.asarray(labels), return_inverse=True)
     counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=number).astype(float)
     return counts[:, member]
 
 
 def estimate(value: float, resampled: FloatArray) -> Estimate | None:
-    """Return a value with its 95% percentile interval from resamples (B,), those that are undefined (NaN) left out; None if the value is undefined."""
+    """Return a value with its 95% percentile interval from the finite resamples of (B,); None if the value is undefined."""
     defined = resampled[np.isfinite(resampled)]
     return Estimate(value, *percentile(defined)) if np.isfinite(value) and len(defined) else None

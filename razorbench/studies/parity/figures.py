@@ -1,4 +1,4 @@
-"""Pictures of the parity study. A method has one colour in all of them, from Okabe and Ito's palette, which the colour-blind can tell apart."""
+"""Figures of the parity study. A method has the same color in all of them, from the color-blind-safe palette of Okabe and Ito."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _tradeoff(sweep: Sweep, law: Fit | None) -> Figure:
     left, right = figure.subplots(1, 2)
     _scatter(left, sweep, "parity", "old")
     targets = np.linspace(sweep.base["select_parity"].max() + 1e-6, 1, 40)  # where every base has something to learn
-    kept = np.array([matched(sweep, float(target))["old"].mean(axis=0) for target in targets])
-    for method, title, line in zip(METHODS, METHODS.values(), kept.T, strict=True):
+    retained = np.array([matched(sweep, float(target))["old"].mean(axis=0) for target in targets])
+    for method, title, line in zip(METHODS, METHODS.values(), retained.T, strict=True):
         left.plot(targets, line, color=COLOURS[method], linewidth=2.4, label=title)
     left.set(xlabel="parity accuracy, new task", ylabel="accuracy at the old task", title="Lines: retained on reaching a parity accuracy, mean over bases")
     left.set_xlim(float(np.percentile(sweep.values["parity"], 0.1)) - 0.01, float(sweep.values["parity"].max()) + 0.01)
@@ -46,7 +46,7 @@ def _tradeoff(sweep: Sweep, law: Fit | None) -> Figure:
 
 
 def _scatter(axes: Axes, sweep: Sweep, x: str, y: str) -> None:
-    """Draw all points in an order that hides no method behind another."""
+    """Draw all points in random order, so that no method hides another."""
     shape = sweep.values[x].shape
     method = np.broadcast_to(np.arange(shape[1])[:, None, None], shape).ravel()
     order = np.random.default_rng(0).permutation(method.size)

@@ -1,10 +1,9 @@
-"""Pairs of image tasks: one to learn, one not to forget. Only local files are read, and nothing is unpickled.
+"""Pairs of image tasks: a new task to learn and an old task to retain. Reads only local files and never unpickles.
 
-By default both come from scikit-learn's bundled 8 x 8 digits. The old task is the same images with their pixels permuted and their labels
-renamed: it is as hard as the new one and shares its pixel statistics, but features of one do not serve the other, and each of the ten outputs
-stands for another digit. So both need hidden units and outputs of their own from the same few, which is what makes learning one forget the
-other. With a folder of MNIST and Fashion-MNIST, the paper's pair (arXiv 2509.04259, section 4), the new task is on MNIST and the old one
-is Fashion-MNIST.
+By default both come from scikit-learn's bundled 8 x 8 digits. The old task has the same images with permuted pixels and labels: it is as hard as the new
+task and has the same pixel statistics, but does not share its features, and each of the ten outputs means another digit. The tasks therefore compete for
+the same hidden units and outputs, and learning one forgets the other. With a folder of MNIST and Fashion-MNIST, the paper's pair (arXiv 2509.04259,
+section 4), the new task is on MNIST and the old task is Fashion-MNIST.
 """
 
 from __future__ import annotations
@@ -37,30 +36,30 @@ class Images:
         return type(self)(self.pixels[chosen], self.labels[chosen])
 
     def drawn(self, count: int, what: str, rng: np.random.Generator) -> Self:
-        """Return count images, drawn without replacement; raises UsageError, naming what they are for, if there are fewer."""
+        """Draw count images without replacement. what: their purpose. Raises UsageError if there are fewer."""
         if count > len(self.labels):
-            raise UsageError(f"{count} images are asked for to {what} and there are {len(self.labels)}: lower the number of images")
+            raise UsageError(f"{count} images are needed to {what} and there are {len(self.labels)}: lower the number of images")
         return self.part(rng.permutation(len(self.labels))[:count])
 
 
 @dataclass(frozen=True)
 class ImageTask:
-    """A task's images to train on, and those held out."""
+    """A task's training images and held-out images."""
 
     train: Images
     test: Images
 
 
 def digits(held_out: int, rng: np.random.Generator) -> tuple[ImageTask, ImageTask]:
-    """Return the new and the old task on scikit-learn's 1797 digits, held_out of them to measure on, the same ones in both.
+    """Return the new and the old task on scikit-learn's 1797 digits. held_out: number of held-out images, the same in both.
 
-    rng draws the split, the permutation of the pixels and the renaming of the labels. Raises UsageError if none is left to train on.
+    rng draws the split and the permutations of pixels and labels. Raises UsageError if no image is left for training.
     """
     from sklearn.datasets import load_digits  # takes a second, which only this study should pay
 
     pixels, labels = load_digits(return_X_y=True)
     if held_out >= len(labels):
-        raise UsageError(f"{held_out} images are asked for to measure on and there are {len(labels)} digits, some for training: lower test_images")
+        raise UsageError(f"{held_out} images are needed to measure on and there are {len(labels)} digits, some for training: lower test_images")
     order = rng.permutation(len(labels))
     new = Images(pixels[order] / 16, labels[order])
     old = Images(new.pixels[:, rng.permutation(pixels.shape[1])], rng.permutation(CLASSES)[new.labels])
@@ -69,11 +68,10 @@ def digits(held_out: int, rng: np.random.Generator) -> tuple[ImageTask, ImageTas
 
 
 def mnist_pair(folder: Path, held_out: int, rng: np.random.Generator) -> tuple[ImageTask, ImageTask]:
-    """Return MNIST and Fashion-MNIST from folder/mnist and folder/fashion, each with the four files of the usual names, .gz or not.
+    """Return MNIST and Fashion-MNIST from folder/mnist and folder/fashion, each with the usual four files, gzipped or not.
 
-    The names are {train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte; rng draws held_out of each t10k to measure on. Raises
-    UsageError if a file is missing or has too few images, FileDamaged if one is not what its name says, if images and labels differ in
-    number, or if images differ in size.
+    The files are {train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte; rng draws the held-out images from t10k. Raises UsageError if a file is
+    missing or has too few images, FileDamaged if a file is malformed, if images and labels differ in number, or if images differ in size.
     """
     pair = []
     for name in ("mnist", "fashion"):
@@ -85,10 +83,10 @@ def mnist_pair(folder: Path, held_out: int, rng: np.random.Generator) -> tuple[I
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Return the unsigned bytes of an idx file, gzipped if its name ends in .gz, as an array of so many dimensions.
+    """Return the unsigned bytes of an idx file, gzipped if its name ends in .gz, as an array. dimensions: their number.
 
     Format (LeCun, Cortes and Burges, "The MNIST database"): two zero bytes, 8 for unsigned bytes, the number of dimensions, each size as a
-    big-endian 32-bit integer, then the bytes in C order. Raises UsageError if the file cannot be read and FileDamaged if it is not that.
+    big-endian 32-bit integer, then the bytes in C order. Raises UsageError if the file cannot be read and FileDamaged if it has another format.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

@@ -1,7 +1,7 @@
-"""Statistics of the parity study: how well a predictor explains forgetting, and what is left at the same new-task accuracy.
+"""Statistics of the parity study: fits of forgetting to a predictor, and retention at the same new-task accuracy.
 
-Arrays of a sweep have the axes seeds S, methods M, runs R and checkpoints T. Checkpoints of one run are not independent, so a bootstrap
-resamples whole runs; a seed stands for another base, so whatever compares methods is averaged within seeds first.
+Arrays of a sweep have the axes seeds S, methods M, runs R and checkpoints T. The checkpoints of a run are dependent, so the bootstrap resamples whole
+runs; each seed has its own base, so comparisons of methods average within seeds first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every measure of every checkpoint, (S, M, R, T), what each run was, (R,) or (R, T) for updates, and the bases' own measures, (S,)."""
+    """Results of a sweep. values: measures of all checkpoints, (S, M, R, T); base: those of the bases, (S,).
+
+    rates, schedules, epochs: settings of the runs, (R,); updates: (R, T).
+    """
 
     values: Mapping[str, FloatArray]
     base: Mapping[str, FloatArray]
@@ -38,9 +41,9 @@ class Sweep:
 class Fit:
     """Forgetting explained by one predictor x, over all checkpoints.
 
-    r2: of a parabola a + b x + c x^2, pooled over seeds, its interval over runs; draws: R2 of each resample; coefficients: (a, b, c); residuals:
-    mean of forgetting minus parabola per method, (M,). Then per seed, (S,): R2 of a parabola and of a rising step function (isotonic regression),
-    and the same with each method predicted from the others; the step function keeps its end values beyond the others' range.
+    r2: of a parabola a + b x + c x^2, pooled over seeds, with an interval over runs; draws: R2 of each resample; coefficients: (a, b, c); residuals:
+    mean of forgetting minus parabola per method, (M,). Per seed, (S,): R2 of a parabola and of a rising step function (isotonic regression), in-sample
+    and leave-one-method-out; the step function is constant beyond the range of the other methods.
     """
 
     r2: Estimate
@@ -53,13 +56,13 @@ class Fit:
     monotone_unseen: FloatArray
 
     def turning_point(self) -> float | None:
-        """Return the x beyond which the parabola falls, None if it never does."""
+        """Return the x above which the parabola falls, None if it never falls."""
         _, b, c = self.coefficients
         return float(-b / (2 * c)) if c < 0 else None
 
 
 def fit(x: FloatArray, forgetting: FloatArray, counts: FloatArray) -> Fit | None:
-    """Explain forgetting by x; None if x is not finite or constant, or forgetting constant in a base. x, forgetting: (S, M, R, T); counts: from `resamples`."""
+    """Fit forgetting to x, (S, M, R, T) each; None if x is constant or not finite, or if forgetting is constant in a base. counts: from `resamples`."""
     x, forgetting = x.astype(np.float64), forgetting.astype(np.float64)
     if not np.isfinite(x).all() or np.ptp(x) == 0 or np.ptp(forgetting, axis=(1, 2, 3)).min() == 0:
         return None
@@ -75,8 +78,8 @@ def fit(x: FloatArray, forgetting: FloatArray, counts: FloatArray) -> Fit | None
         residuals=(methods[:, 0, 3] - methods[:, 0, :3] @ solved) / methods[:, 0, 0],
         parabola=r2(whole),
         parabola_unseen=1 - squared_error(seeds, solve(whole[:, None] - seeds)).sum(axis=1) / spread(whole),
-        monotone=np.array([_explained(y, rising(one, y, one)) for one, y in pairs]),
-        monotone_unseen=np.array([_explained(y, _from_others(one, y)) for one, y in pairs]),
+        monotone=np.array([_explained(own_y, rising(own_x, own_y, own_x)) for own_x, own_y in pairs]),
+        monotone_unseen=np.array([_explained(own_y, _from_others(own_x, own_y)) for own_x, own_y in pairs]),
     )
 
 
@@ -86,7 +89,7 @@ def resamples(seeds: int, methods: int, runs: int, rng: np.random.Generator) -> 
 
 
 def moments(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the sums over the last axis of the outer products of (1, x, x^2, y), (..., 4, 4): all that a parabola and its R2 need."""
+    """Return the sums over the last axis of the outer products of (1, x, x^2, y), (..., 4, 4), which determine a parabola and its R2."""
     columns = np.stack([np.ones_like(x), x, x**2, y], axis=-2)
     return columns @ np.swapaxes(columns, -1, -2)
 
@@ -118,19 +121,19 @@ def r2(total: FloatArray) -> FloatArray:
 
 
 def between(value: float, draws: FloatArray) -> Estimate:
-    """Return a value with the 95% percentile interval of its resamples, those left out, NaN, in which nothing varies."""
+    """Return a value with the 95% percentile interval of its resamples (B,), without NaN, the resamples in which nothing varies."""
     return Estimate(value, *percentile(draws[~np.isnan(draws)]))
 
 
 def rising(x: FloatArray, y: FloatArray, at: FloatArray) -> FloatArray:
-    """Return the rising function of x nearest to y in squared error (pool adjacent violators), interpolated; constant outside. at: any shape."""
+    """Return the isotonic regression of y on x (pool adjacent violators) at points of any shape, interpolated, and constant outside."""
     places, index, count = np.unique(x, return_inverse=True, return_counts=True)
     level = isotonic_regression(np.bincount(index.ravel(), y.ravel()) / count, weights=count).x
     return np.interp(at, places, level)
 
 
 def _from_others(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return what the step function of the other methods says of each, (M, R, T)."""
+    """Return each method's prediction by the step function of the others, (M, R, T)."""
     others = [np.arange(len(x)) != method for method in range(len(x))]
     return np.stack([rising(x[rest], y[rest], x[method]) for method, rest in enumerate(others)])
 
@@ -140,10 +143,10 @@ def _explained(y: FloatArray, predicted: FloatArray) -> float:
 
 
 def matched(sweep: Sweep, target: float) -> dict[str, FloatArray]:
-    """Return every measure at the checkpoint, per seed and method, that retains most of those that reach the target, (S, M).
+    """Return every measure at the best checkpoint of each seed and method, (S, M): the one that retains most among those that reach the target.
 
-    Target and choice are on SELECT images, so that measures on TEST images are not the luck of the choice. NaN, undefined, where no
-    checkpoint reaches the target or the base is there already.
+    SELECT images decide both, so the choice does not bias the measures on TEST images. NaN (undefined) if no checkpoint reaches the target or the base is
+    already above it.
     """
     flat = {name: value.reshape(*value.shape[:2], -1) for name, value in sweep.values.items()}
     reached = flat["select_parity"] >= target
@@ -153,7 +156,7 @@ def matched(sweep: Sweep, target: float) -> dict[str, FloatArray]:
 
 
 def student(values: FloatArray) -> Estimate | None:
-    """Return the mean of the values that are not NaN with its two-sided 95% Student interval, None with fewer than two of them. values: (S,)."""
+    """Return the mean of the non-NaN values (S,) with its two-sided 95% Student interval, None with fewer than two."""
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return None

@@ -1,6 +1,6 @@
-"""How far a tuned network is from its base: outputs, weights and activations; all from log-probabilities, and nothing clamped.
+"""Change of a fine-tuned network from its base in outputs, weights and activations; computed from log-probabilities without clamping.
 
-pi_0 is the base, pi the tuned network.
+pi_0 is the base, pi the fine-tuned network.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PREDICTORS = {
     "weights_changed": ("share of weights changed", None),
     "weights_rank": ("rank of the weight change", None),
 }
-"""Title, and R2 of a parabola in table 1 of arXiv 2509.04259, None where it has none."""
+"""Title, and R2 of a parabola in table 1 of arXiv 2509.04259, None if it has none."""
 DIVERGENCES = ("kl_forward", "kl_reverse", "tv", "l2", "js")
 
 
@@ -42,14 +42,14 @@ def divergences(base: Tensor, tuned: Tensor) -> dict[str, Tensor]:
     """
     p0, p = base.exp(), tuned.exp()
     mixture = torch.logaddexp(base, tuned) - math.log(2)
-    each = {
+    per_input = {
         "kl_forward": (p0 * (base - tuned)).sum(dim=-1),
         "kl_reverse": (p * (tuned - base)).sum(dim=-1),
         "tv": (p0 - p).abs().sum(dim=-1) / 2,
         "l2": (p0 - p).square().sum(dim=-1).sqrt(),
         "js": (p0 * (base - mixture) + p * (tuned - mixture)).sum(dim=-1) / 2,
     }
-    return {name: value.mean(dim=-1) for name, value in each.items()}
+    return {name: value.mean(dim=-1) for name, value in per_input.items()}
 
 
 def activation_change(base: Sequence[Tensor], tuned: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -68,7 +68,7 @@ def weight_change(base: Parameters, tuned: Parameters, information: Parameters) 
     """Return measures of the change d, (R,): mean |d|, root of sum d^2, sum F d^2, spectral norm, share of d != 0, and rank.
 
     Spectral norm and numerical rank (singular values above max(shape) times the float32 spacing of the largest) are sums over the weight
-    matrices. The paper gives no formulas for its own.
+    matrices. The paper gives no formulas.
     """
     changes = [after - before for before, after in zip(base, tuned, strict=True)]
     flat = torch.cat([change.flatten(1) for change in changes], dim=1)
@@ -77,7 +77,7 @@ def weight_change(base: Parameters, tuned: Parameters, information: Parameters) 
     return {
         "weights_l1": flat.abs().mean(dim=1),
         "weights_l2": flat.square().sum(dim=1).sqrt(),
-        "weights_fisher": (flat.square() * torch.cat([one.flatten(1) for one in information], dim=1)).sum(dim=1),
+        "weights_fisher": (flat.square() * torch.cat([f.flatten(1) for f in information], dim=1)).sum(dim=1),
         "weights_spectral": torch.stack([values[:, 0] for values in singular]).sum(dim=0),
         "weights_changed": (flat != 0).float().mean(dim=1),
         "weights_rank": torch.stack([_rank(values, change) for values, change in zip(singular, matrices, strict=True)]).sum(dim=0).float(),
@@ -91,22 +91,23 @@ def _rank(singular: Tensor, matrices: Tensor) -> Tensor:
 def fisher(parameters: Parameters, inputs: Tensor, rng: torch.Generator) -> Parameters:
     """Return the diagonal Fisher information of one run's parameters: mean over inputs (N, in) of (d log pi(y) / d theta)^2, y drawn from pi.
 
-    In a linear layer an input's gradient is the outer product of what enters and of the gradient at what leaves, so squares come without it.
+    In a linear layer, the gradient of one input is the outer product of the layer's input and the gradient at its output, so its square is computed
+    without forming it.
     """
     with torch.enable_grad():
-        entering, leaving = forward([one.detach().requires_grad_() for one in parameters], inputs)
+        entering, leaving = forward([parameter.detach().requires_grad_() for parameter in parameters], inputs)
         final = leaving[-1].log_softmax(dim=-1)
         drawn = torch.multinomial(final[0].detach().exp(), 1, generator=rng)
         slopes = torch.autograd.grad(final[0].gather(-1, drawn).sum(), leaving)
     information = []
-    for before, slope in zip(entering, slopes, strict=True):
+    for activation, slope in zip(entering, slopes, strict=True):
         squared = slope.square()
-        information += [before.detach().square().mT @ squared / len(inputs), squared.mean(dim=1, keepdim=True)]
+        information += [activation.detach().square().mT @ squared / len(inputs), squared.mean(dim=1, keepdim=True)]
     return information
 
 
 def accuracy(tuned: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the share of right outputs when greedy and, exact, when sampling, (R,). tuned: log-probabilities (R, N, C); right: (N, C)."""
+    """Return the share of right outputs, greedy and (in closed form) sampled, (R,) each. tuned: log-probabilities (R, N, C); right: (N, C)."""
     right = right.expand(tuned.shape)
     greedy = right.gather(-1, tuned.argmax(dim=-1, keepdim=True)).float().mean(dim=(1, 2))
     return greedy, (tuned.exp() * right).sum(dim=-1).mean(dim=-1)
@@ -114,7 +115,7 @@ def accuracy(tuned: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Probe:
-    """Held-out examples of a task with the base's activations, (1, N, H) per layer, and log-probabilities, (N, C), on them."""
+    """Held-out examples of a task, with the base's activations, (1, N, H) per layer, and log-probabilities, (N, C)."""
 
     examples: Examples
     activations: list[Tensor]
@@ -122,21 +123,21 @@ class Probe:
 
     @classmethod
     def of(cls, parameters: Parameters, examples: Examples) -> Self:
-        """Ask the base."""
+        """Evaluate the base on the examples."""
         entering, leaving = forward(parameters, examples.inputs)
         return cls(examples, entering[1:], leaving[-1][0].log_softmax(dim=-1))
 
     def measure(self, parameters: Parameters) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return accuracies, greedy and sampling, and how far outputs and activations are from the base's, (R,) each."""
+        """Return greedy and sampled accuracy, and the changes of outputs and activations from the base, (R,) each."""
         entering, leaving = forward(parameters, self.examples.inputs)
         tuned = leaving[-1].log_softmax(dim=-1)
-        far = divergences(self.log_probs, tuned) | activation_change(self.activations, entering[1:])
-        return *accuracy(tuned, self.examples.right), far
+        change = divergences(self.log_probs, tuned) | activation_change(self.activations, entering[1:])
+        return *accuracy(tuned, self.examples.right), change
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images of both tasks that nothing is trained on: TEST ones to measure on, SELECT ones to choose checkpoints on."""
+    """Held-out images of both tasks: TEST images for the measures, SELECT images to choose checkpoints."""
 
     new: Examples
     old: Examples
@@ -146,7 +147,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Base:
-    """One run's parameters, its probes of both tasks, and its Fisher information on old-task inputs, as the paper has it."""
+    """A base's parameters, probes of both tasks, and Fisher information on old-task inputs, as in the paper."""
 
     parameters: Parameters
     held_out: HeldOut
@@ -167,18 +168,18 @@ class Base:
 
         A predictor on inputs of the new or the old task ends in `_new` or `_old`; accuracies on SELECT images start with `select_`.
         """
-        parity, sampled, far_new = self.new.measure(parameters)
-        kept, _, far_old = self.old.measure(parameters)
-        before = accuracy(self.old.log_probs[None], self.old.examples.right)[0]
+        parity, sampled, change_new = self.new.measure(parameters)
+        old, _, change_old = self.old.measure(parameters)
+        base_old = accuracy(self.old.log_probs[None], self.old.examples.right)[0]
         select_new, select_old = self.held_out.select_new, self.held_out.select_old
         return {
             "parity": parity,
             "parity_sampled": sampled,
-            "old": kept,
-            "forgetting": before - kept,
+            "old": old,
+            "forgetting": base_old - old,
             "select_parity": accuracy(log_probs(parameters, select_new.inputs), select_new.right)[0],
             "select_old": accuracy(log_probs(parameters, select_old.inputs), select_old.right)[0],
-            **{f"{name}_new": value for name, value in far_new.items()},
-            **{f"{name}_old": value for name, value in far_old.items()},
+            **{f"{name}_new": value for name, value in change_new.items()},
+            **{f"{name}_old": value for name, value in change_old.items()},
             **weight_change(self.parameters, parameters, self.information),
         }

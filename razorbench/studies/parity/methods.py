@@ -1,11 +1,10 @@
-"""The methods of the paper's toy (arXiv 2509.04259, section 4 and appendix B.3), as losses over many runs side by side.
+"""The methods of the paper's toy (arXiv 2509.04259, section 4 and appendix B.3), as losses over many parallel runs.
 
-An image has a set of right outputs. Every supervised method fits labels from q(y) proportional to preference(y) R(y): `sft_1` prefers outputs
-0 and 1, `sft_2` 0, 1, 4 and 5, all alike, and `oracle` prefers as the base does, q* = pi_0 R / sum pi_0 R, which among all q with E_q[R] = 1
-has the smallest KL(q || pi_0) (lemma A.1). Labels are drawn anew whenever an image is seen: on a few hundred images, seen many times, labels
-drawn once would be learned by heart, and a run would leave q for the one label it happened to get. The rewarded methods draw outputs from
-pi itself: `reinforce` learns from the right ones only (the paper's 1-0 REINFORCE, section 5.1), `grpo` from all, by group-normalised rewards,
-`grpo_kl` with a penalty for leaving pi_0.
+An image has a set of right outputs. Every supervised method fits labels from q(y) proportional to preference(y) R(y): `sft_1` is uniform on outputs 0 and
+1, `sft_2` on 0, 1, 4 and 5, and `oracle` uses the base's probabilities, q* = pi_0 R / sum pi_0 R, which among all q with E_q[R] = 1 has the smallest
+KL(q || pi_0) (lemma A.1). Labels are redrawn at every visit of an image: with a few hundred images and many visits, a network would memorize fixed labels
+instead of fitting q. The rewarded methods draw outputs from pi: `reinforce` trains on the right ones only (the paper's 1-0 REINFORCE, section 5.1), `grpo`
+on all with group-normalized rewards, and `grpo_kl` adds a KL penalty to pi_0.
 """
 
 from __future__ import annotations
@@ -27,28 +26,28 @@ METHODS = {
     "sft_2": "SFT 2",
     "sft_1": "SFT 1",
 }
-"""Titles, in the order in which the paper finds the methods to retain, best first; `reinforce`, not in its toy, behaves like GRPO in its LLM."""
+"""Titles, in the paper's order of retention, best first; `reinforce` is not in its toy, but is like GRPO on its LLM."""
 _LABELS = {"sft_1": (0, 1), "sft_2": (0, 1, 4, 5)}
 
 Advantage = Callable[[Tensor], Tensor]
-"""From rewards to advantages, groups along the last axis."""
+"""Maps rewards to advantages, groups along the last axis."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What a network gets, (N, P + 1): pixels and the task's indicator; and which outputs are right, (N, C) bool."""
+    """Examples. inputs: (N, P + 1), pixels and the task's indicator; right: mask of right outputs, (N, C)."""
 
     inputs: Tensor
     right: Tensor
 
     @classmethod
     def parity(cls, images: Images) -> Examples:
-        """Return the new task's: indicator +1, every digit of the image's parity is right."""
+        """Return examples of the new task: indicator +1; every digit with the image's parity is right."""
         return cls._of(images, 1.0, 2)
 
     @classmethod
     def identity(cls, images: Images) -> Examples:
-        """Return the old task's: indicator -1, the image's own label is right."""
+        """Return examples of the old task: indicator -1; the image's own label is right."""
         return cls._of(images, -1.0, CLASSES)
 
     @classmethod
@@ -70,19 +69,19 @@ class Examples:
 
 @dataclass(frozen=True)
 class Batches:
-    """Each run's own order of the images, anew in every epoch, and the generator of all that is drawn for them."""
+    """Minibatches with a separate order per run, reshuffled every epoch, and the generator of all draws."""
 
     size: int
     runs: int
     rng: torch.Generator
 
     def order(self, images: int) -> Iterator[Tensor]:
-        """Yield indices of images, (runs, size), an epoch's last batch being the rest, without end."""
+        """Yield indices of images, (runs, size), endlessly; the last minibatch of an epoch may be smaller."""
         while True:
             yield from torch.rand(self.runs, images, generator=self.rng).argsort(dim=1).split(self.size, dim=1)
 
     def draw(self, probabilities: Tensor, count: int) -> Tensor:
-        """Return count outputs drawn independently from each of probabilities (R, N, C), (R, N, count)."""
+        """Draw count independent outputs from each of probabilities (R, N, C), (R, N, count)."""
         return torch.multinomial(probabilities.flatten(0, 1), count, replacement=True, generator=self.rng).view(*probabilities.shape[:2], count)
 
 
@@ -93,7 +92,7 @@ def conditioned(preference: Tensor, right: Tensor) -> Tensor:
 
 
 def supervised(examples: Examples, labels: Tensor, batches: Batches) -> Loss:
-    """Return the mean of -log pi(y), y drawn from labels (N, C) at every visit."""
+    """Return the loss: the mean of -log pi(y), with y drawn from labels (N, C) at every visit."""
     order = batches.order(len(labels))
 
     def loss(parameters: Parameters) -> Tensor:
@@ -111,10 +110,9 @@ def advantages(reward: Tensor) -> Tensor:
 
 
 def rewarded(examples: Examples, advantage: Advantage, group: int, penalty: Penalty | None, batches: Batches) -> Loss:
-    """Return the mean of -A log pi(y) over a group of outputs y drawn from pi per image, plus the penalty if there is one.
+    """Return the loss: the mean of -A log pi(y) over a group of outputs y per image drawn from pi, plus the penalty if given.
 
-    R(y) is 1 if y is right, else 0, and A = advantage(R). Every update draws anew, so the policy that drew is the one that learns and
-    no ratio needs clipping.
+    R(y) is 1 if y is right, else 0, and A = advantage(R). Every update draws from the current policy, so no ratio needs clipping.
     """
     order = batches.order(len(examples.inputs))
 
@@ -135,7 +133,7 @@ def rewarded(examples: Examples, advantage: Advantage, group: int, penalty: Pena
 class Penalty:
     """coefficient KL(pi || pi_0), in closed form. base: log-probabilities of pi_0, (N, C).
 
-    The paper does not give its direction; this one, tuned policy first, is what GRPO's own estimator estimates (arXiv 2402.03300).
+    The paper does not state the direction; GRPO's estimator has this one, fine-tuned policy first (arXiv 2402.03300).
     """
 
     coefficient: float

@@ -1,4 +1,4 @@
-"""What the parity study says: tables of plain values, and a text in which every number is one of them."""
+"""Report of the parity study: tables of plain values, and a text with their numbers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from razorbench.types import FloatArray
 
 LAW = "kl_forward_new"
 CEILINGS = 4
-"""How many highest learning rates the fits are repeated under, from the sweep's own down: what is fitted depends on how far runs are pushed."""
+"""Number of highest learning rates under which the fits are repeated, from the sweep's highest down: fits depend on how far the runs move."""
 PAIRS = (("oracle", "grpo_kl"), ("grpo_kl", "grpo"), ("grpo", "sft_2"), ("sft_2", "sft_1"), ("reinforce", "sft_2"))
-"""Neighbours in the paper's order, the first retaining more; and its claim that on-policy data are enough, without negatives (section 5.1)."""
+"""Neighbors in the paper's order, the first retains more; and its claim that on-policy data suffice without negatives (section 5.1)."""
 _INPUTS = {"_new": "new task", "_old": "old task", "": ""}
 
 
@@ -50,43 +50,43 @@ def _bases(sweep: Sweep) -> list[Row]:
 
 
 def _rivals(fits: Mapping[str, Fit | None]) -> list[Row]:
-    """One row per predictor and inputs it is measured on; leads: the law's R2 minus this one's, on the same resamples and in the same bases."""
+    """Return a row per predictor and set of inputs. lead: the law's R2 minus the predictor's, on the same resamples and bases."""
     rows, law = [], fits[LAW]
     for (name, (title, paper)), (suffix, inputs) in itertools.product(PREDICTORS.items(), _INPUTS.items()):
         if name + suffix not in fits:
             continue
         row: Row = {"predictor": title, "inputs": inputs, "paper_r2": paper if suffix != "_old" else None}
-        found = fits[name + suffix]
+        predictor = fits[name + suffix]
         estimates: dict[str, Estimate | None] = dict.fromkeys(("r2", "lead", "r2_unseen", "rising_r2", "rising_lead", "rising_r2_unseen"))
-        if found and law:
-            estimates["r2"] = found.r2
-            estimates["lead"] = between(law.r2.value - found.r2.value, law.draws - found.draws)
-            estimates["r2_unseen"] = student(found.parabola_unseen)
-            estimates["rising_r2"] = student(found.monotone)
-            estimates["rising_lead"] = student(law.monotone - found.monotone)
-            estimates["rising_r2_unseen"] = student(found.monotone_unseen)
+        if predictor and law:
+            estimates["r2"] = predictor.r2
+            estimates["lead"] = between(law.r2.value - predictor.r2.value, law.draws - predictor.draws)
+            estimates["r2_unseen"] = student(predictor.parabola_unseen)
+            estimates["rising_r2"] = student(predictor.monotone)
+            estimates["rising_lead"] = student(law.monotone - predictor.monotone)
+            estimates["rising_r2_unseen"] = student(predictor.monotone_unseen)
         rows.append(row | {key: value for part in estimates.items() for key, value in _interval(*part).items()})
     return rows
 
 
 def _ceilings(sweep: Sweep) -> list[Row]:
-    """One row per highest learning rate: R2 of a parabola in each measure of the outputs on the new task, over the runs up to that rate."""
+    """Return a row per highest learning rate: R2 of a parabola in each divergence on the new task, over the runs up to that rate."""
     rates, rows = np.unique(sweep.rates), []
     for ceiling in rates[:: -max(1, len(rates) // CEILINGS)][:CEILINGS]:
-        kept = sweep.rates <= ceiling
-        part = {f"{name}_new": sweep.values[f"{name}_new"][:, :, kept] for name in DIVERGENCES}
-        forgetting = sweep.values["forgetting"][:, :, kept]
-        counts = resamples(len(sweep.seeds), len(sweep.methods), int(kept.sum()), generator("parity", "resamples", "ceilings"))
+        below = sweep.rates <= ceiling
+        part = {f"{name}_new": sweep.values[f"{name}_new"][:, :, below] for name in DIVERGENCES}
+        forgetting = sweep.values["forgetting"][:, :, below]
+        counts = resamples(len(sweep.seeds), len(sweep.methods), int(below.sum()), generator("parity", "resamples", "ceilings"))
         row: Row = {"highest_rate": _short(ceiling), "largest_kl": _short(part[LAW].max()), "largest_forgetting": _short(forgetting.max())}
         for name, x in part.items():
-            found = fit(x, forgetting, counts)
-            row |= _interval(name, found.r2 if found else None)
+            parabola = fit(x, forgetting, counts)
+            row |= _interval(name, parabola.r2 if parabola else None)
         rows.append(row)
     return rows
 
 
 def _methods(sweep: Sweep, law: Fit | None) -> list[Row]:
-    """One row per method: the largest forward KL and forgetting that it came to, and how far from the parabola it lies on average."""
+    """Return a row per method: its largest forward KL, forgetting and parity accuracy, and its mean residual from the parabola."""
     largest = {name: sweep.values[name].max(axis=(0, 2, 3)) for name in (LAW, "forgetting", "parity")}
     return [
         {
@@ -101,22 +101,22 @@ def _methods(sweep: Sweep, law: Fit | None) -> list[Row]:
 
 
 def _matched(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) -> list[Row]:
-    """One row per target and method, measured on TEST; seeds: in how many the target is defined and reached."""
+    """Return a row per target and method, measured on TEST. seeds: number of seeds in which the target is defined and reached."""
     rows = []
-    for target, found in at_target.items():
+    for target, values in at_target.items():
         for index, method in enumerate(sweep.methods):
-            row: Row = {"target": target, "method": METHODS[method], "seeds": int((~np.isnan(found["old"][:, index])).sum())}
+            row: Row = {"target": target, "method": METHODS[method], "seeds": int((~np.isnan(values["old"][:, index])).sum())}
             for name in ("old", "forgetting", "parity", "parity_sampled", LAW):
-                row |= _interval(name, student(found[name][:, index]))
+                row |= _interval(name, student(values[name][:, index]))
             rows.append(row)
     return rows
 
 
 def _order(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) -> list[Row]:
-    """One row per target and pair: how much more of the old task the first retains, paired by base."""
+    """Return a row per target and pair: old-task accuracy of the first minus that of the second, paired by base."""
     rows = []
-    for (target, found), pair in itertools.product(at_target.items(), PAIRS):
-        better, worse = (found["old"][:, sweep.methods.index(method)] for method in pair)
+    for (target, values), pair in itertools.product(at_target.items(), PAIRS):
+        better, worse = (values["old"][:, sweep.methods.index(method)] for method in pair)
         interval = student(better - worse)
         verdict = "undecided" if not interval or interval.low <= 0 <= interval.high else "as in the paper" if interval.low > 0 else "against the paper"
         row: Row = {"target": target, "first": METHODS[pair[0]], "second": METHODS[pair[1]], "seeds": int((~np.isnan(better - worse)).sum())}
@@ -125,7 +125,7 @@ def _order(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) ->
 
 
 def _checkpoints(sweep: Sweep) -> list[Row]:
-    """One row per checkpoint with what the figures show; the other predictors take a run anew, which gives the same."""
+    """Return a row per checkpoint with the data of the figures; for other predictors, repeat the study, which is deterministic."""
     rows = []
     for (seed, method, run, point), kl in np.ndenumerate(sweep.values[LAW]):
         values = {"parity": sweep.values["parity"], "old": sweep.values["old"], "forgetting": sweep.values["forgetting"]}
@@ -199,7 +199,7 @@ _MATCHED = ("old", "forgetting", "parity", "parity_sampled", LAW)
 
 
 def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> str:
-    """Say how well forward KL does."""
+    """Return the sentences on forward KL."""
     if law is None:
         return "Forward KL on the new task is not finite or does not vary: there is nothing to fit."
     largest = sweep.values[LAW].max()
@@ -214,7 +214,7 @@ def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> str:
 
 
 def _standing(measure: str, lead: str, rivals: Sequence[Row]) -> str:
-    """Say which rivals forward KL on the new task is ahead of, by the intervals of its leads."""
+    """Return the rivals that forward KL on the new task is ahead of, behind, or undecided against, by the intervals of its leads."""
     others = [row for row in rivals if row["lead"] is not None and not _is_law(row)]
     groups = {
         "is ahead of": [row for row in others if row[f"{lead}_low"] > 0],
@@ -237,7 +237,7 @@ def _interval(name: str, estimate: Estimate | None) -> Row:
 
 
 def _short(value: Any) -> float:
-    """Return a number with four significant digits, which is more than is known of any."""
+    """Return a number with four significant digits, more than any is known to."""
     return float(f"{float(value):.4g}")
 
 

@@ -1,18 +1,18 @@
-"""Bandits small enough to know the answer: binary reward, one decision, a finite set of answers, exact expectations.
+"""Bandits with known answers: binary reward, one decision, a finite set of answers, exact expectations.
 
 Every policy is a member of an exponential family around the base, pi(y) = pi_0(y) exp(theta . phi(y)) / Z. S is the set of right answers,
 R its indicator, J = pi(S) the success, q* = pi_0 R / J_0 the KL-minimal policy among all with J = 1. The paper (arXiv 2509.04259, appendix A)
-reads learning from R as alternating projections: the I-step restricts pi to S, the M-step takes maximum likelihood back into the family.
+describes learning from R as alternating projections: the I-step restricts pi to S, the M-step returns to the family by maximum likelihood.
 
-When that ends at the KL-minimal member is a matter of the family; the tests check each statement:
+The family decides whether this ends at the KL-minimal member; the tests check each statement:
 
 - R in the span of the features and the constant, as in the tabular family: one M-step gives q*, and the natural gradient, whose direction
   is R itself, stays on pi_0 exp(s R) / Z, the policies of least KL for their J.
 - q* in the closure of the family, as where S is a face of the features' convex hull: one M-step gives q*. The natural gradient need not end there.
 - Neither, as for independent heads: no update need end at the KL-minimal member.
 
-Policies are closed under tilting by their features, so no parameters are kept. Arrays: N bandits side by side, Y answers, F features; all
-divergences are in nats.
+A family is closed under tilting by its features, so policies need no parameters. Arrays: N parallel bandits, Y answers, F features; divergences are in
+nats.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from scipy.special import rel_entr
 from razorbench.types import BoolArray, FloatArray, IntArray
 
 Way = Callable[[FloatArray, FloatArray], FloatArray]
-"""From policies (N, Y) and gradients in theta (N, F) to the directions in which an update moves theta (N, F)."""
+"""Maps policies (N, Y) and gradients in theta (N, F) to an update's directions in theta (N, F)."""
 
 
 def kl(policy: FloatArray, base: FloatArray) -> FloatArray:
-    """Return KL(policy || base), (..., Y) to (...,) nats: the direction that the theorem minimises. policy may hold zeros."""
+    """Return KL(policy || base), (..., Y) to (...,) nats, the theorem's direction. policy may have zeros."""
     return np.asarray(rel_entr(policy, base).sum(axis=-1))
 
 
@@ -62,7 +62,7 @@ class Bandits(ABC):
 
     @abstractmethod
     def m_step(self, policy: FloatArray, target: FloatArray) -> FloatArray:
-        """Return the member with the smallest KL(target || member), (N, Y), searched from policy: the one with target's E[phi]."""
+        """Return the member with the smallest KL(target || member), (N, Y): the one with target's E[phi]. policy: initial guess."""
 
     @abstractmethod
     def minimal(self) -> FloatArray:
@@ -73,7 +73,7 @@ class Bandits(ABC):
         return np.asarray((policy * self.right).sum(axis=-1))
 
     def failure(self, policy: FloatArray) -> FloatArray:
-        """Return 1 - J, (..., N), summed over wrong answers: 1 minus a sum would lose the digits that matter near J = 1."""
+        """Return 1 - J, (..., N), as a sum over wrong answers: 1 minus a sum would lose precision near J = 1."""
         return np.asarray((policy * ~self.right).sum(axis=-1))
 
     def moments(self, policy: FloatArray) -> FloatArray:
@@ -81,17 +81,17 @@ class Bandits(ABC):
         return np.asarray((policy[:, None, :] @ self.features)[:, 0])
 
     def tilt(self, policy: FloatArray, theta: FloatArray) -> FloatArray:
-        """Return policy exp(theta . phi) / Z, (N, Y), the member of the family that lies theta (N, F) away."""
+        """Return policy exp(theta . phi) / Z, (N, Y), the member at a distance theta (N, F)."""
         logits = (self.features @ theta[:, :, None])[:, :, 0]
         weights = policy * np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def i_step(self, policy: FloatArray) -> FloatArray:
-        """Return q = pi R / J, (..., N, Y): of all q with E_q[R] = 1 the one of smallest KL(q || pi), which is -ln J (lemma A.1)."""
+        """Return q = pi R / J, (..., N, Y), which has the smallest KL(q || pi) of all q with E_q[R] = 1, -ln J (lemma A.1)."""
         return np.asarray(policy * self.right / self.success(policy)[..., None])
 
     def least_kl(self, policy: FloatArray) -> FloatArray:
-        """Return the smallest KL to the base of any distribution with the success of policy, (..., N) nats: that of pi_0 exp(s R) / Z."""
+        """Return the smallest KL to the base at the success of policy, (..., N) nats, attained by pi_0 exp(s R) / Z."""
         right, wrong = self.success(policy), self.failure(policy)
         return np.asarray(rel_entr(right, self.success(self.base)) + rel_entr(wrong, self.failure(self.base)))
 
@@ -108,14 +108,14 @@ class Bandits(ABC):
         return (self.success(policy) * self.failure(policy))[:, None] * self.rise(policy)
 
     def em(self) -> Iterator[FloatArray]:
-        """Yield the base and what alternating I- and M-steps make of it, (N, Y) each, without end (theorem A.3)."""
+        """Yield the base and the policies of alternating I- and M-steps, (N, Y) each, endlessly (theorem A.3)."""
         policy = self.base
         while True:
             yield policy
             policy = self.m_step(policy, self.i_step(policy))
 
     def ascent(self, way: Way, rate: float) -> Iterator[FloatArray]:
-        """Yield the base and what gradient ascent on J in steps of this rate makes of it, (N, Y) each, without end."""
+        """Yield the base and the policies of gradient ascent on J, (N, Y) each, endlessly. rate: step size."""
         policy = self.base
         while True:
             yield policy
@@ -124,24 +124,24 @@ class Bandits(ABC):
     def first(self, walk: Iterator[FloatArray], failures: Sequence[float], limit: int) -> tuple[FloatArray, IntArray]:
         """Return the first policies of a walk with 1 - J at most each failure, (len(failures), N, Y), and their steps (len(failures), N).
 
-        NaN and -1 where the first limit steps hold none.
+        NaN and -1 if there is none within the first `limit` steps.
         """
         policies = np.full((len(failures), *self.base.shape), np.nan)
         steps = np.full(policies.shape[:2], -1)
         for step, policy in zip(range(limit + 1), walk, strict=False):
-            there = (self.failure(policy) <= np.array(failures)[:, None]) & (steps < 0)
-            if there.any():
-                steps[there] = step
-                policies[there] = np.broadcast_to(policy, policies.shape)[there]
+            reached = (self.failure(policy) <= np.array(failures)[:, None]) & (steps < 0)
+            if reached.any():
+                steps[reached] = step
+                policies[reached] = np.broadcast_to(policy, policies.shape)[reached]
                 if (steps >= 0).all():
                     break
         return policies, steps
 
     def flow(self, way: Way, failures: Sequence[float]) -> FloatArray:
-        """Return the policies (len(failures), N, Y) where gradient ascent, in the limit of small steps, has these 1 - J.
+        """Return the policies (len(failures), N, Y) where gradient ascent, in the limit of small steps, reaches each 1 - J.
 
-        failures: falling, below each base's. The clock is logit J, theta' = v / (v . rise), so that each is met exactly however slow the ascent
-        is in steps; a clock changes the speed and not the path. Dormand and Prince's method of order 8.
+        failures: descending, below each base's. The integration variable is logit J, theta' = v / (v . rise), so each failure is met exactly, however slow
+        the ascent; this changes the speed, not the path. Dormand and Prince's method of order 8.
         """
         policy, path = self.base, []
         for failure in failures:
@@ -154,7 +154,7 @@ class Bandits(ABC):
                 return np.asarray(along * (span / (along * rise).sum(axis=1))[:, None]).ravel()
 
             theta = np.zeros(len(policy) * self.features.shape[-1])
-            with np.errstate(invalid="ignore"):  # a trial step too long may leave the numbers; it is then rejected
+            with np.errstate(invalid="ignore"):  # the solver rejects trial steps that are too long and give NaN
                 solution = solve_ivp(slope, (0, 1), theta, method="DOP853", rtol=1e-9, atol=1e-9)
             assert solution.success, solution.message
             policy = self.tilt(policy, solution.y[:, -1].reshape(len(policy), -1))
@@ -167,7 +167,7 @@ class Linear(Bandits):
     """Fixed features (N, Y, F) with an invertible covariance, and S a face of their convex hull: q* is a limit of members."""
 
     def natural(self, policy: FloatArray, gradient: FloatArray) -> FloatArray:
-        """Solve F x = gradient by the triangle of a QR factorisation, F = T'T: forming F would square the condition number."""
+        """Solve F x = gradient by the triangle of a QR factorization, F = T'T: forming F would square the condition number."""
         spread = np.sqrt(policy)[:, :, None] * (self.features - self.moments(policy)[:, None])
         triangle: Any = np.linalg.qr(spread, mode="r")
         return np.asarray(np.linalg.solve(triangle, np.linalg.solve(triangle.mT, gradient[:, :, None]))[:, :, 0])
@@ -175,8 +175,8 @@ class Linear(Bandits):
     def m_step(self, policy: FloatArray, target: FloatArray) -> FloatArray:
         """Match moments by Newton's method to 1e-10.
 
-        A step moves no two logits apart by more than 1. So the covariance changes along it by a factor of at most e, and the objective falls by
-        at least 3 - e of what its slope promises: no line search is needed.
+        A step changes no difference of two logits by more than 1. So the covariance changes along it by a factor of at most e, and the objective falls by at
+        least 3 - e of its linear prediction: no line search is needed.
         """
         while np.abs(gap := self.moments(target) - self.moments(policy)).max() > 1e-10:
             theta = self.natural(policy, gap)
@@ -193,7 +193,7 @@ class Linear(Bandits):
 class Heads(Bandits):
     """D independent categoricals of K values: answers are the Y = K^D tuples of values, features (Y, D K) their one-hot codes.
 
-    With D = 1 the family is tabular: it holds every distribution.
+    With D = 1 the family is tabular and has every distribution.
     """
 
     answers: IntArray
@@ -215,14 +215,14 @@ class Heads(Bandits):
         return np.divide(gradient, marginals, out=np.zeros_like(gradient), where=marginals > 0)
 
     def m_step(self, policy: FloatArray, target: FloatArray) -> FloatArray:
-        """Return the product of target's marginals, wherever policy is."""
+        """Return the product of target's marginals, regardless of policy."""
         return product(self.moments(target).reshape(len(target), self.answers.shape[1], -1), self.answers)
 
     def minimal(self) -> FloatArray:
         """Return q* if tabular; otherwise try all supports.
 
-        Certain success of independent categoricals means that their support, a product of sets, lies inside S. On a given support the smallest
-        KL is that of the base restricted to it, -ln pi_0(support), which is again a product.
+        Independent categoricals have J = 1 if their support, a product of sets, lies inside S. On a given support the smallest KL is that of the base
+        restricted to it, -ln pi_0(support), which is again a product.
         """
         dimensions, values = self.answers.shape[1], self.features.shape[1] // self.answers.shape[1]
         if dimensions == 1:

@@ -1,4 +1,4 @@
-"""Pictures of the projection study."""
+"""Figures of the projection study."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STYLE: dict[str, dict[str, Any]] = {
 
 
 def paths() -> Figure:
-    """Draw the ways of the three updates on the worked tabular bandit, in the triangle of policies, and on the worked heads, in their square."""
+    """Draw the paths of the three updates: on the worked tabular bandit, in the simplex of policies, and on the worked heads, in their square."""
     figure = Figure(figsize=(12, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     tabular, heads = cases.worked_tabular(), cases.worked_heads()
@@ -48,7 +48,7 @@ def paths() -> Figure:
 
 
 def _ways(axes: Any, bandits: Bandits, place: Any) -> None:
-    """Draw every update's way; place: from a policy (1, Y) to a point of the picture (2,)."""
+    """Draw every update's path. place: maps a policy (1, Y) to a point of the figure (2,)."""
     failures = float(bandits.failure(bandits.base)[0]) * np.geomspace(1, 1e-6, 40)[1:]
     for update, way in ((NATURAL, bandits.natural), (PLAIN, plain)):
         points = np.array([place(policy) for policy in (bandits.base, *bandits.flow(way, failures.tolist()))])
@@ -60,7 +60,7 @@ def _ways(axes: Any, bandits: Bandits, place: Any) -> None:
 
 
 def along(distance: Sequence[Row]) -> Figure:
-    """Draw how far the updates are from the minimal member as success grows, for the middle size of each family, with 95% intervals."""
+    """Draw the updates' distance from the minimal member as success grows, for the middle size of each family, with 95% intervals."""
     figure = Figure(figsize=(13, 4.3), layout="constrained")
     for axes, family in zip(figure.subplots(1, len(FAMILIES), sharey=True), FAMILIES, strict=True):
         sizes = _sizes(distance, family)
@@ -81,7 +81,7 @@ def along(distance: Sequence[Row]) -> Figure:
 
 
 def ends(distance: Sequence[Row]) -> Figure:
-    """Draw how much more KL than needed the updates have spent at the largest success, for each family and size, with 95% intervals."""
+    """Draw the updates' excess KL at the largest success, for each family and size, with 95% intervals."""
     last = min(row["failure"] for row in distance)
     places = [(family, size) for family in FAMILIES for size in _sizes(distance, family)]
     figure = Figure(figsize=(10, 1.6 + 0.45 * len(places)), layout="constrained")

@@ -1,4 +1,4 @@
-"""The text of the projection study, every figure in it from the tables."""
+"""Report of the projection study; every number in it is from the tables."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ With independent heads, alternating projections and natural gradient end at the 
 
 
 def _by_size(study: Settings, distance: Sequence[Row], failure: float, name: str) -> str:
-    """Return a table of one measure at one 1 - J: families and sizes down, updates across."""
+    """Return a table of one measure at one 1 - J: families and sizes in rows, updates in columns."""
     shown = {(row["family"], row["size"], row["update"]): row for row in distance if row["failure"] == failure}
     places = dict.fromkeys((family, size) for family, size, _ in shown)
     rows = [[*place, *(_cell(study, shown[*place, update], name) for update in UPDATES)] for place in places]

@@ -10,12 +10,12 @@ from razorbench.errors import UsageError
 from razorbench.studies.findings import within
 
 _MOST_CHECKS = 1e7
-"""Answers times supports of heads, which bounds memory."""
+"""Limit on answers times supports of heads, for memory."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the study; the reasons for their values stand in `conf/study/projection.yaml`."""
+    """Settings of the study; `conf/study/projection.yaml` gives reasons for their values."""
 
     seed: int = 0
     bandits: int = 200
@@ -33,21 +33,21 @@ class Settings:
     shown: Sequence[float] = (0.01, 1e-6)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run. Raises UsageError."""
+        """Raise UsageError for settings that cannot be run."""
         within(self, seed=(0, math.inf), bandits=(2, math.inf), iterations=(1, math.inf), rate_steps=(1, math.inf))
         within(self, tabular=(3, math.inf), linear=(1, math.inf), heads=(2, math.inf), rates=(1e-6, math.inf))
         within(self, **dict.fromkeys(("start", "failures", "rate_failures", "shown", "tolerance", "near"), (1e-12, 1.0)))
         for name in ("linear", "heads"):
             if any(not isinstance(pair, Sequence) or len(pair) != 2 for pair in getattr(self, name)):
-                raise UsageError(f"{name} is {list(getattr(self, name))}: pairs of numbers are wanted")
+                raise UsageError(f"{name} is {list(getattr(self, name))}: give pairs of numbers")
         if any(features >= answers for answers, features in self.linear):
-            raise UsageError(f"linear is {list(self.linear)}: answers and features, of which there must be fewer")
+            raise UsageError(f"linear is {list(self.linear)}: each pair of answers and features needs fewer features than answers")
         if any(((2**values - 1) * values) ** heads > _MOST_CHECKS for heads, values in self.heads):
-            raise UsageError(f"heads is {list(self.heads)}: every support is tried, and these have too many; take fewer or smaller heads")
+            raise UsageError(f"heads is {list(self.heads)}: too many supports to try; take fewer or smaller heads")
         if len(self.start) != 2 or self.start[0] > self.start[1]:
-            raise UsageError(f"start is {list(self.start)}: a lowest and a highest success are wanted")
+            raise UsageError(f"start is {list(self.start)}: give a lowest and a highest success")
         if list(self.failures) != sorted(set(self.failures), reverse=True):
-            raise UsageError(f"failures={list(self.failures)}: they must fall")
+            raise UsageError(f"failures={list(self.failures)}: they must be in descending order")
         if max(self.failures) >= 1 - self.start[1]:
             raise UsageError(f"failures={list(self.failures)}: a base may succeed at up to {self.start[1]}, so 1 - J must stay below {1 - self.start[1]:g}")
         if strangers := set(self.shown) - set(self.failures):

@@ -1,8 +1,8 @@
 """Does learning from a binary reward end at the KL-minimal policy? The paper's theory (arXiv 2509.04259, section 5.2 and appendix A) on bandits.
 
 Theorem A.3 reads policy gradient as alternating projections; proposition A.4 says that they end at the member of the family with J = 1 and the
-smallest KL to the base. Three updates are put beside that member, with exact expectations: the alternating projections themselves, natural
-gradient, and plain softmax gradient. `razorbench.studies.projection.bandits` holds the mathematics.
+smallest KL to the base. The study compares three updates with that member, with exact expectations: the alternating projections themselves, natural
+gradient, and plain softmax gradient. `razorbench.studies.projection.bandits` has the mathematics.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from razorbench.types import FloatArray
 
 @dataclass(frozen=True)
 class Group:
-    """Bandits of one family and size, and what each update makes of them: policies (failures, N, Y), NaN where it came too late."""
+    """Bandits of one family and size. paths: each update's policies at the failures, (failures, N, Y), NaN if not reached."""
 
     family: str
     size: str
@@ -40,7 +40,7 @@ class Group:
         return total_variation(self.bandits.i_step(self.paths[update]), self.bandits.minimal())
 
     def excess(self, update: str) -> FloatArray:
-        """Return KL to the base of the policy given that its answer is right, less the minimal member's, (failures, N) nats."""
+        """Return KL to the base of the policy given that its answer is right, minus that of the minimal member, (failures, N) nats."""
         return kl(self.bandits.i_step(self.paths[update]), self.bandits.base) - kl(self.bandits.minimal(), self.bandits.base)
 
 
@@ -49,7 +49,7 @@ class Projection(Settings):
     """The study."""
 
     def run(self, say: Say) -> Findings:
-        """Do the study; the same settings give the same findings."""
+        """Run the study; the same settings give the same findings."""
         groups = []
         for family, size, bandits in self._draw():
             say(f"{family}, {size}: {self.bandits} bandits")
@@ -68,7 +68,7 @@ class Projection(Settings):
         return Findings(report(self, tables), tables, pictures)
 
     def _draw(self) -> list[tuple[str, str, Bandits]]:
-        """Draw every family in every size, each from its own stream; R is added as a feature to the very bandits of the linear family."""
+        """Draw every family in every size, each from its own stream; the family with R has the same bandits as the linear one."""
         tabular = [(TABULAR, f"{n} answers", cases.heads(self._rng(TABULAR, n), self.bandits, 1, n, self.start)) for n in self.tabular]
         linear = [(f"{n} answers, {f} features", cases.linear(self._rng(LINEAR, n, f), self.bandits, n, f, self.start)) for n, f in self.linear]
         heads = [(HEADS, f"{d} heads of {k} values", cases.heads(self._rng(HEADS, d, k), self.bandits, d, k, self.start)) for d, k in self.heads]
@@ -87,7 +87,7 @@ class Projection(Settings):
         }
 
     def _agreement(self, groups: list[Group]) -> list[Row]:
-        """Return the largest violation of each statement that theory makes, over all bandits of the families it is made for."""
+        """Return the largest violation of each theoretical statement over all bandits of its families."""
         spanned = [group for group in groups if group.family in (TABULAR, WITH_R)]
         closed = [group for group in groups if group.family != HEADS]
         ascents = [(group.bandits, group.bandits.ascent(group.bandits.natural, rate)) for group in spanned for rate in self.rates]
@@ -117,26 +117,26 @@ class Projection(Settings):
         return rows
 
     def _distance(self, group: Group) -> list[Row]:
-        """Return how far each update stays off the minimal member at each 1 - J, over the bandits on which it gets there."""
+        """Return the distance of each update from the minimal member at each 1 - J, over the bandits on which it is reached."""
         rows: list[Row] = []
         for update in group.paths:
             for failure, off, excess in zip(self.failures, group.off(update), group.excess(update), strict=True):
-                there = ~np.isnan(off)
-                near, reached = int((off[there] <= self.near).sum()), int(there.sum())
+                defined = ~np.isnan(off)
+                near, reached = int((off[defined] <= self.near).sum()), int(defined.sum())
                 row: Row = {"family": group.family, "size": group.size, "update": update, "failure": failure, "reached": reached}
-                row |= _interval("off", off[there]) | {"off_max": float(off[there].max()) if reached else None} | _interval("excess_kl", excess[there])
+                row |= _interval("off", off[defined]) | {"off_max": float(off[defined].max()) if reached else None} | _interval("excess_kl", excess[defined])
                 rows.append(row | _proportion("near", near, reached))
         return rows
 
     def _same_end(self, group: Group) -> Row:
-        """Return in what share of bandits alternating projections and natural gradient end at the same policy."""
+        """Return the share of bandits on which alternating projections and natural gradient end at the same policy."""
         apart = total_variation(group.paths[EM][-1], group.paths[NATURAL][-1])
         apart = apart[~np.isnan(apart)]
         same = int((apart <= self.near).sum())
         return {"family": group.family, "size": group.size, "bandits": len(apart)} | _proportion("same", same, len(apart))
 
     def _worked(self) -> list[Row]:
-        """Return where the updates bring the bandits worked by hand, at the last 1 - J, beside the minimal member."""
+        """Return the KL to the base of each update at the last 1 - J and of the minimal member, on the bandits worked by hand."""
         worked = {"tabular": cases.worked_tabular(), "heads": cases.worked_heads(), "corners": cases.worked_corners()}
         rows = []
         for name, bandits in worked.items():
@@ -145,7 +145,7 @@ class Projection(Settings):
         return rows
 
     def _rates(self) -> list[Row]:
-        """Return the first right answer's share of success on the worked tabular bandit, and the steps taken, at finite learning rates."""
+        """Return the first right answer's share of success on the worked tabular bandit, and the number of steps, at finite learning rates."""
         bandits = cases.worked_tabular()
         rows = []
         for update, way in ((NATURAL, bandits.natural), (PLAIN, plain)):
@@ -167,14 +167,14 @@ def _m_gradient_gap(bandits: Bandits) -> FloatArray:
 
 
 def _limit(group: Group) -> Row:
-    """Return the excess KL of softmax gradient as J tends to 1: the likeliest right answer takes all, against q*, nats."""
+    """Return the excess KL over q* of softmax gradient as J tends to 1, nats: the likeliest right answer takes all."""
     base = group.bandits.base
     excess = np.log(group.bandits.success(base)) - np.log((base * group.bandits.right).max(axis=1))
     return {"family": group.family, "size": group.size} | _interval("excess_kl", excess)
 
 
 def _interval(name: str, values: FloatArray) -> Row:
-    """Return the mean of values (N,) over bandits and its two-sided 95% Student interval; None where N < 2."""
+    """Return the mean of values (N,) over bandits and its two-sided 95% Student interval; None if N < 2."""
     if len(values) < 2:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     mean = float(values.mean())
@@ -183,7 +183,7 @@ def _interval(name: str, values: FloatArray) -> Row:
 
 
 def _proportion(name: str, count: int, among: int) -> Row:
-    """Return a share of bandits and its 95% Wilson interval; None where there is none to count."""
+    """Return a share of bandits and its 95% Wilson interval; None if there are none."""
     if among == 0:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     low, high = wilson(count, among)
