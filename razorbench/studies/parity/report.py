@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from razorbench.reports.tables import markdown
 from razorbench.seeding import generator
 from razorbench.store.estimate import Estimate
 from razorbench.studies.findings import Findings, Row
@@ -156,7 +157,7 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
         "## Forgetting against forward KL",
         _law(sweep, law, rivals),
         "![What is retained at every parity accuracy, and forgetting against forward KL](tradeoff.png)",
-        _table(
+        markdown(
             ("method", "largest forward KL, nats", "largest forgetting", "largest parity accuracy", "mean of forgetting minus parabola"),
             [[row["method"], *(_number(value) for value in list(row.values())[1:])] for row in tables["methods"]],
         ),
@@ -164,7 +165,7 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
         "R2 of a parabola over all points, with an interval by a bootstrap over whole runs. A rising step function takes no side on the shape: its R2 is "
         "within a base, then with each method predicted from the others, means over bases with Student intervals. Leads are forward KL's R2 on the new "
         "task minus the rival's, on the same resamples and in the same bases. Fisher information is on old-task inputs, as in the paper.",
-        _table(
+        markdown(
             ("predictor", "inputs", "R2 in the paper", "R2, parabola", "lead", "R2, rising", "lead", "R2, rising, unseen method"),
             [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(_shown(row, name) for name in _COLUMNS)] for row in rivals],
         ),
@@ -172,21 +173,21 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
         _standing("By a parabola", "lead", rivals),
         _standing("By a rising step function", "rising_lead", rivals),
         "R2 of a parabola over the runs with learning rates up to a highest one only, with an interval by a bootstrap over runs.",
-        _table(
+        markdown(
             ("highest learning rate", "largest forward KL, nats", *(f"R2, {PREDICTORS[name][0]}" for name in DIVERGENCES)),
             [[f"{row['highest_rate']:.1e}", _number(row["largest_kl"]), *(_shown(row, f"{name}_new") for name in DIVERGENCES)] for row in tables["ceilings"]],
         ),
         "## What is retained at the same parity accuracy",
         "The checkpoint that retains most of those that reach the target, both on SELECT images, measured on TEST images: means over the bases in which one "
         "reaches it and the base was not there already, with Student intervals.",
-        _table(
+        markdown(
             ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "the same, sampled", "forward KL, nats"),
             [[row["target"], row["method"], row["seeds"], *(_shown(row, name) for name in _MATCHED)] for row in tables["matched"]],
         ),
         "![What is retained at the same parity accuracy](matched.png)",
         "Old-task accuracy of the first minus that of the second, which the paper finds to be positive, paired by base. The intervals are not corrected for "
         "their number.",
-        _table(
+        markdown(
             ("target", "first", "second", "bases", "first minus second", "verdict"),
             [[*list(row.values())[:4], _shown(row, "gap"), row["verdict"]] for row in tables["order"]],
         ),
@@ -249,7 +250,3 @@ def _shown(row: Row, name: str) -> str:
     if row[name] is None:
         return "undefined"
     return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
