@@ -22,6 +22,13 @@ def frontier(points: FloatArray) -> BoolArray:
     return ~beaten
 
 
+def stairs(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the corners of the staircase through the frontier of points (N, 2), N > 0, from the first coordinate 0 on, (K,) each."""
+    best = points[frontier(points)]
+    x, y = best[np.argsort(best[:, 0])].T
+    return np.append(0.0, x), np.append(y[0], y)
+
+
 def near(points: FloatArray, tolerance: float = TOLERANCE) -> BoolArray:
     """Return which points (N, 2) no other beats by more than the tolerance in both coordinates, (N,)."""
     beaten: BoolArray = _highest(points, points[:, 0] + tolerance + _ROUNDING, "right") > points[:, 1] + tolerance + _ROUNDING
