@@ -56,7 +56,7 @@ def effects(study: Study, method: str, records: Sequence[Record]) -> str:
             run = recorded(study, method, task, settings, records)
             found = (None if run.new_task.select is None else run.new_task.select.estimate, run.retention)
             # Rates of whole episodes: two decimals, however small.
-            cells += [*(each.text(like=1) if isinstance(each, Estimate) else "undefined" for each in found), f"{run.forward_kl:.1f}"]
+            cells += [*(each.text(decimals=2) if isinstance(each, Estimate) else "undefined" for each in found), f"{run.forward_kl:.1f}"]
         rows.append(cells)
     columns = [column for task in study.tasks for column in (f"`{task}`: success", "retention", "forward KL")]
     return markdown([*(f"`{key}`" for key in keys), *columns], rows)

@@ -17,11 +17,11 @@ from paths import DOCS
 from readme import base_table, section
 
 from razorbench.bases.base import load as load_base
-from razorbench.commands.terminal import interval
 from razorbench.measures.episodes import rate
 from razorbench.registry.config import registry
 from razorbench.reports.tables import markdown
 from razorbench.seeding import generator
+from razorbench.store.estimate import between
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 from razorbench.world.engine import Engine
@@ -73,7 +73,7 @@ def tables(tasks: Sequence[Task]) -> tuple[str, str]:
         for style, clean in shown.items():
             noisy, found = show(task, style, 0.1), rate(clean.success)
             seconds = 0.05 * clean.length[clean.success].mean()
-            figures = f"{found['rate']:.3f}", interval(found["ci95"]), f"{noisy.success.mean():.3f}", f"{seconds:.2f}"
+            figures = f"{found['rate']:.3f}", between(*found["ci95"]), f"{noisy.success.mean():.3f}", f"{seconds:.2f}"
             styles.append([f"`{task.name}`", f"`{style}`", *figures])
         for one, other in combinations(shown, 2):
             a, b = shown[one], shown[other]

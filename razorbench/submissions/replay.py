@@ -29,7 +29,7 @@ from razorbench.statistics.comparison import Number
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.suite_score import suite
 from razorbench.store import provenance
-from razorbench.store.estimate import Estimate
+from razorbench.store.estimate import Estimate, between
 from razorbench.store.folder import PACKED_EPISODES, POLICY, RECORD
 from razorbench.submissions import trials
 from razorbench.submissions.hostile import Faults
@@ -158,7 +158,7 @@ def over(numbers: Mapping[tuple[str, int], float | None]) -> dict[str, Any] | No
 
 def score_text(value: Mapping[str, Any] | None) -> str:
     """Return a score as `replay` prints it."""
-    return "no interval: one run" if value is None else f"{value['value']:.3f}  95% {value['ci95'][0]:.2f} to {value['ci95'][1]:.2f}"
+    return "no interval: one run" if value is None else f"{value['value']:.3f}  95% {between(*value['ci95'])}"
 
 
 def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from razorbench.reports.tables import markdown
-from razorbench.studies.findings import Row
+from razorbench.studies.findings import Row, shown
 from razorbench.studies.projection.cases import FAMILIES, UPDATES
 from razorbench.studies.projection.settings import Settings
 
@@ -77,8 +77,8 @@ def _off(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
     tables_shown = "\n".join(
         f"Excess KL at 1 - J = {failure:g}, nats:\n\n{_by_size(study, tables['distance'], failure, 'excess_kl')}\n" for failure in study.shown
     )
-    limits = "; ".join(f"{row['size']}: {_with_interval(row, 'excess_kl')}" for row in tables["limit"])
-    same = "; ".join(f"{row['size']}: {_with_interval(row, 'same')}" for row in tables["ends"])
+    limits = "; ".join(f"{row['size']}: {shown(row, 'excess_kl')}" for row in tables["limit"])
+    same = "; ".join(f"{row['size']}: {shown(row, 'same')}" for row in tables["ends"])
     return f"""## How far each update stays off
 
 Excess KL is the KL to the base of the policy, given a right answer, less that of the KL-minimal policy: the mean over bandits and its 95%
@@ -103,15 +103,15 @@ With independent heads, alternating projections and natural gradient end at the 
 
 def _by_size(study: Settings, distance: Sequence[Row], failure: float, name: str) -> str:
     """Return a table of one measure at one 1 - J: families and sizes down, updates across."""
-    shown = {(row["family"], row["size"], row["update"]): row for row in distance if row["failure"] == failure}
-    places = dict.fromkeys((family, size) for family, size, _ in shown)
-    rows = [[*place, *(_cell(study, shown[*place, update], name) for update in UPDATES)] for place in places]
+    row_of = {(row["family"], row["size"], row["update"]): row for row in distance if row["failure"] == failure}
+    places = dict.fromkeys((family, size) for family, size, _ in row_of)
+    rows = [[*place, *(_cell(study, row_of[*place, update], name) for update in UPDATES)] for place in places]
     return markdown(["family", "size", *UPDATES], rows)
 
 
 def _cell(study: Settings, row: Row, name: str) -> str:
     late = study.bandits - row["reached"]
-    return _with_interval(row, name) + (f" ({late} not there yet)" if late else "")
+    return shown(row, name) + (f" ({late} not there yet)" if late else "")
 
 
 def _worked(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
@@ -134,13 +134,6 @@ At finite learning rates, on *tabular*: the share of the first answer among the 
 
 def _if_reached(row: Row) -> list[Any]:
     return ["not reached", ""] if row["steps"] is None else [row["steps"], f"{row['share']:.6f}"]
-
-
-def _with_interval(row: Row, name: str) -> str:
-    if row[name] is None:
-        return "undefined: too few bandits"
-    value, low, high = (round(row[key], 3) + 0.0 for key in (name, f"{name}_low", f"{name}_high"))  # + 0.0: no minus zero
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _listed(values: Sequence[float]) -> str:
