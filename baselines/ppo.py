@@ -9,10 +9,10 @@ first, is fitted alone for the first iterations, while the actor's parameters ta
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import stable_baselines3
@@ -23,6 +23,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
 from razorbench.method import Budget, TaskHandle, TaskVecEnv, actor_parameters, clone, critic_parameters
+from razorbench.types import State
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class _Episodes:
         self._model = model
         self._env: TaskVecEnv = model.get_env()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return steps and updates so far, the last successes, and the environments."""
         model = self._model
         return {
@@ -125,7 +126,7 @@ class _Episodes:
             "env": self._env.stepper.state_dict(),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on where `state` was taken. What SB3's `learn` finds set it leaves as it is, if told not to count from 0."""
         model, stepper = self._model, self._env.stepper
         model.num_timesteps, model._n_updates = state["steps"], state["updates"]

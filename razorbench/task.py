@@ -22,7 +22,7 @@ from razorbench import meter, seeding
 from razorbench.errors import UsageError
 from razorbench.identity.parts import made_of, own, shipped
 from razorbench.identity.source import digest as code_digest
-from razorbench.types import BoolArray, FloatArray, IntArray
+from razorbench.types import BoolArray, FloatArray, IntArray, Settings
 
 __all__ = ["Expert", "Goals", "Split", "Start", "Task", "World", "code_digest"]
 
@@ -118,7 +118,7 @@ class Task:
     terms: Mapping[str, Callable[[Any], FloatArray]] = field(default_factory=dict)
     reward: str = "sparse"
     entailed_by: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.reward not in ("sparse", "shaped"):
@@ -144,7 +144,7 @@ class Task:
     def _fingerprint(self) -> str:
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Settings:
         """Return what the fingerprint is made of. A shipped id stands for shipped code, which `lock.json` guards; all other code is digested."""
         code = {"start": self.start, "success": self.success, "experts": self.experts, "terms": self.terms}
         parts = [self.start, self.success, *self.experts.values(), *self.terms.values()]
@@ -162,7 +162,7 @@ class Task:
         }
 
 
-def made(factory: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+def made(factory: Callable[..., Any], values: Settings) -> Any:
     """Return what a factory makes of values by name; a task remembers as its settings those that are not the factory's defaults."""
     built = factory(**values)
     if not isinstance(built, Task):

@@ -48,13 +48,13 @@ def agreeing(*changes, elsewhere=True):
         record = json.loads((package / RECORD).read_text())
         base = known.base("mlp", 0)
         subject = Subject("stack-v1", [skill.name for skill in base.skills], record["method"]["name"], 0, "test")
-        record |= subject.final(episodes)
+        record |= subject.final(episodes).plain()
         if elsewhere:
             ELSEWHERE(record)
         (package / RECORD).write_text(json.dumps(record))
         points = [json.loads(line) for line in lzma.decompress((package / CURVE).read_bytes()).splitlines()]
         for point in points:
-            point |= subject.snapshot(episodes, "base" if point["update"] == 0 else f"update{point['update']}", known.settings.skill_episodes)
+            point |= subject.snapshot(episodes, "base" if point["update"] == 0 else f"update{point['update']}", known.settings.skill_episodes).plain()
         (package / CURVE).write_bytes(xz("".join(json.dumps(point) + "\n" for point in points).encode()))
         totals = scores([Run(Record.model_validate(record), list(map(Snapshot.model_validate, points)), ("direct",), Path(RUN))], ["stack"])
         edit(

@@ -18,7 +18,7 @@ SKILLS = ("reach", "push", "lift", "carry")
 
 
 def rates(p, n, rng):
-    return rate(rng.random(n) < p)
+    return rate(rng.random(n) < p).plain()
 
 
 def write_run(
@@ -106,7 +106,7 @@ def estimate(value):
 
 def success(value, episodes=100):
     """A record's form of a success rate."""
-    return rate(np.arange(episodes) < round(value * episodes)) | {"rate": value}
+    return rate(np.arange(episodes) < round(value * episodes)).plain() | {"rate": value}
 
 
 def record(**parts):

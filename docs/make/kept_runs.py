@@ -24,7 +24,8 @@ from razorbench.store.folder import POLICY
 from razorbench.store.output import in_a_sentence, warn
 from razorbench.store.packing import compact
 from razorbench.store.reading import read_run, read_sequence
-from razorbench.store.record import Record, SequenceRecord
+from razorbench.store.record import Record
+from razorbench.store.sequence_record import SequenceRecord
 from razorbench.store.walk import Walk, readable, tell, walk
 from razorbench.submissions import replay
 from razorbench.submissions.installed import Known, known

@@ -57,7 +57,7 @@ def main() -> None:
             run = record.hashes.run
             if run in found:
                 continue
-            task, base = registered.recorded(record.plain())
+            task, base = registered.recorded(record)
             tuned = network.load(path.parent / POLICY, base.policy)
             key = base.id, task.fingerprint()
             if key not in visited:

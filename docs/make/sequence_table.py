@@ -10,7 +10,7 @@ from razorbench.statistics.suite_score import Alone
 from razorbench.statistics.verdicts import student
 from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.reading import read_sequence
-from razorbench.store.record import SequenceRecord
+from razorbench.store.sequence_record import SequenceRecord
 from razorbench.store.walk import readable, walk
 
 _TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}

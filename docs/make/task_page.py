@@ -73,7 +73,7 @@ def tables(tasks: Sequence[Task]) -> tuple[str, str]:
         for style, clean in shown.items():
             noisy, found = show(task, style, 0.1), rate(clean.success)
             seconds = 0.05 * clean.length[clean.success].mean()
-            figures = f"{found['rate']:.3f}", between(*found["ci95"]), f"{noisy.success.mean():.3f}", f"{seconds:.2f}"
+            figures = f"{found.rate:.3f}", between(*found.ci95), f"{noisy.success.mean():.3f}", f"{seconds:.2f}"
             styles.append([f"`{task.name}`", f"`{style}`", *figures])
         for one, other in combinations(shown, 2):
             a, b = shown[one], shown[other]

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from stable_baselines3.common.policies import ActorCriticPolicy
 
@@ -18,6 +17,7 @@ from razorbench.measures import probe_states
 from razorbench.policy import network
 from razorbench.store.folder import content
 from razorbench.task import Goals, Task, spaces
+from razorbench.types import Identity
 
 CARD_SCHEMA = 1
 
@@ -67,14 +67,14 @@ class Base:
     id: str
     policy: ActorCriticPolicy
     probes: Mapping[str, probe_states.Probe]
-    card: Mapping[str, Any]
+    card: Identity
     skills: tuple[Task, ...]
     sha256: str
     probe_sha256: str
     other_seed: Path
     goals: Goals | None = None
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Identity:
         """Return what of a base decides the result of a run from it."""
         skills = [skill.fingerprint() for skill in self.skills]
         return {"policy": self.sha256, "probe": self.probe_sha256, "skills": skills, "goals": made_of(self.goals)}
@@ -115,13 +115,13 @@ def load(recipe: Recipe, run_seed: int) -> Base:
     return Base(id, loaded, probe_states.load(states), card, skills, found["policy"], found["probe"], other_seed, recipe.goals)
 
 
-def _like(card: Mapping[str, Any], skill: Task) -> ActorCriticPolicy:
+def _like(card: Identity, skill: Task) -> ActorCriticPolicy:
     observation_space, action_space = spaces(skill)
     architecture = card["architecture"]
     return network.blank(observation_space, network.native_space(architecture["head"], action_space), network.SIZES[architecture["size"]])
 
 
-def read_card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> Identity:
     """Read a card; raises FileDamaged if it is not one of this schema."""
     try:
         card = json.loads(path.read_text(encoding="utf-8"))

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +20,13 @@ from razorbench.method.data import ACTION_NOISE
 from razorbench.policy import network
 from razorbench.store.provenance import versions
 from razorbench.task import SPLIT_SIZES, Split, Task, spaces
+from razorbench.types import Settings
 from razorbench.world.rollout import Cell, play_expert, play_policy
 
 Say = Callable[[str], None]
 
 
-def pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> dict[str, Any]:
+def pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> Settings:
     """Make base `<name>-s<seed>` in a folder and return its card.
 
     Writes `<id>.safetensors`, `<id>-probe.safetensors.gz` and, last, `<id>.json`. new_tasks: measured beside the skills.
@@ -36,7 +36,7 @@ def pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path,
         return _pretrain(recipe, new_tasks, seed, folder, say)
 
 
-def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> dict[str, Any]:
+def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path, say: Say) -> Settings:
     began = time.perf_counter()
     id = f"{recipe.name}-s{seed}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,14 +77,14 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
     return card
 
 
-def success(tuned: ActorCriticPolicy, tasks: Sequence[Task], split: Split) -> dict[str, Any]:
+def success(tuned: ActorCriticPolicy, tasks: Sequence[Task], split: Split) -> dict[str, dict[str, Settings]]:
     """Return success per task and mode over a whole split, with Wilson intervals."""
     index = np.arange(SPLIT_SIZES[split])
     cells = [Cell(task, split, index, mode) for task in tasks for mode in ("greedy", "sampled")]
     played = play_policy(tuned, cells)
-    rates: dict[str, Any] = {task.name: {} for task in tasks}
+    rates: dict[str, dict[str, Settings]] = {task.name: {} for task in tasks}
     for k, cell in enumerate(cells):
-        rates[cell.task.name][cell.mode] = rate(played.of(k).success)
+        rates[cell.task.name][cell.mode] = rate(played.of(k).success).plain()
     return rates
 
 

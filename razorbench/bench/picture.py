@@ -11,17 +11,18 @@ from matplotlib.figure import Figure
 
 from razorbench.reports.canvas import style
 from razorbench.reports.run_pictures import BLUE, GREEN, GREY, ORANGE
+from razorbench.types import Measurements
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#805ad5", "#b7791f", "#319795", "#d53f8c", GREY, "#4a5568", "#ecc94b")
 
 
-def picture(measured: Mapping[str, Any], path: Path) -> None:
+def picture(measured: Measurements, path: Path) -> None:
     """Draw rates, one run by phase, and how cost grows."""
     with style({"font.size": 10}):
         _drawn(measured).savefig(path, dpi=110)
 
 
-def _drawn(measured: Mapping[str, Any]) -> Figure:
+def _drawn(measured: Measurements) -> Figure:
     figure = Figure((17, 8), layout="constrained")
     axes = figure.subplot_mosaic([["rates", "rates", "run", "batch"], ["threads", "skills", "tasks", "width"]])
     growth = measured["growth"]
@@ -41,7 +42,7 @@ def _drawn(measured: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _rates(axis: Any, rates: Mapping[str, Any]) -> None:
+def _rates(axis: Any, rates: Measurements) -> None:
     names = list(rates)[::-1]
     axis.barh(names, [rates[name]["per_s"] for name in names], color=[BLUE if name.startswith("engine") else GREY for name in names])
     for place, name in enumerate(names):
@@ -50,7 +51,7 @@ def _rates(axis: Any, rates: Mapping[str, Any]) -> None:
     axis.set(xlabel="env steps/s", title="Rates")
 
 
-def _phases(axis: Any, run: Mapping[str, Any]) -> None:
+def _phases(axis: Any, run: Measurements) -> None:
     parts = {scope: seconds for scope, seconds in run["seconds"].items() if scope != "rest"}
     total = {name: sum(part.get(name, 0.0) for part in parts.values()) for name in dict.fromkeys(name for part in parts.values() for name in part)}
     bottom = np.zeros(len(parts))

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import stable_baselines3
@@ -31,6 +30,7 @@ from razorbench.runs import run as runs
 from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.task import Split, Task
+from razorbench.types import Measurements
 from razorbench.world import cores
 from razorbench.world import rollout as evaluate
 from razorbench.world.rollout import Cell, play_expert, play_policy
@@ -41,7 +41,7 @@ PEER_SECONDS = 3.0
 Say = Callable[[str], None]
 
 
-def bench(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> dict[str, Any]:
+def bench(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> Measurements:
     """Measure rates in rounds, one whole run by phase, and how cost grows with batch, threads, skills, tasks and network.
 
     spec: the run to take apart, by a method that Stable-Baselines3's PPO drives. peers_python: the Python of an environment that holds the peers.
@@ -83,7 +83,7 @@ def check_peers(python: str) -> None:
         )
 
 
-def _rounds(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> dict[str, Any]:
+def _rounds(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, say: Say) -> Measurements:
     """Return per row its rate and ratios, medians over rounds; and seconds of an evaluation and of `--help`."""
     task, threads = spec.task, cores.threads()
     tape = rates.recorded(spec, num_envs, threads)
@@ -147,7 +147,7 @@ def _help() -> float:
     return time.perf_counter() - began
 
 
-def _whole_run(spec: RunSpec) -> dict[str, Any]:
+def _whole_run(spec: RunSpec) -> Measurements:
     """Seconds of one run from its start to its record, by what they went into."""
     functions = [
         *(Timed(Batch, name, phase="physics") for name in ("step", "reset", "forward")),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 
 from razorbench.commands.terminal import Whole
+from razorbench.types import Measurements
 
 
-def tables(measured: Mapping[str, Any], console: Console) -> None:
+def tables(measured: Measurements, console: Console) -> None:
     """Print rates against raw, one run by phase, and the single figures."""
     counts = {"environment": measured["num_envs"], "thread": measured["threads"], "usable core": measured["usable_cores"], "round": measured["rounds"]}
     rates = Table(title="medians: " + ", ".join(f"{count:g} {what}{'' if count == 1 else 's'}" for what, count in counts.items()), title_justify="left")

@@ -24,6 +24,7 @@ from razorbench.runs.tracking import tracking
 from razorbench.store.disk import near
 from razorbench.store.output import harmless, warn
 from razorbench.store.writable import make_writable
+from razorbench.types import Settings
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -55,7 +56,7 @@ def command(arguments: Sequence[str]) -> int:
         warn(sentence)
     before = [one for one in asked if one.done]
     if before and not options.multirun:
-        before[0].folder.record()
+        before[0].folder.finished()
     if options.multirun:
         sweep.ask(asked)
     try:
@@ -82,7 +83,7 @@ def _search(overrides: list[str], options: argparse.Namespace) -> int:
     return 0
 
 
-def _job(spec: RunSpec | SequenceSpec, results: Path, plain: dict[str, Any], alone: bool, config_dir: str | None) -> float | None:
+def _job(spec: RunSpec | SequenceSpec, results: Path, plain: Settings, alone: bool, config_dir: str | None) -> float | None:
     """Do one run of a command, then show it, and return its score, for sweepers that search.
 
     alone: no other run draws in the same terminal. config_dir: the user's own conf folder, if any.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from razorbench.statistics.search import Choice, describe
 from razorbench.store.disk import near
 from razorbench.store.estimate import Estimate, Undefined, between
 from razorbench.store.output import harmless
-from razorbench.store.record import BeforeAfter, Record, SequenceRecord
+from razorbench.store.record import BeforeAfter, Record
+from razorbench.store.sequence_record import SequenceRecord
+from razorbench.types import Settings
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 """Names and paths are printed as they are, brackets and colons too."""
@@ -151,7 +153,7 @@ def use(study: Any, name: str) -> str:
     return getattr(study, "use", "python -m razorbench study={}").format(name)
 
 
-def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
+def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
     """Print how a rebuilt base does beside the shipped one; 1 if a skill falls below the bar of 0.95."""
     shipped_path = recipe.folder / f"{card['id']}.json"
     shipped = read_card(shipped_path)["success"]["select"] if shipped_path.exists() else {}
@@ -177,7 +179,7 @@ def pretrained(card: Mapping[str, Any], folder: Path, recipe: Recipe) -> int:
 
 def estimate(found: Estimate | Undefined) -> str:
     """Format a value with its interval."""
-    return f"undefined: {found.why}" if isinstance(found, Undefined) else f"{found.value:.3f}  95% {between(found.low, found.high)}"
+    return f"undefined: {found.why}" if isinstance(found, Undefined) else found.line()
 
 
 def markdown(text: str) -> None:

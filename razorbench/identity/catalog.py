@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from razorbench.errors import UsageError, among, nearest
+from razorbench.types import Settings
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TITLES = {
@@ -35,7 +35,7 @@ class Entry:
     """A yaml file. keys: what it sets, its defaults of the same group included."""
 
     text: str
-    keys: Mapping[str, Any]
+    keys: Settings
 
     @property
     def line(self) -> str:
@@ -72,7 +72,7 @@ class Catalog:
         if len(found) > 1:
             raise UsageError(f"{found[1]} has the name of a shipped {group}: give the file another name")
         text, keys = _read(found[0])
-        defaults = keys.pop("defaults", None)
+        defaults, keys = keys.get("defaults"), {key: value for key, value in keys.items() if key != "defaults"}
         for default in defaults if isinstance(defaults, list) else ():
             parent = str(default).removeprefix(f"/{group}/")
             if parent in self.names(group) and parent not in (*heirs, name):
@@ -128,7 +128,7 @@ def _files(folder: Traversable, group: str) -> dict[str, Traversable]:
     return {file.name.removesuffix(".yaml"): file for file in place.iterdir() if file.name.endswith(".yaml") and not file.name.startswith(("_", "."))}
 
 
-def _read(file: Traversable) -> tuple[str, dict[str, Any]]:
+def _read(file: Traversable) -> tuple[str, Settings]:
     try:
         text = file.read_text(encoding="utf-8")
         keys = yaml.load(text, _LOADER)

@@ -26,6 +26,7 @@ import numpy as np
 from razorbench.errors import UsageError
 from razorbench.identity import source
 from razorbench.identity.catalog import Catalog
+from razorbench.types import Settings
 
 PACKAGE = __name__.partition(".")[0]
 _INSTALLED = tuple({Path(path).resolve() for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -37,7 +38,7 @@ def shipped(group: str) -> Mapping[str, str]:
     found, catalog = {}, Catalog()
     for folder in ("task", "skill") if group == "task" else (group,):
         for name in catalog.names(folder):
-            keys: Mapping[str, Any] = {}
+            keys: Settings = {}
             with suppress(UsageError):
                 keys = catalog.entry(folder, name).keys
             found[str(keys.get("id")) if group == "task" else name] = str(keys.get("_target_"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import seeding
 from razorbench.measures.probe_states import Probe
 from razorbench.policy.network import actor_parameters, fisher_diagonal, hidden
+from razorbench.store.record import Drift
 from razorbench.task import Task
 from razorbench.types import BoolArray, FloatArray
 
@@ -31,13 +31,13 @@ class DriftRuler:
         self._states = {name: states[:: max(1, len(states) // ACTIVATION_STATES)] for name, states in (("new", probes[task.name].states), ("original", old))}
         self._hidden = {name: hidden(base, states) for name, states in self._states.items()}
 
-    def measure(self, policy: ActorCriticPolicy) -> dict[str, Any]:
+    def measure(self, policy: ActorCriticPolicy) -> Drift:
         """Return `weights` and `activations`; None stands for undefined: similarities of constant activations, the rank of no change."""
         now = [parameter.detach() for parameter in actor_parameters(policy)]
         change = [(after - before).numpy().astype(np.float64) for before, after in zip(self._base, now, strict=True)]
         fisher = [values.numpy().astype(np.float64) for values in self._fisher]
         activations = {name: activation_drift(self._hidden[name], hidden(policy, states)) for name, states in self._states.items()}
-        return {"weights": weight_drift(change, fisher), "activations": activations}
+        return Drift(weights=weight_drift(change, fisher), activations=activations)
 
 
 def weight_drift(change: Sequence[FloatArray], fisher: Sequence[FloatArray]) -> dict[str, float | None]:

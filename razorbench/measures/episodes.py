@@ -8,13 +8,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from razorbench.errors import FileDamaged
 from razorbench.measures.success import wilson
 from razorbench.store.folder import EPISODES, PACKED_EPISODES, content, turned
+from razorbench.store.record import Rate
 from razorbench.types import BoolArray
 from razorbench.world.rollout import Cell, Played
 
@@ -90,7 +90,7 @@ class Episodes:
         return cls.read(folder / (PACKED_EPISODES if (folder / PACKED_EPISODES).exists() else EPISODES))
 
 
-def rate(success: BoolArray) -> dict[str, Any]:
-    """Return the record's form of a success rate. success: (E,)."""
+def rate(success: BoolArray) -> Rate:
+    """Return the success rate with its Wilson interval. success: (E,)."""
     k, n = int(np.sum(success)), len(success)
-    return {"successes": k, "episodes": n, "rate": k / n, "ci95": list(wilson(k, n))}
+    return Rate(successes=k, episodes=n, rate=k / n, ci95=list(wilson(k, n)))

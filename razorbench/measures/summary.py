@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from razorbench import seeding
 from razorbench.measures.episodes import Episodes, rate
 from razorbench.measures.success import forgetting_and_retention, score
-from razorbench.store.estimate import Estimate, Undefined, plain
+from razorbench.store.estimate import Undefined
+from razorbench.store.record import BeforeAfter, FinalSuccess, Modes, NewTask, Splits, Success
 from razorbench.types import BoolArray
 from razorbench.world.rollout import Mode
 
 MODES: tuple[Mode, ...] = ("greedy", "sampled")
+UNSOLVED = Undefined("the base solves no original skill")
 
 
 @dataclass(frozen=True)
@@ -31,39 +32,34 @@ class Subject:
         """The new task's name."""
         return self.task.rpartition("-v")[0]
 
-    def snapshot(self, episodes: Episodes, label: str, first: int) -> dict[str, Any]:
-        """Return a snapshot's part of the curve. first: how many episodes of each original skill count."""
+    def snapshot(self, episodes: Episodes, label: str, first: int) -> Success:
+        """Return success at a snapshot. first: how many episodes of each original skill count."""
         after = self._skills(episodes, label, first)
         forgot, kept = forgetting_and_retention(self._skills(episodes, "base", first), after, seeding.generator(*self._bootstrap(label)))
-        return {
-            "new_task": {split: rate(episodes.success(label, self.name, split)) for split in (self.split, "select")},
-            "original": {skill: rate(solved) for skill, solved in after.items()},
-            "forgetting": estimate(forgot),
-            "retention": estimate(kept),
-        }
+        return Success(
+            new_task=Splits(**{split: rate(episodes.success(label, self.name, split)) for split in (self.split, "select")}),
+            original={skill: rate(solved) for skill, solved in after.items()},
+            forgetting=forgot or UNSOLVED,
+            retention=kept or UNSOLVED,
+        )
 
-    def final(self, episodes: Episodes) -> dict[str, Any]:
-        """Return the record's part about success, of base and final policy."""
+    def final(self, episodes: Episodes) -> FinalSuccess:
+        """Return success of base and final policy."""
         forgot, kept = forgetting_and_retention(self._skills(episodes, "base"), self._skills(episodes, "final"), seeding.generator(*self._bootstrap("final")))
         s, s0 = (float(episodes.success(who, self.name, self.split).mean()) for who in ("final", "base"))
-        return {
-            "new_task": self._rates(episodes, self.name) | {"select": rate(episodes.success("final", self.name, "select"))},
-            "original": {skill: self._rates(episodes, skill) for skill in self.skills},
-            "forgetting": estimate(forgot),
-            "retention": estimate(kept),
-            "score": score(s, s0, None if kept is None else kept.value),
-        }
+        return FinalSuccess(
+            new_task=NewTask(**self._rates(episodes, self.name), select=rate(episodes.success("final", self.name, "select"))),
+            original={skill: BeforeAfter(**self._rates(episodes, skill)) for skill in self.skills},
+            forgetting=forgot or UNSOLVED,
+            retention=kept or UNSOLVED,
+            score=score(s, s0, None if kept is None else kept.value),
+        )
 
-    def _rates(self, episodes: Episodes, task: str) -> dict[str, Any]:
-        return {who: {mode: rate(episodes.success(who, task, self.split, mode)) for mode in MODES} for who in ("base", "final")}
+    def _rates(self, episodes: Episodes, task: str) -> dict[str, Modes]:
+        return {who: Modes(**{mode: rate(episodes.success(who, task, self.split, mode)) for mode in MODES}) for who in ("base", "final")}
 
     def _skills(self, episodes: Episodes, label: str, first: int | None = None) -> dict[str, BoolArray]:
         return {skill: episodes.success(label, skill, self.split, first=first) for skill in self.skills}
 
     def _bootstrap(self, label: str) -> tuple[object, ...]:
         return "bootstrap", self.task, self.method, self.seed, label
-
-
-def estimate(found: Estimate | None, otherwise: str = "the base solves no original skill") -> dict[str, Any]:
-    """Return the record's form of an estimate. otherwise: why there is none."""
-    return plain(found or Undefined(otherwise))

@@ -21,7 +21,7 @@ from razorbench.errors import BudgetExceeded, NotFinite, UsageError
 from razorbench.method.data import Budget, Used
 from razorbench.policy.network import all_finite
 from razorbench.task import Expert, Task
-from razorbench.types import FloatArray
+from razorbench.types import FloatArray, State
 
 COSTS = tuple(cost.name for cost in fields(Used))
 UNCOUNTED = {
@@ -105,7 +105,7 @@ class Counts:
         if not data and not any(getattr(spent, cost) for spent in (self.used, self.upstream) for cost in COSTS if cost != "gradient_steps"):
             self._note("data", 1)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the counts, for a checkpoint."""
         return {"used": asdict(self.used), "upstream": asdict(self.upstream), "uncounted": dict(self.uncounted), "reported": sorted(self._reported)}
 
@@ -126,7 +126,7 @@ class Counts:
     def _note(self, what: str, times: int) -> None:
         self.uncounted[what] = self.uncounted.get(what, 0) + times
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, arguments: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    def _before_step(self, optimizer: torch.optim.Optimizer, arguments: tuple[Any, ...], settings: State) -> Any:
         gradients = [p.grad for p in _parameters(optimizer) if p.grad is not None]
         if not all_finite(gradients):
             raise NotFinite(f"gradient of the loss is not finite at gradient step {self.used.gradient_steps + 1}: training diverged; lower the learning rate")

@@ -22,7 +22,7 @@ from razorbench.policy import network
 from razorbench.policy.network import all_finite
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.task import Goals, Split, Task, asking, other_slots
-from razorbench.types import FloatArray, IntArray
+from razorbench.types import FloatArray, Info, IntArray, State
 from razorbench.world import cores
 from razorbench.world.engine import Engine
 from razorbench.world.gym_envs import TaskVecEnv
@@ -213,7 +213,7 @@ class TaskHandle:
             self.checkpoints.save(loop, 1, 1, lambda: {"value": value, **self._state()})
         return value
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> State:
         """What the harness itself keeps between updates."""
         return {
             "counts": self.counts.state_dict(),
@@ -299,6 +299,6 @@ class _CountedVecEnv(TaskVecEnv):
         self._handle.charge("env_steps", self.num_envs)
         super().step_async(network.bin_centres(actions) if self._bins else actions)
 
-    def step_wait(self) -> tuple[FloatArray, FloatArray, Any, list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[FloatArray, FloatArray, Any, list[Info]]:
         with meter.silence(), saying_where(f"env step {self._handle.used.env_steps}"):
             return super().step_wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench.errors import UsageError
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import log_likelihood
+from razorbench.types import State
 
 Loss = Callable[[torch.Tensor], torch.Tensor]
 """Maps indices (B,) of decisions to a loss, a scalar."""
@@ -113,11 +114,11 @@ class Minibatches:
         self._next += self._size
         return self._order[self._next - self._size : self._next]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return where in which order the next batch begins."""
         return {"order": self._order, "next": self._next}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on where `state` was taken."""
         self._order, self._next = state["order"], state["next"]
 

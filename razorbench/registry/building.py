@@ -21,6 +21,7 @@ from razorbench.registry.filling import OPEN, defaults, imported
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import EvalSettings, RunSpec
 from razorbench.task import Task, made
+from razorbench.types import Settings
 
 UPSTREAM = "method@method.upstream"
 """The choice of a method that another one builds on, as Hydra names it."""
@@ -32,7 +33,7 @@ class Builder:
     def __init__(self) -> None:
         self._built: dict[tuple[str, str], Any] = {}
 
-    def spec(self, plain: Mapping[str, Any], chosen: Mapping[str, Any]) -> RunSpec | SequenceSpec:
+    def spec(self, plain: Settings, chosen: Settings) -> RunSpec | SequenceSpec:
         """Return the run or the sequence that a configuration describes. chosen: the name chosen in each group.
 
         Raises UsageError or FileDamaged with one sentence.
@@ -45,7 +46,7 @@ class Builder:
         tasks = plain["sequence"]["tasks"]
         return SequenceSpec(name, tuple(self.run_spec(plain, task, chosen) for task in tasks.values()))
 
-    def run_spec(self, plain: Mapping[str, Any], task: Any, chosen: Mapping[str, Any]) -> RunSpec:
+    def run_spec(self, plain: Settings, task: Any, chosen: Settings) -> RunSpec:
         """Return the run of a task under a configuration."""
         for group, given in (("task", task), ("method", plain.get("method"))):
             if given is None:
@@ -122,14 +123,14 @@ def build(node: Any, where: str) -> Any:
     return built
 
 
-def typed(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+def typed(cls: Any, values: Settings, where: str) -> Any:
     """Build a dataclass from values of the right types; whole numbers pass for floats."""
     if not isinstance(values, Mapping):
         found = "null" if values is None else values
         raise UsageError(f"{where} is {found}: it holds settings; leave it out, or give one, as in {where}.{fields(cls)[0].name}=...")
     hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
     _refuse_unknown(values, known, where)
-    checked: dict[str, Any] = {}
+    checked: dict[str, object] = {}
     for key, value in values.items():
         wanted = hints[key]
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
@@ -149,7 +150,7 @@ def _refuse_unknown(values: Iterable[str], known: Iterable[str], where: str) -> 
             raise UsageError(f"{where}.{key}: no such setting{among(key, sorted(known))}")
 
 
-def _called(factory: Callable[..., Any], values: Mapping[str, Any], where: str, name: str) -> Any:
+def _called(factory: Callable[..., Any], values: Settings, where: str, name: str) -> Any:
     """Call what builds a thing, which may be a user's: any error in it is about these values."""
     try:
         return factory(**values)

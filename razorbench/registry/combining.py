@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from razorbench.registry.plain import plain_config
 from razorbench.runs.spec import RunSpec
 from razorbench.runs.sweep import Asked
 from razorbench.runs.tracking import check
+from razorbench.types import Settings
 
 _GROUPS = ("task", "sequence", "method", "base", "budget", "eval")
 """Parts of a run's configuration that are composed apart."""
@@ -113,7 +114,7 @@ class _Parts:
     def __init__(self, registry: Composing) -> None:
         self.builder = Builder()
         self._registry = registry
-        self._composed: dict[tuple[str, ...], tuple[dict[str, Any], Mapping[str, Any]]] = {}
+        self._composed: dict[tuple[str, ...], tuple[Settings, Settings]] = {}
 
     def styles(self, combination: list[str]) -> list[list[str]]:
         """Put each of the task's demonstration styles in the place of `demos=every`."""
@@ -125,7 +126,7 @@ class _Parts:
             raise UsageError(f"{EVERY} with a sequence: its tasks have different styles; name one, or leave demos out")
         return [[f"demos={style}" if override == EVERY else override for override in combination] for style in spec.task.experts]
 
-    def of(self, combination: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    def of(self, combination: list[str]) -> tuple[Settings, Settings]:
         """Return the plain configuration that overrides describe, and the name chosen in each group."""
         by: dict[str, list[str]] = {name: [] for name in (*_GROUPS, *_WORDS, "hydra", "")}
         for override in combination:
@@ -144,7 +145,7 @@ class _Parts:
                 plain[name] = _value(override)
         return plain, chosen
 
-    def _compose(self, overrides: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    def _compose(self, overrides: list[str]) -> tuple[Settings, Settings]:
         wanted = tuple(overrides)
         if wanted not in self._composed:
             composed = self._registry.whole(overrides)

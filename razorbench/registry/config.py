@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import RunSpec
 from razorbench.runs.sweep import Asked
 from razorbench.store.output import warn
+from razorbench.store.record import Record
 from razorbench.task import Task
+from razorbench.types import Settings
 
 
 @contextmanager
@@ -93,7 +95,7 @@ class Registry:
         """Return what one registered thing's yaml says, with its defaults, as plain data."""
         return plain_config(self.alone([f"+{group}={name}"])).get(group)
 
-    def sound(self, group: str) -> dict[str, Any]:
+    def sound(self, group: str) -> Settings:
         """Build everything in a group, by name; what is broken, in a user's folder say, is named on stderr and passed over."""
         found = {}
         for name in self.names(group):
@@ -139,24 +141,24 @@ class Registry:
         built: Task = self.item(group, name)
         return built
 
-    def recorded(self, record: Mapping[str, Any]) -> tuple[Task, Base]:
+    def recorded(self, record: Record) -> tuple[Task, Base]:
         """Return the task and the base policy that a record names, as they are registered, the task with the record's plain settings.
 
         Nothing is imported, called or opened by a record's words. Raises UsageError if one of the two is not registered, or is another one here.
         """
-        name = recorded.find(self, "task", record["task"], lambda task: str(task.id))
-        node = recorded.with_settings(plain_config(self.alone([f"+task={name}"]))["task"], record["config"].get("task"), "config.task")
-        base, _, number = record["base"].rpartition("-s")
-        recipe = self.item("base", recorded.find(self, "base", base, lambda recipe: str(recipe.name)))
-        if int(number) not in (seeds := recipe.seeds()):
-            raise UsageError(f"the record is of base {record['base']}: there are only the pretraining seeds {', '.join(map(str, seeds))} of {base} here")
-        found = load(recipe, seeds.index(int(number)))
-        if found.sha256 != record["hashes"].get("base_policy"):
+        name = recorded.find(self, "task", record.task, lambda task: str(task.id))
+        node = recorded.with_settings(plain_config(self.alone([f"+task={name}"]))["task"], record.config.task, "config.task")
+        recipe = self.item("base", recorded.find(self, "base", record.base_name, lambda recipe: str(recipe.name)))
+        if record.base_seed not in (seeds := recipe.seeds()):
+            there = ", ".join(map(str, seeds))
+            raise UsageError(f"the record is of base {record.base}: there are only the pretraining seeds {there} of {record.base_name} here")
+        found = load(recipe, seeds.index(record.base_seed))
+        if found.sha256 != record.hashes.base_policy:
             raise UsageError(f"the record's base {found.id} has other weights than the one here: give the conf folder that names its own with --config-dir")
         return expected("task", name, build(node, "config.task")), found
 
 
-def spec(config: DictConfig, chosen: Mapping[str, Any] | None = None) -> RunSpec | SequenceSpec:
+def spec(config: DictConfig, chosen: Settings | None = None) -> RunSpec | SequenceSpec:
     """Turn a composed configuration into a run or a sequence; raises UsageError or FileDamaged with one sentence.
 
     chosen: the name chosen in each group; inside a job Hydra knows them.

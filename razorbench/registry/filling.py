@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from razorbench.errors import UsageError
 from razorbench.runs.spec import EvalSettings
+from razorbench.types import Settings
 
 OPEN = "???"
 """What Hydra holds for a setting without a value, which has to be given."""
@@ -43,7 +44,7 @@ def imported(target: str, where: str) -> Callable[..., Any]:
 
 
 @functools.cache
-def defaults(factory: Callable[..., Any]) -> Mapping[str, Any]:
+def defaults(factory: Callable[..., Any]) -> Settings:
     """Return the settings of a dataclass or a function by name, with their defaults as a yaml holds them, or `OPEN` where there is none.
 
     A setting whose default no yaml can hold, such as infinity, is left out.
@@ -57,7 +58,7 @@ def defaults(factory: Callable[..., Any]) -> Mapping[str, Any]:
     return {name: _plain(default) for name, default in given.items() if _is_plain(default)}
 
 
-def usual(node: Mapping[str, Any]) -> dict[str, Any]:
+def usual(node: Settings) -> Settings:
     """Return those settings of a registered thing that are its class's defaults. Its target is imported."""
     return {name: default for name, default in defaults(imported(node["_target_"], "it")).items() if name in node and node[name] == default}
 

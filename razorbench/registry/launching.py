@@ -24,8 +24,9 @@ from razorbench.registry.plain import plain_config, results_of
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import RunSpec
 from razorbench.store.output import lenient, warn
+from razorbench.types import Settings
 
-Job = Callable[[RunSpec | SequenceSpec, Path, dict[str, Any], bool, str | None], Any]
+Job = Callable[[RunSpec | SequenceSpec, Path, Settings, bool, str | None], Any]
 """What a launcher does: a run, in a results folder, with its configuration as plain data; whether alone in its terminal; the user's own conf folder."""
 
 

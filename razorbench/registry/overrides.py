@@ -9,6 +9,7 @@ from typing import Any
 
 from razorbench.errors import UsageError, among
 from razorbench.method.demonstrations import SUFFIX
+from razorbench.types import Settings
 
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
 _NAME = re.compile(r"[\w./,-]*")
@@ -79,7 +80,7 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
-def no_such_key(wrong: str, config: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+def no_such_key(wrong: str, config: Settings, chosen: Settings) -> str:
     """Say what is wrong with a dotted key that a run's configuration lacks, and what there is in its place. chosen: the name chosen in each group."""
     node: Any = config
     place, word = "", wrong

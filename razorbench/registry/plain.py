@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from razorbench.errors import UsageError
 from razorbench.registry.overrides import resolvers
+from razorbench.types import Settings
 
 
-def plain_config(config: DictConfig) -> dict[str, Any]:
+def plain_config(config: DictConfig) -> Settings:
     """Return the run's part of the configuration as plain data. Raises UsageError for a value that refers to nothing, or would differ from job to job."""
     ours = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     if (place := resolvers(OmegaConf.to_container(ours))) is not None:

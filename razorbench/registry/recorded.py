@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from razorbench.errors import UsageError
 from razorbench.store.bounded import shown
+from razorbench.types import Settings
 
 
 class Registered(Protocol):
@@ -18,7 +19,7 @@ class Registered(Protocol):
     def item(self, group: str, name: str) -> Any:
         """Return one thing."""
 
-    def sound(self, group: str) -> dict[str, Any]:
+    def sound(self, group: str) -> Settings:
         """Return what a group holds, by name, without what is broken."""
 
 
@@ -40,7 +41,7 @@ def find(registered: Registered, group: str, wanted: str, called: Callable[[Any]
     return known[wanted]
 
 
-def with_settings(node: Mapping[str, Any], told: Any, where: str) -> dict[str, Any]:
+def with_settings(node: Settings, told: Any, where: str) -> Settings:
     """Return a registered thing's node with the plain settings that a record tells of it.
 
     A setting has to be one that the node has, and of the same kind; what holds settings of its own has to be as registered.

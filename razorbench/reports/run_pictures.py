@@ -12,7 +12,8 @@ from matplotlib.patches import Rectangle
 
 from razorbench.reports.canvas import style
 from razorbench.store.estimate import Estimate, Undefined
-from razorbench.store.record import BeforeAfter, Record, SequenceRecord, Snapshot
+from razorbench.store.record import BeforeAfter, Record, Snapshot
+from razorbench.store.sequence_record import SequenceRecord
 
 BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#c05621", "#2f855a", "#a0aec0"
 

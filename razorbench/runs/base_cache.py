@@ -6,20 +6,20 @@ It is a cache: a file that is damaged, or that does not hold what is asked for, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from razorbench.errors import FileDamaged, Unreadable
 from razorbench.measures.episodes import Episodes
 from razorbench.store.disk import exists, near, seal, unseal
 from razorbench.store.folder import RunFolder, digest
+from razorbench.types import Identity
 from razorbench.world.rollout import Cell
 
 log = logging.getLogger("razorbench")
 
 
-def episodes(folder: RunFolder, name: str, identity: Mapping[str, Any], cells: Sequence[Cell], play: Callable[[], Episodes]) -> Episodes:
+def episodes(folder: RunFolder, name: str, identity: Identity, cells: Sequence[Cell], play: Callable[[], Episodes]) -> Episodes:
     """Return the base's episodes of the cells, kept or played now. identity: all that decides them."""
     key = digest(identity)
     path = (folder.results / ".base" / f"{name}-{key[:12]}.episodes").absolute()

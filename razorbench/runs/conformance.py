@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.folder import STATE
-from razorbench.types import FloatArray
+from razorbench.types import FloatArray, State
 
 _KILLS = 3
 """Loops of a method in which a run is killed, once each; a method has one to three."""
@@ -42,7 +42,7 @@ class _KilledHalfway(Checkpoints):
         super().__init__(folder, STATE, provenance.code(spec.method), along=dict)
         self.places: dict[int, str] = {}
 
-    def save(self, loop: int, update: int, total: int, state: Callable[[], Mapping[str, Any]]) -> None:
+    def save(self, loop: int, update: int, total: int, state: Callable[[], State]) -> None:
         first = loop not in self.places
         if update < total and (2 * update < total or not first):
             return

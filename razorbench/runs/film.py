@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -16,6 +15,7 @@ from razorbench.policy import network as policies
 from razorbench.policy.network import distribution
 from razorbench.store.folder import POLICY, RECORD, write_atomically
 from razorbench.store.reading import read_run
+from razorbench.store.record import Record
 from razorbench.task import Split, Task
 from razorbench.world.camera import Camera, Picture, caption, write
 from razorbench.world.engine import Engine
@@ -24,10 +24,10 @@ _HOLD = 10
 """Frames that the last picture of an episode stays."""
 
 
-def film(folder: Path, named: Callable[[Mapping[str, Any]], tuple[Task, Base]], kind: str, episodes: int) -> list[Path]:
+def film(folder: Path, named: Callable[[Record], tuple[Task, Base]], kind: str, episodes: int) -> list[Path]:
     """Film base and tuned policy side by side on the new task and on the most-forgotten skill; returns the files. named: task and base of a record."""
     record = read_run(folder / RECORD)
-    task, base = named(record.plain())
+    task, base = named(record)
     tuned = policies.load(folder / POLICY, base.policy)
     skills = {skill.name: skill for skill in base.skills}
     lost = {name: rates.base.greedy.rate - rates.final.greedy.rate for name, rates in record.original.items()}

@@ -10,28 +10,25 @@ from razorbench.identity.parts import made_of
 from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.store.folder import PROTOCOL, SCHEMA
+from razorbench.store.record import Config, Origin
+from razorbench.types import Settings
 
 
-def record_head(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record of a run, or of a sequence that begins with it, says about how it was made."""
-    return {
-        "schema": SCHEMA,
-        "protocol": PROTOCOL,
-        "base": spec.base.id,
-        "seed": spec.seed,
-        "config": _settings(spec, config),
-        "versions": provenance.versions(),
-        "machine": provenance.machine(),
-        "git": provenance.git(),
-    }
+def origin(spec: RunSpec, config: Settings) -> Origin:
+    """Return how a run, or a sequence that begins with it, is made."""
+    return Origin(
+        schema_=SCHEMA,
+        protocol=PROTOCOL,
+        base=spec.base.id,
+        seed=spec.seed,
+        config=Config(**_settings(spec, config)),
+        versions=provenance.versions(),
+        machine=provenance.machine(),
+        git=provenance.git(),
+    )
 
 
-def described(spec: RunSpec) -> dict[str, Any]:
-    """What a record says of a method, apart from its settings. code: digest of a user's own."""
-    return {"name": spec.method_name, "family": spec.method.family, "version": spec.method.version, "code": spec.code}
-
-
-def _settings(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(spec: RunSpec, config: Settings) -> Settings:
     """A run's configuration as its objects have it: a method's defaults are in it, demonstrations from a file go by its content.
 
     Where files lie and who looks on is no part of a run, and may name a person's folders.
@@ -44,6 +41,6 @@ def _settings(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
     return kept | {"method": _with_defaults(spec.method, kept.get("method", {}))}
 
 
-def _with_defaults(method: Any, node: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(method: Any, node: Settings) -> Settings:
     values = {each.name: getattr(method, each.name) for each in fields(method)}
     return {**node, **{name: _with_defaults(value, node[name]) if isinstance(node.get(name), Mapping) else made_of(value) for name, value in values.items()}}

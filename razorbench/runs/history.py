@@ -6,35 +6,42 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Generic, TypeVar
 
 from razorbench.errors import FileDamaged, Unreadable
 from razorbench.measures.episodes import Episodes, Row
 from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.disk import near
-from razorbench.store.folder import CURVE, EPISODES, RunFolder, read_curve
+from razorbench.store.folder import CURVE, EPISODES, RunFolder
+from razorbench.store.reading import read_points
+from razorbench.store.record import Conditions, Costs, Plain
+from razorbench.types import State
 from razorbench.world import cores
 
 log = logging.getLogger("razorbench")
 
 
-class Journal:
+Point = TypeVar("Point", bound=Costs)
+
+
+class Journal(Generic[Point]):
     """Episodes and curve of a run or a sequence, with the times and machines that its parts were made in.
 
-    threads: physics threads, None for as many as this machine has processors.
+    kind: type of the curve's points; threads: physics threads, None for as many as this machine has processors.
     """
 
-    def __init__(self, folder: RunFolder, threads: int | None) -> None:
+    def __init__(self, folder: RunFolder, kind: type[Point], threads: int | None) -> None:
         self.episodes = Episodes()
-        self.curve: list[dict[str, Any]] = []
-        self._folder = folder
-        self._machine = {**provenance.machine(), "threads": cores.threads() if threads is None else threads}
-        self._elsewhere: list[dict[str, Any]] = []
+        self.curve: list[Point] = []
+        self._folder, self._kind = folder, kind
+        self._threads = cores.threads() if threads is None else threads
+        self._machine = {**provenance.machine(), "threads": self._threads}
+        self._elsewhere: list[dict[str, Plain]] = []
         self._began, self._measuring = time.perf_counter(), 0.0
-        self._earlier: Mapping[str, Any] = {"wall_s": 0.0, "measuring_s": 0.0}
+        self._earlier: State = {"wall_s": 0.0, "measuring_s": 0.0}
         self._written, self._digest = (0, 0), ""
         self._first: tuple[float, float, int, int] | None = None
 
@@ -45,14 +52,14 @@ class Journal:
         yield
         self._measuring += time.perf_counter() - began
 
-    def conditions(self) -> dict[str, Any]:
-        """Return the record's part about threads, other machines and seconds."""
-        return {
-            "threads": self._machine["threads"],
-            "resumed_elsewhere": self._elsewhere,
-            "wall_s": round(self._earlier["wall_s"] + time.perf_counter() - self._began, 1),
-            "measuring_s": round(self._earlier["measuring_s"] + self._measuring, 1),
-        }
+    def conditions(self) -> Conditions:
+        """Return threads, other machines and seconds up to now."""
+        return Conditions(
+            threads=self._threads,
+            resumed_elsewhere=self._elsewhere,
+            wall_s=round(self._earlier["wall_s"] + time.perf_counter() - self._began, 1),
+            measuring_s=round(self._earlier["measuring_s"] + self._measuring, 1),
+        )
 
     def left_s(self, update: int, total: int, snapshots: int) -> float | None:
         """Return the seconds that the rest may take after an update, with that many snapshots to come; None as long as nobody can say.
@@ -69,14 +76,14 @@ class Journal:
         per_update, per_snapshot = (now - began - measuring) / (update - first), measuring / max(points - earlier, 1)
         return per_update * (total - update) + per_snapshot * snapshots
 
-    def write(self) -> dict[str, Any]:
+    def write(self) -> State:
         """Write episodes and curve, and return what `resume` needs to go on from here."""
         size = len(self.episodes.rows), len(self.curve)
         if size != self._written:
             self._folder.write(EPISODES, self.episodes.write)
-            self._folder.write_text(CURVE, "".join(json.dumps(point) + "\n" for point in self.curve))
+            self._folder.write_text(CURVE, "".join(json.dumps(point.plain()) + "\n" for point in self.curve))
             self._written, self._digest = size, _digest(self.episodes.rows, self.curve)
-        return {**self.conditions(), "episodes": size[0], "points": size[1], "digest": self._digest, "machine": self._machine}
+        return {**self.conditions().plain(), "episodes": size[0], "points": size[1], "digest": self._digest, "machine": self._machine}
 
     def resume(self, checkpoints: Checkpoints) -> bool:
         """Go on where the latest checkpoint was taken; False if there is none to trust."""
@@ -84,7 +91,7 @@ class Journal:
         if kept is None:
             return False
         try:
-            rows, curve = Episodes.read(self._folder.path / EPISODES).rows[: kept["episodes"]], read_curve(self._folder.path)[: kept["points"]]
+            rows, curve = Episodes.read(self._folder.path / EPISODES).rows[: kept["episodes"]], read_points(self._folder.path, self._kind)[: kept["points"]]
             if _digest(rows, curve) != kept["digest"]:
                 raise FileDamaged(f"episodes and curve in {near(self._folder.path)} are not those that the checkpoint goes with")
         except Unreadable:
@@ -100,5 +107,5 @@ class Journal:
         return True
 
 
-def _digest(rows: Sequence[Row], points: Sequence[Mapping[str, Any]]) -> str:
-    return hashlib.sha256(json.dumps([rows, points]).encode()).hexdigest()
+def _digest(rows: Sequence[Row], points: Sequence[Costs]) -> str:
+    return hashlib.sha256(json.dumps([rows, [point.plain() for point in points]]).encode()).hexdigest()

@@ -23,7 +23,7 @@ from razorbench.method.data import Used
 from razorbench.policy import network as policies
 from razorbench.runs import base_cache, process
 from razorbench.runs.adapting import adapted
-from razorbench.runs.head import described, record_head
+from razorbench.runs.head import origin
 from razorbench.runs.history import Journal
 from razorbench.runs.log import logging_to
 from razorbench.runs.spec import RunSpec
@@ -33,8 +33,9 @@ from razorbench.store.disk import exists, near
 from razorbench.store.folder import LOG, POLICY, PROTOCOL, RECORD, STATE, RunFolder
 from razorbench.store.lock import Claim
 from razorbench.store.reading import read_run, read_snapshots
-from razorbench.store.record import Record, Snapshot
+from razorbench.store.record import Budget, FinalSuccess, Hashes, Method, Moved, Record, Snapshot, Upstream
 from razorbench.task import Split
+from razorbench.types import Settings
 from razorbench.world.rollout import Cell, play_policy
 
 log = logging.getLogger("razorbench")
@@ -71,18 +72,18 @@ def no_watcher(progress: Progress) -> None:
     """Watch nothing."""
 
 
-def run(spec: RunSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None, *, with_policy: bool = False) -> Outcome:
+def run(spec: RunSpec, results: Path, config: Settings, watch: Watcher = no_watcher, threads: int | None = None, *, with_policy: bool = False) -> Outcome:
     """Do a run, or find it done. with_policy: do a run that was kept without its policy once more; until that is done its record stays as it is.
 
     Raises Claimed while another worker does the same run, and a RazorbenchError on wrong use, an exceeded budget or
     numbers that are not finite; nothing that a later run would trust is left behind then.
     """
     folder = working = spec.folder(results)
-    if with_policy and folder.record() is not None and not exists(folder.path / POLICY):
+    if with_policy and folder.finished() and not exists(folder.path / POLICY):
         _check_versions(read_run(folder.path / RECORD), folder)
         working = folder.again()
     upstream = None
-    if (before := spec.upstream) is not None and working.record() is None:
+    if (before := spec.upstream) is not None and not working.finished():
         theirs = {**config, "method": config["method"]["upstream"]}
         upstream = _patiently(lambda: run(before, results, theirs, watch, threads, with_policy=True))
     worked = carry_out(working, lambda claim: _Run(spec, working, config, telling(claim, watch), threads, upstream).carry_out())
@@ -105,12 +106,12 @@ def _check_versions(record: Record, folder: RunFolder) -> None:
 
 def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
     """Do a folder's work under a claim, with its log; False if there is a record already."""
-    if folder.record() is None:
+    if not folder.finished():
         with folder.claimed() as claim, policies.one_thread(), logging_to(folder.path / LOG, claim):
             if claim.taken_from is not None:
                 log.warning("takes over from %s", claim.taken_from)
             # Another worker may have finished it just before the claim.
-            if folder.record() is None:
+            if not folder.finished():
                 try:
                     work(claim)
                 except KeyboardInterrupt:
@@ -145,11 +146,11 @@ def _patiently(work: Callable[[], Outcome]) -> Outcome:
 class _Run:
     """The steps of one run, sharing the episodes and the curve that grow along it."""
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, config: dict[str, Any], watch: Watcher, threads: int | None, upstream: Outcome | None) -> None:
+    def __init__(self, spec: RunSpec, folder: RunFolder, config: Settings, watch: Watcher, threads: int | None, upstream: Outcome | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads, self.upstream = spec, folder, config, watch, threads, upstream
         made = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
         self.rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
-        self.journal = Journal(folder, threads)
+        self.journal = Journal(folder, Snapshot, threads)
         self.checkpoints = Checkpoints(folder, STATE, provenance.code(spec.method), self.journal.write)
         self.handle = spec.handle(threads, self._on_update, made, self.checkpoints, self.rng)
         self.split = Split(spec.eval.split)
@@ -167,24 +168,24 @@ class _Run:
         log.info("%s with %s from %s, seed %d, budget %s", spec.task.id, spec.method_name, spec.base.id, spec.seed, spec.budget.name)
         self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
         if self.journal.resume(self.checkpoints):
-            self.success = float(self.journal.curve[-1]["new_task"]["select"]["rate"])
+            self.success = self.journal.curve[-1].select_success
         else:
             with self.journal.measuring():
                 self.journal.episodes += self._base_episodes()
                 self._snapshot(spec.base.policy, 0, "base")
         tuned = self._as_filed(adapted(spec, spec.base.policy, self.handle, self.rng))
         with self.journal.measuring():
-            record = self._final(tuned)
+            success, moved = self._final(tuned)
         self.folder.write("policy.safetensors", lambda path: policies.save(tuned, path))
         self.journal.write()
-        record |= self.journal.conditions()
+        record = self._record(success, moved)
         self.folder.write_record(record)
-        log.info("done in %.1f s, %.1f s of it measuring", record["wall_s"], record["measuring_s"])
+        log.info("done in %.1f s, %.1f s of it measuring", record.wall_s, record.measuring_s)
 
     def _on_update(self, policy: ActorCriticPolicy, update: int, total: int, metrics: dict[str, float]) -> None:
         if not self.schedule:
             self.schedule = snapshot_schedule(total, self.spec.eval.snapshots)
-        if update in {*self.schedule, total} and self.journal.curve[-1]["update"] < update:
+        if update in {*self.schedule, total} and self.journal.curve[-1].update < update:
             with self.journal.measuring(), saying_where(f"measuring after update {update}"):
                 filed = self._as_filed(policy)
                 self._snapshot(filed, update, f"update{update}")
@@ -230,51 +231,52 @@ class _Run:
         n = self.spec.eval.skill_episodes
         if label != "base":
             self.journal.episodes += self._play(policy, label, self._cells(skill_episodes=n, select=True))
-        summary = self.subject.snapshot(self.journal.episodes, label, n)
+        success = self.subject.snapshot(self.journal.episodes, label, n)
+        moved = Moved(divergence=self.ruler.measure(policy), drift=self.drift.measure(policy))
+        snapshot = Snapshot(update=update, **asdict(self.handle.used), **dict(success), **dict(moved))
+        self.journal.curve.append(snapshot)
         # What is watched while a run goes on may sway a person's choices, so it is SELECT, never TEST.
-        self.success = float(summary["new_task"]["select"]["rate"])
-        measured = {"divergence": self.ruler.measure(policy), "drift": self.drift.measure(policy)}
-        self.journal.curve.append({"update": update, **asdict(self.handle.used), **summary, **measured})
-        kept = summary["retention"]["value"]
+        self.success, kept = snapshot.select_success, snapshot.retention.value
         log.info(
             "update %d: new task (SELECT) %.2f, retention %s, forward KL %.3f",
             update,
             self.success,
             "undefined" if kept is None else f"{kept:.2f}",
-            measured["divergence"]["kl_forward"]["new"],
+            snapshot.forward_kl,
         )
 
-    def _final(self, tuned: ActorCriticPolicy) -> dict[str, Any]:
-        """Measure the final policy in full and compose the record."""
-        spec = self.spec
+    def _final(self, tuned: ActorCriticPolicy) -> tuple[FinalSuccess, Moved]:
+        """Measure the final policy in full."""
+        task = self.spec.task
         self.journal.episodes += self._play(tuned, "final", self._both_modes())
-        states = probe_states.choose_states(probe_states.visited(tuned, [spec.task])[0].pairs()[0], "tuned", spec.task.id)
-        return record_head(spec, self.config) | {
-            "task": spec.task.id,
-            "method": described(spec) | {"demos": spec.demos},
-            "budget": {
-                "name": spec.budget.name,
-                **asdict(self.handle.used),
-                "uncounted": self.handle.counts.uncounted,
-                "caps": asdict(spec.budget),
-                "old_task_data": spec.method.old_task_data,
-            },
-            "upstream": self._upstream(),
-            "notes": dict(self.handle.notes),
-            "hashes": {"run": self.folder.hash, "task_spec": spec.task.fingerprint(), "base_policy": spec.base.sha256, "probe": spec.base.probe_sha256},
-            **self.subject.final(self.journal.episodes),
-            "divergence": self.ruler.measure(tuned, states),
-            "drift": self.drift.measure(tuned),
-        }
+        states = probe_states.choose_states(probe_states.visited(tuned, [task])[0].pairs()[0], "tuned", task.id)
+        moved = Moved(divergence=self.ruler.measure(tuned, states), drift=self.drift.measure(tuned))
+        return self.subject.final(self.journal.episodes), moved
 
-    def _upstream(self) -> dict[str, Any] | None:
+    def _record(self, success: FinalSuccess, moved: Moved) -> Record:
+        spec, method = self.spec, self.spec.method
+        costs = {**asdict(self.handle.used), "uncounted": self.handle.counts.uncounted}
+        return Record(
+            **dict(origin(spec, self.config)),
+            **dict(self.journal.conditions()),
+            **dict(success),
+            **dict(moved),
+            task=spec.task.id,
+            method=Method(name=spec.method_name, family=method.family, version=method.version, code=spec.code, demos=spec.demos),
+            budget=Budget(name=spec.budget.name, **costs, caps=asdict(spec.budget), old_task_data=method.old_task_data),
+            upstream=self._upstream(),
+            notes=dict(self.handle.notes),
+            hashes=Hashes(run=self.folder.hash, task_spec=spec.task.fingerprint(), base_policy=spec.base.sha256, probe=spec.base.probe_sha256),
+        )
+
+    def _upstream(self) -> Upstream | None:
         """What making the method's data cost: by the run that it builds on, and by sampling from a policy."""
         spec, used = self.spec, asdict(self.handle.counts.upstream)
         if self.upstream is None or spec.upstream is None:
-            return {"method": None, "run": None, **used} if any(used.values()) else None
+            return Upstream(**used) if any(used.values()) else None
         before = self.upstream.record
         total = {cost: amount + getattr(before.budget, cost) for cost, amount in used.items()}
-        return {"method": spec.upstream.method_name, "run": before.hashes.run, **total}
+        return Upstream(method=spec.upstream.method_name, run=before.hashes.run, **total)
 
 
 def snapshot_schedule(total: int, count: int) -> set[int]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -17,11 +16,11 @@ from razorbench.errors import UsageError, saying_where
 from razorbench.measures import probe_states, transfer
 from razorbench.measures.episodes import Episodes, rate
 from razorbench.measures.success import forgetting_and_retention
-from razorbench.measures.summary import estimate
+from razorbench.measures.summary import UNSOLVED
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import network as policies
 from razorbench.runs.adapting import adapted
-from razorbench.runs.head import described, record_head
+from razorbench.runs.head import origin
 from razorbench.runs.history import Journal
 from razorbench.runs.run import Progress, Watcher, carry_out, log, no_watcher, snapshot_schedule, telling
 from razorbench.runs.spec import RunSpec
@@ -29,12 +28,15 @@ from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.disk import near
 from razorbench.store.estimate import Estimate, Undefined
-from razorbench.store.folder import STATE, SequenceFolder, digest, read_curve
-from razorbench.store.reading import read_sequence
-from razorbench.store.record import SequenceRecord
+from razorbench.store.folder import STATE, SequenceFolder, digest
+from razorbench.store.reading import read_points, read_sequence, read_snapshots
+from razorbench.store.record import Divergence, Snapshot, Splits
+from razorbench.store.sequence_record import SequenceBudget, SequenceHashes, SequenceMethod, SequenceRecord, StageCosts, StageSnapshot
 from razorbench.task import Split, Task
-from razorbench.types import BoolArray, FloatArray
+from razorbench.types import BoolArray, FloatArray, Settings
 from razorbench.world.rollout import Cell, play_policy
+
+_ALONE = Undefined("a sequence of one task has none")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class SequenceOutcome:
     worked: bool
 
 
-def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watch: Watcher = no_watcher, threads: int | None = None) -> SequenceOutcome:
+def run_sequence(spec: SequenceSpec, results: Path, config: Settings, watch: Watcher = no_watcher, threads: int | None = None) -> SequenceOutcome:
     """Do a sequence, or find it done; raises as `razorbench.runs.run.run` does."""
     folder = spec.folder(results)
     worked = carry_out(folder, lambda claim: _Sequence(spec, folder, config, telling(claim, watch), threads).carry_out())
@@ -98,14 +100,14 @@ def run_sequence(spec: SequenceSpec, results: Path, config: dict[str, Any], watc
 class _Sequence:
     """The stages of one sequence, sharing the episodes and the curve that grow along it. Stage 0 is the base, stage i follows task i."""
 
-    def __init__(self, spec: SequenceSpec, folder: SequenceFolder, config: dict[str, Any], watch: Watcher, threads: int | None) -> None:
+    def __init__(self, spec: SequenceSpec, folder: SequenceFolder, config: Settings, watch: Watcher, threads: int | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
         self.base = spec.first.base
-        self.journal = Journal(folder, threads)
+        self.journal = Journal(folder, StageSnapshot, threads)
         self.code = provenance.code(spec.first.method)
         self.stages = Checkpoints(folder, STATE, self.code, self.journal.write)
-        self.used: list[dict[str, Any]] = []
-        self.divergence: list[dict[str, Any]] = []
+        self.used: list[StageCosts] = []
+        self.divergence: list[Divergence] = []
 
     def carry_out(self) -> None:
         self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
@@ -114,18 +116,16 @@ class _Sequence:
             self._measure_all(policy, 0)
         for stage, run in enumerate(self.spec.runs, 1):
             policy = self._stage(policy, stage, run)
-        record = self._record()
         self._save(policy, "policy.safetensors")
         self.journal.write()
-        record |= self.journal.conditions()
-        self.folder.write_record(record)
+        self.folder.write_record(self._record())
 
     def _stage(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
         """Learn a task and measure everything, or find it done."""
         if (state := self.stages.load(stage - 1)) is not None:
             tuned = policies.clone(policy).eval()
             tuned.load_state_dict(state["policy"])
-            self.used, self.divergence = state["used"], state["divergence"]
+            self.used, self.divergence = [StageCosts(**used) for used in state["used"]], state["divergence"]
             return tuned
         tuned = self._as_filed(self._learn(policy, stage, run))
         self._measure_all(tuned, stage)
@@ -133,7 +133,7 @@ class _Sequence:
             ruler = probe_states.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
             self.divergence.append(ruler.measure(tuned))
         self._save(tuned, f"checkpoints/stage{stage}.safetensors")
-        self.stages.save(stage - 1, 1, 1, lambda: {"policy": tuned.state_dict(), "used": self.used, "divergence": self.divergence})
+        self.stages.save(stage - 1, 1, 1, lambda: {"policy": tuned.state_dict(), "used": [used.plain() for used in self.used], "divergence": self.divergence})
         return tuned
 
     def _as_filed(self, policy: ActorCriticPolicy) -> ActorCriticPolicy:
@@ -152,7 +152,7 @@ class _Sequence:
             nonlocal success
             if not schedule:
                 schedule.update(snapshot_schedule(total, run.eval.snapshots))
-            if update in {*schedule, total} and self.journal.curve[-1]["update"] < update:
+            if update in {*schedule, total} and self.journal.curve[-1].update < update:
                 with self.journal.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
                     success = self._snapshot(self._as_filed(policy), stage, run, update, handle)
             done, whole = round(1000 * (stage - 1 + update / total)), 1000 * len(self.spec.runs)
@@ -168,7 +168,7 @@ class _Sequence:
             with self.journal.measuring():
                 self._snapshot(policy, stage, run, 0, handle)
         tuned = adapted(run, policy, handle, rng)
-        self.used.append({**asdict(handle.used), "uncounted": handle.counts.uncounted})
+        self.used.append(StageCosts(**asdict(handle.used), uncounted=handle.counts.uncounted))
         return tuned
 
     def _snapshot(self, policy: ActorCriticPolicy, stage: int, run: RunSpec, update: int, handle: TaskHandle) -> float:
@@ -176,10 +176,9 @@ class _Sequence:
         label, starts = f"stage{stage}-update{update}", np.arange(run.eval.episodes)
         cells = [Cell(run.task, split, starts) for split in (Split.TEST, Split.SELECT)]
         self.journal.episodes += Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
-        success = {split: self.journal.episodes.success(label, run.task.name, split) for split in ("test", "select")}
-        point = {"stage": stage, "task": run.task.name, "update": update, **asdict(handle.used)}
-        self.journal.curve.append(point | {"new_task": {split: rate(solved) for split, solved in success.items()}})
-        return float(success["select"].mean())
+        success = {split: rate(self.journal.episodes.success(label, run.task.name, split)) for split in ("test", "select")}
+        self.journal.curve.append(StageSnapshot(stage=stage, task=run.task.name, update=update, **asdict(handle.used), new_task=Splits(**success)))
+        return success["select"].rate
 
     def _measure_all(self, policy: ActorCriticPolicy, stage: int) -> None:
         """Greedy TEST episodes of every task of the sequence and of every original skill."""
@@ -191,7 +190,7 @@ class _Sequence:
     def _solved(self, stage: int, task: str) -> BoolArray:
         return self.journal.episodes.success(f"stage{stage}", task, "test")
 
-    def _record(self) -> dict[str, Any]:
+    def _record(self) -> SequenceRecord:
         spec, first = self.spec, self.spec.first
         stages = range(len(spec.runs) + 1)
         rng = seeding.generator("bootstrap", spec.name, first.method_name, first.seed)
@@ -199,51 +198,53 @@ class _Sequence:
         skills = [skill.name for skill in self.base.skills]
         before = {skill: self._solved(0, skill) for skill in skills}
         kept = [forgetting_and_retention(before, {skill: self._solved(stage, skill) for skill in skills}, rng) for stage in stages[1:]]
-        measures = {name: estimate(value, "a sequence of one task has none") for name, value in transfer.estimates(outcomes, rng).items()}
-        return record_head(first, self.config) | {
-            "sequence": spec.name,
-            "tasks": [task.id for task in spec.tasks],
-            "method": described(first) | {"demos": [run.style for run in spec.runs]},
-            "budget": {"name": first.budget.name, "caps": asdict(first.budget), "used": self.used, "old_task_data": first.method.old_task_data},
-            "hashes": {
-                "run": self.folder.hash,
-                "task_spec": [task.fingerprint() for task in spec.tasks],
-                "base_policy": self.base.sha256,
-                "probe": self.base.probe_sha256,
-            },
-            "success": {name: [rate(self._solved(stage, name)) for stage in stages] for name in [*spec.distinct, *skills]},
-            "original_skills": skills,
-            "forgetting_of_skills": [estimate(forgot) for forgot, _ in kept],
-            "retention": [estimate(retained) for _, retained in kept],
-            "divergence": self.divergence,
-            "transfer": measures,
-        }
+        method, styles = first.method, [run.style for run in spec.runs]
+        return SequenceRecord(
+            **dict(origin(first, self.config)),
+            **dict(self.journal.conditions()),
+            sequence=spec.name,
+            tasks=[task.id for task in spec.tasks],
+            method=SequenceMethod(name=first.method_name, family=method.family, version=method.version, code=first.code, demos=styles),
+            budget=SequenceBudget(name=first.budget.name, caps=asdict(first.budget), used=self.used, old_task_data=method.old_task_data),
+            hashes=SequenceHashes(
+                run=self.folder.hash,
+                task_spec=[task.fingerprint() for task in spec.tasks],
+                base_policy=self.base.sha256,
+                probe=self.base.probe_sha256,
+            ),
+            success={name: [rate(self._solved(stage, name)) for stage in stages] for name in [*spec.distinct, *skills]},
+            original_skills=skills,
+            forgetting_of_skills=[forgot or UNSOLVED for forgot, _ in kept],
+            retention=[retained or UNSOLVED for _, retained in kept],
+            divergence=self.divergence,
+            transfer={name: value or _ALONE for name, value in transfer.estimates(outcomes, rng).items()},
+        )
 
 
 def forward_transfer_auc(spec: SequenceSpec, results: Path) -> Estimate | Undefined:
     """Forward transfer of a finished sequence: mean over the tasks after the first, against the same runs from the base in the results folder."""
     if len(spec.runs) < 2:
-        return Undefined("a sequence of one task has none")
+        return _ALONE
     alone = [(run.task.name, run.folder(results)) for run in spec.runs[1:]]
-    missing = list(dict.fromkeys(name for name, folder in alone if folder.record() is None))
+    missing = list(dict.fromkeys(name for name, folder in alone if not folder.finished()))
     if missing:
         first = spec.first
         wanted = f"task={','.join(missing)} method={first.method_name} seed={first.seed} base={first.base.id.rpartition('-s')[0]} budget={first.budget.name}"
         command = f"python -m razorbench -m {wanted} {shlex.quote(f'results={near(results)}')}"
         return Undefined(f"it needs the same runs from the base: do `{command}`, with the sequence's other settings if there are any, then ask again")
     here = spec.folder(results).path
-    curve, episodes = read_curve(here), Episodes.of_run(here)
+    curve, episodes = read_points(here, StageSnapshot), Episodes.of_run(here)
     areas = []
     for stage, (name, folder) in enumerate(alone, 2):
-        inside = _areas([point for point in curve if point["stage"] == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
-        areas.append((inside, _areas(read_curve(folder.path), Episodes.of_run(folder.path), name, "base", "")))
+        inside = _areas([point for point in curve if point.stage == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
+        areas.append((inside, _areas(read_snapshots(folder.path), Episodes.of_run(folder.path), name, "base", "")))
     rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)
     return transfer.forward_transfer_auc_estimate(areas, rng) or Undefined("a task is solved from before the first update on without the sequence")
 
 
-def _areas(curve: Sequence[Mapping[str, Any]], episodes: Episodes, task: str, first: str, prefix: str) -> FloatArray:
+def _areas(curve: Sequence[Snapshot | StageSnapshot], episodes: Episodes, task: str, first: str, prefix: str) -> FloatArray:
     """Mean success over a task's updates on each TEST start, (E,)."""
-    updates = [point["update"] for point in curve]
+    updates = [point.update for point in curve]
     labels = [first if update == 0 else f"{prefix}update{update}" for update in updates]
     solved = np.stack([episodes.success(label, task, "test") for label in labels], axis=-1)
     return transfer.area([update / max(updates[-1], 1) for update in updates], solved.astype(float))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -21,6 +20,7 @@ from razorbench.method.protocol import Method
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.folder import PROTOCOL, SCHEMA, RunFolder, digest
 from razorbench.task import SPLIT_SIZES, Split, Task
+from razorbench.types import Identity
 
 OnUpdate = Callable[[ActorCriticPolicy, int, int, dict[str, float]], None]
 
@@ -79,7 +79,7 @@ class RunSpec:
         """What stands in the record for where demonstrations come from: the style, or the file's content."""
         return self.style if self.recorded is None else f"sha256:{self.recorded[1]}"
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Identity:
         """What the run's hash is made of."""
         return {
             "schema": SCHEMA,
@@ -95,7 +95,7 @@ class RunSpec:
             "upstream": None if self.upstream is None else digest(self.upstream.identity()),
         }
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> Identity:
         """The method's settings; of the method that it builds on, the run that it builds on has them."""
         return {each.name: made_of(getattr(self.method, each.name)) for each in fields(self.method) if each.name != "upstream"}  # type: ignore[arg-type]
 

@@ -13,11 +13,12 @@ from razorbench.errors import FileDamaged, UsageError
 from razorbench.store import bounded
 from razorbench.store.bounded import Refused
 from razorbench.store.disk import near
-from razorbench.store.folder import FAILED, MOST_RECORD, NAME, RunFolder
+from razorbench.store.folder import FAILED, MOST_RECORD, RunFolder
 from razorbench.store.lock import Holder, watch
 from razorbench.store.output import warn
 from razorbench.store.reading import read_run, read_sequence
-from razorbench.store.record import Record, SequenceRecord
+from razorbench.store.record import NAME, Record
+from razorbench.store.sequence_record import SequenceRecord
 from razorbench.store.walk import tell, walk
 
 STATES = ("done", "running", "failed", "missing")

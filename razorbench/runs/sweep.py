@@ -55,7 +55,7 @@ class Asked:
     def why_not(self) -> str | None:
         """Return why it is not good, or None if it is."""
         try:
-            if self.folder.record() is not None:
+            if self.folder.finished():
                 return None
         except FileDamaged as error:
             return str(error)

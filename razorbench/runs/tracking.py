@@ -12,6 +12,7 @@ from typing import Any
 from razorbench.errors import UsageError, among
 from razorbench.runs.run import Progress, Watcher
 from razorbench.store.output import harmless, once_harmless
+from razorbench.types import Settings
 
 Write = Callable[[int, Mapping[str, float]], None]
 """(update, values by name): keeps them."""
@@ -27,7 +28,7 @@ def check(names: object) -> Sequence[str]:
 
 
 @contextmanager
-def tracking(names: object, folder: Path, title: str, config: Mapping[str, Any]) -> Iterator[Watcher]:
+def tracking(names: object, folder: Path, title: str, config: Settings) -> Iterator[Watcher]:
     """Yield a watcher that writes a run's metrics to the trackers of these names.
 
     folder: the run's, whose name is what a continued run is known by. Raises UsageError for a tracker that is unknown or not installed.
@@ -46,7 +47,7 @@ def tracking(names: object, folder: Path, title: str, config: Mapping[str, Any])
 
 
 @contextmanager
-def _tensorboard(folder: Path, title: str, config: Mapping[str, Any]) -> Iterator[Write]:
+def _tensorboard(folder: Path, title: str, config: Settings) -> Iterator[Write]:
     writer: Any = None
 
     def write(update: int, values: Mapping[str, float]) -> None:
@@ -67,7 +68,7 @@ def _tensorboard(folder: Path, title: str, config: Mapping[str, Any]) -> Iterato
 
 
 @contextmanager
-def _wandb(folder: Path, title: str, config: Mapping[str, Any]) -> Iterator[Write]:
+def _wandb(folder: Path, title: str, config: Settings) -> Iterator[Write]:
     wandb = _imported("wandb", "wandb")
     folder.mkdir(parents=True, exist_ok=True)
     try:

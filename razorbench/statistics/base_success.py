@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from razorbench.store.record import Record
+from razorbench.types import Settings
 
 NEARLY_SOLVED = 0.5
 """Success of the base above which a score is undefined: it divides by 1 less that success, and would be mostly noise."""
@@ -33,12 +32,12 @@ def base_success(record: Record) -> float:
 
 
 @cache
-def _card(name: str) -> Mapping[str, Any]:
+def _card(name: str) -> Settings:
     """A shipped card's content, empty if there is none. name: from a record, hence never trusted as a path."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         return {}
     try:
-        found: Mapping[str, Any] = json.loads(files("razorbench.baselines").joinpath("policies", f"{name}.json").read_text(encoding="utf-8"))
+        found: Settings = json.loads(files("razorbench.baselines").joinpath("policies", f"{name}.json").read_text(encoding="utf-8"))
     except OSError:
         return {}
     return found

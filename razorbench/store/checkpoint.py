@@ -23,6 +23,7 @@ from safetensors.torch import load, save
 from razorbench.errors import FileDamaged, Unreadable
 from razorbench.store.disk import exists, near, seal, unseal
 from razorbench.store.folder import RunFolder
+from razorbench.types import State
 
 log = logging.getLogger("razorbench")
 
@@ -37,12 +38,12 @@ class Checkpoints:
     needs to go on, as plain data.
     """
 
-    def __init__(self, folder: RunFolder, name: str, code: Mapping[str, Any], along: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, folder: RunFolder, name: str, code: State, along: Callable[[], State]) -> None:
         self.name = name
         self._folder, self._code, self._along = folder, dict(code), along
         self._saved, self._cost = time.perf_counter(), 0.0
 
-    def latest(self) -> Mapping[str, Any] | None:
+    def latest(self) -> State | None:
         """Return what `along` returned at the last save, or None if there is none to trust; what cannot be trusted is set aside.
 
         Raises Unreadable if the file system refuses a file: it may be whole.
@@ -60,14 +61,14 @@ class Checkpoints:
         if not states:
             return None
         log.info("continues after update %d of %d", states[-1]["update"], states[-1]["total"])
-        along: Mapping[str, Any] = states[-1]["along"]
+        along: State = states[-1]["along"]
         return along
 
-    def load(self, loop: int) -> Mapping[str, Any] | None:
+    def load(self, loop: int) -> State | None:
         """Return the last state of a loop, or None."""
         return read_state(self._path(loop), self._folder.hash) if exists(self._path(loop)) else None
 
-    def save(self, loop: int, update: int, total: int, state: Callable[[], Mapping[str, Any]]) -> None:
+    def save(self, loop: int, update: int, total: int, state: Callable[[], State]) -> None:
         """Keep the state after an update, if it is the loop's last or if enough time has passed for its cost."""
         began = time.perf_counter()
         if update < total and began - self._saved < self._cost / _SHARE:

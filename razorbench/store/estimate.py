@@ -28,6 +28,10 @@ class Estimate:
         value, low, high = (number(part, size) if decimals is None else _fixed(part, decimals) for part in parts)
         return f"{value} [{low}, {high}]"
 
+    def line(self) -> str:
+        """Format it for a terminal: `0.123  95% 0.10 to 0.15`."""
+        return f"{self.value:.3f}  95% {between(self.low, self.high)}"
+
 
 @dataclass(frozen=True)
 class Undefined:

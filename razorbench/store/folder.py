@@ -20,10 +20,10 @@ from razorbench.store import bounded
 from razorbench.store.disk import exists, near, trouble
 from razorbench.store.lock import Claim, clear
 from razorbench.store.output import warn
+from razorbench.store.record import NAME, Record
+from razorbench.store.sequence_record import SequenceRecord
 from razorbench.store.writable import make_writable
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
-"""Of tasks, bases, methods, budgets and sequences: never a path."""
 STATE = "state"
 """Folder of what a killed run goes on from."""
 RECORD, CURVE, EPISODES, POLICY, LOG, FAILED = "record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors", "log.txt", "failed.txt"
@@ -121,10 +121,10 @@ class RunFolder:
             finally:
                 self._claim = None
 
-    def record(self) -> dict[str, Any] | None:
-        """Return the finished record, or None if there is none yet."""
+    def finished(self) -> bool:
+        """Return whether there is a record; raises FileDamaged if it is not a whole one."""
         path = self.path / self.file
-        return read_record(path, self.required) if exists(path) else None
+        return exists(path) and bool(read_record(path, self.required))
 
     def again(self) -> RunFolder:
         """Return a folder in this one for doing a finished run once more: until `adopt`, what there is stays as it is."""
@@ -180,10 +180,10 @@ class RunFolder:
         """Write a text file atomically."""
         self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def write_record(self, record: dict[str, Any]) -> None:
+    def write_record(self, record: Record | SequenceRecord) -> None:
         """Write the record; its presence is what makes the run finished."""
         (self.path / FAILED).unlink(missing_ok=True)
-        self.write_text(self.file, json.dumps(record, indent=2, allow_nan=False) + "\n")
+        self.write_text(self.file, json.dumps(record.plain(), indent=2, allow_nan=False) + "\n")
         self.tidy()
 
     def tidy(self) -> None:

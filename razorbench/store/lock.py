@@ -20,7 +20,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from razorbench.errors import Claimed, TakenOver
 from razorbench.store import bounded
@@ -51,7 +50,7 @@ class Holder:
     worker: Worker | None
     silent_s: float
     heard: bool
-    progress: dict[str, Any]
+    progress: dict[str, float | None]
     token: str = ""
 
     @property
@@ -81,7 +80,7 @@ class Claim:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.progress: dict[str, Any] = {}
+        self.progress: dict[str, float | None] = {}
         self._folder = folder
         self._token = uuid.uuid4().hex
         self._path = folder

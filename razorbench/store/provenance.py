@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from razorbench.store.record import Plain
+from razorbench.types import Identity
+
 PACKAGES = ("razorbench", "mujoco", "torch", "stable-baselines3", "gymnasium", "numpy", "scipy", "hydra-core")
 
 
@@ -30,7 +33,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def code(method: object) -> dict[str, Any]:
+def code(method: object) -> Identity:
     """What unfinished work may be continued by: the same packages, source revision, and files of the method's class and its bases."""
     files = {inspect.getsourcefile(each) for each in type(method).__mro__ if each.__module__ != "builtins"}
     digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(filter(None, files))))
@@ -38,7 +41,7 @@ def code(method: object) -> dict[str, Any]:
     return {"versions": versions(), "revision": revision and revision["revision"], "method": digest.hexdigest()}
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, Plain]:
     """Operating system, processor, its vector instructions and its count, without names of hosts or users."""
     return {
         "system": platform.system(),
@@ -50,7 +53,7 @@ def machine() -> dict[str, Any]:
 
 
 @functools.cache
-def git() -> dict[str, Any] | None:
+def git() -> dict[str, Plain] | None:
     """Revision of the checkout and whether it was changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():

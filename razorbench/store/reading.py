@@ -11,11 +11,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from razorbench.errors import FileDamaged
 from razorbench.store.bounded import shown
 from razorbench.store.folder import CURVE, PACKED_CURVE, SequenceFolder, read_curve, read_record
-from razorbench.store.record import Record, SequenceRecord, Snapshot
+from razorbench.store.record import Costs, Record, Snapshot
+from razorbench.store.sequence_record import SequenceRecord
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Costs)
 
-_CURVE = TypeAdapter(Annotated[list[Snapshot], Field(min_length=1)])
 _DAMAGED = "it is damaged or no run wrote it; delete its folder and run again"
 
 
@@ -38,7 +39,13 @@ def read_snapshots(folder: Path) -> list[Snapshot]:
     """Read a run's curve; none if its snapshots were not kept. Raises as `read_run` does."""
     if not any((folder / name).exists() for name in (CURVE, PACKED_CURVE)):
         return []
-    return _checked(folder / CURVE, read_curve(folder), _CURVE.validate_python)
+    return read_points(folder, Snapshot)
+
+
+def read_points(folder: Path, kind: type[P]) -> list[P]:
+    """Read a curve whose points are of a kind; raises as `read_run` does, also if there is none."""
+    lines: TypeAdapter[list[P]] = TypeAdapter(Annotated[list[kind], Field(min_length=1)])  # type: ignore[valid-type, arg-type]
+    return _checked(folder / CURVE, read_curve(folder), lines.validate_python)
 
 
 def migrated(found: Mapping[str, Any]) -> dict[str, Any]:

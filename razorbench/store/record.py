@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from razorbench.store.estimate import Estimate, Estimated, Undefined
-from razorbench.store.folder import NAME
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+"""Of tasks, bases, methods, budgets and sequences: never a path."""
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 Word = Annotated[str, Field(max_length=200)]
@@ -33,7 +34,7 @@ def task_name(task: str) -> str:
     return task.rpartition("-v")[0]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """A part of a record. Keys that this version does not know are ignored: later versions may write more."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
@@ -43,7 +44,7 @@ class _Part(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-class Rate(_Part):
+class Rate(Part):
     """A success rate: how many episodes succeeded, of how many, their share and its 95% Wilson interval."""
 
     successes: Count
@@ -57,7 +58,7 @@ class Rate(_Part):
         return Estimate(self.rate, *self.ci95)
 
 
-class Costs(_Part):
+class Costs(Part):
     """What was used up: environment steps, demonstrations, queries of the expert, gradient steps."""
 
     env_steps: Count
@@ -66,7 +67,7 @@ class Costs(_Part):
     gradient_steps: Count
 
 
-class Drift(_Part):
+class Drift(Part):
     """How far weights moved, by norm, and activations, by states and norm."""
 
     weights: dict[str, float | None] = {}
@@ -77,11 +78,16 @@ Divergence = dict[str, dict[str, float]]
 """Of a policy from its base, by divergence and states; nats per decision, or as docs/measures.md says."""
 
 
-class Measured(_Part):
-    """What a policy lost and kept of the original skills, and how far it moved from its base, by divergence and states."""
+class Kept(Part):
+    """What a policy lost and kept of the original skills."""
 
     forgetting: Estimated = Undefined("not measured")
     retention: Estimated = Undefined("not measured")
+
+
+class Moved(Part):
+    """How far a policy moved from its base, by divergence and states."""
+
     divergence: Annotated[Divergence, BeforeValidator(_mapping)] = {}
     drift: Annotated[Drift, BeforeValidator(_mapping)] = Drift()
 
@@ -99,19 +105,25 @@ class Measured(_Part):
         return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
 
 
-class Splits(_Part):
+class Splits(Part):
     """Greedy success on the new task, by the starts: TEST for every number shown, SELECT to choose. A run for tuning has SELECT alone."""
 
     test: Rate | None = None
     select: Rate | None = None
 
 
-class Evaluation(Costs, Measured):
-    """One policy of a run. update: the update after which it was taken, None if that is not known; original: greedy success, by original skill."""
+class Success(Kept):
+    """Success of one policy. original: greedy success, by original skill."""
 
-    update: Count | None = None
     new_task: Splits
     original: Annotated[dict[Name, Rate], BeforeValidator(_mapping)] = {}
+
+
+# Fields stand in files in the order of the bases, the last base first.
+class Evaluation(Moved, Success, Costs):
+    """One policy of a run. update: the update after which it was taken, None if that is not known."""
+
+    update: Count | None = None
 
     @property
     def success(self) -> float | None:
@@ -125,19 +137,19 @@ class Evaluation(Costs, Measured):
 
 
 class Snapshot(Evaluation):
-    """A line of a curve."""
+    """A line of a run's curve."""
 
     update: Count
 
 
-class Modes(_Part):
+class Modes(Part):
     """Success of one policy, by how it acts."""
 
     greedy: Rate
     sampled: Rate
 
 
-class BeforeAfter(_Part):
+class BeforeAfter(Part):
     """Success of the base and of the final policy."""
 
     base: Modes
@@ -150,6 +162,14 @@ class NewTask(BeforeAfter):
     select: Rate | None = None
 
 
+class FinalSuccess(Kept):
+    """Success of a run's base and final policy. score: None where it is undefined."""
+
+    new_task: NewTask
+    original: Annotated[dict[Name, BeforeAfter], BeforeValidator(_mapping)]
+    score: float | None
+
+
 class Budget(Costs):
     """What a run used. name, caps: the budget, and what it allows; uncounted: how often a cost may have gone uncounted; old_task_data: whether it had any."""
 
@@ -159,7 +179,7 @@ class Budget(Costs):
     old_task_data: bool = False
 
 
-class Config(_Part):
+class Config(Part):
     """What a run was composed of, with every default. Nothing in it is ever built: see `razorbench.registry.recorded`."""
 
     model_config = ConfigDict(extra="allow")
@@ -179,7 +199,7 @@ class Upstream(Costs):
     run: Hash | None = None
 
 
-class Method(_Part):
+class Method(Part):
     """A run's method. code: digest of a user's own; demos: style of demonstrations, or the digest of a file of them."""
 
     name: Name
@@ -189,13 +209,7 @@ class Method(_Part):
     demos: Word
 
 
-class SequenceMethod(Method):
-    """A sequence's method. demos: style of demonstrations, by task."""
-
-    demos: list[Word]  # type: ignore[assignment]
-
-
-class Hashes(_Part):
+class Hashes(Part):
     """Digests of a run, of its task, of the base policy, and of the states that divergences are measured on."""
 
     run: Hash
@@ -204,14 +218,10 @@ class Hashes(_Part):
     probe: Word | None = None
 
 
-class SequenceHashes(Hashes):
-    """Digests of a sequence. task_spec: by task."""
+class Origin(Part):
+    """What a run or a sequence was made from, by which versions, on which machine."""
 
-    task_spec: list[Word] | None = None  # type: ignore[assignment]
-
-
-class _Head(_Part):
-    """How a run or a sequence was made, by which versions, on which machine, in how many seconds, and how many of them went into measuring."""
+    model_config = ConfigDict(populate_by_name=True)
 
     schema_: Annotated[int, Field(alias="schema")]
     protocol: Count
@@ -221,10 +231,6 @@ class _Head(_Part):
     versions: dict[str, Word]
     machine: dict[str, Plain] | None = None
     git: dict[str, Plain] | None = None
-    threads: Count | None = None
-    resumed_elsewhere: list[dict[str, Plain]] = []
-    wall_s: Annotated[float, Field(ge=0)]
-    measuring_s: Annotated[float, Field(ge=0)] | None = None
 
     @property
     def base_name(self) -> str:
@@ -237,8 +243,17 @@ class _Head(_Part):
         return int(self.base.rpartition("-s")[2])
 
 
-class Record(_Head, Measured):
-    """A run's record. task: id of the new task; score: None where it is undefined; notes: what the method wanted to say."""
+class Conditions(Part):
+    """The conditions of the work: physics threads, other machines that took part, seconds in all and for measuring."""
+
+    threads: Count | None = None
+    resumed_elsewhere: list[dict[str, Plain]] = []
+    wall_s: Annotated[float, Field(ge=0)]
+    measuring_s: Annotated[float, Field(ge=0)] | None = None
+
+
+class Record(Moved, FinalSuccess, Conditions, Origin):
+    """A run's record. task: id of the new task; notes: the method's own remarks."""
 
     task: TaskId
     method: Method
@@ -246,9 +261,6 @@ class Record(_Head, Measured):
     upstream: Upstream | None
     notes: Settings = {}
     hashes: Hashes
-    new_task: NewTask
-    original: Annotated[dict[Name, BeforeAfter], BeforeValidator(_mapping)]
-    score: float | None
 
     @property
     def task_name(self) -> str:
@@ -258,43 +270,7 @@ class Record(_Head, Measured):
     def final(self, update: int | None) -> Evaluation:
         """Return the final policy's numbers. update: the last one, None if it is not known."""
         used = {cost: getattr(self.budget, cost) for cost in Costs.model_fields}
-        measured = {name: getattr(self, name) for name in Measured.model_fields}
+        measured = {name: getattr(self, name) for name in (*Kept.model_fields, *Moved.model_fields)}
         new = Splits(test=self.new_task.final.greedy, select=self.new_task.select)
         skills = {skill: rates.final.greedy for skill, rates in self.original.items()}
         return Evaluation.model_construct(update=update, new_task=new, original=skills, **used, **measured)
-
-
-class StageCosts(Costs):
-    """What one stage of a sequence used. uncounted: as of `Budget`."""
-
-    uncounted: dict[str, Count] = {}
-
-
-class SequenceBudget(_Part):
-    """What each stage of a sequence used, of the same budget."""
-
-    name: Name
-    caps: dict[str, Plain] | None = None
-    used: list[StageCosts] = []
-    old_task_data: bool = False
-
-
-class SequenceRecord(_Head):
-    """A sequence's record. success: greedy, TEST, by task and original skill, before the first stage and after each; retention: after each stage."""
-
-    sequence: Name
-    tasks: list[TaskId]
-    method: SequenceMethod
-    budget: SequenceBudget
-    hashes: SequenceHashes
-    success: dict[Name, list[Rate]]
-    original_skills: list[Name]
-    forgetting_of_skills: list[Estimated] = []
-    retention: Annotated[list[Estimated], Field(min_length=1)]
-    divergence: list[Divergence] = []
-    transfer: dict[str, Estimated]
-
-    @property
-    def task_names(self) -> list[str]:
-        """Names of the tasks, in the order in which they were learned."""
-        return list(map(task_name, self.tasks))

@@ -20,7 +20,7 @@ from razorbench.runs.run import snapshot_schedule
 from razorbench.runs.spec import EvalSettings
 from razorbench.statistics.finished_runs import Run
 from razorbench.store.folder import PACKED_CURVE, PACKED_EPISODES, PROTOCOL, RECORD, SCHEMA
-from razorbench.store.record import Record, Snapshot
+from razorbench.store.record import FinalSuccess, Record, Snapshot
 from razorbench.submissions import hostile, kinds, rows
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.identity import FROM_FILE, run_hash, run_spec
@@ -29,6 +29,7 @@ from razorbench.submissions.package import Package
 from razorbench.submissions.schema import Submission, run_folder
 from razorbench.submissions.weights import measured_anew
 from razorbench.task import Task
+from razorbench.types import Settings
 
 COSTS = tuple(item.name for item in fields(Used))
 _MOST_POINTS = 200
@@ -104,7 +105,7 @@ def check_run(package: Package, name: str, seed: int, submission: Submission, kn
     if summary is None or measured is None:
         return None
     # What was computed is what counts from here on, whatever was told.
-    return Run(Record.model_validate({**told.plain, **summary, **measured}), curve, tuple(expected.task.experts), Path(folder))
+    return Run(Record.model_validate({**told.plain, **summary.plain(), **measured.plain()}), curve, tuple(expected.task.experts), Path(folder))
 
 
 def kept_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
@@ -187,7 +188,7 @@ def check_head(told: Told, expected: Expected, file: str, faults: Faults) -> Non
     check_protocol(record, expected, file, faults)
     caps = expected.known.budgets[submission.track.budget]
     method = expected.known.methods.get(submission.method)
-    wanted: dict[str, Any] = {"seed": expected.seed, "budget.name": caps.name, "method.name": submission.method}
+    wanted: dict[str, object] = {"seed": expected.seed, "budget.name": caps.name, "method.name": submission.method}
     if method is not None:
         wanted |= {"method.version": method.version, "method.family": method.family, "budget.old_task_data": method.old_task_data}
     _hold(told.plain, wanted, file, faults)
@@ -233,13 +234,13 @@ def _config(told: Told, expected: Expected, file: str, faults: Faults) -> None:
         faults.add(file, "config.method", config.get("method", "missing"), "the method's settings")
 
 
-def _hold(record: Mapping[str, Any], wanted: Mapping[str, Any], file: str, faults: Faults) -> None:
+def _hold(record: Settings, wanted: Settings, file: str, faults: Faults) -> None:
     for path, value in wanted.items():
         for where, found, other in differences(_at(record, path), value, path, lambda a, b: a == b):
             faults.add(file, where, found, other)
 
 
-def _at(record: Mapping[str, Any], path: str) -> object:
+def _at(record: Settings, path: str) -> object:
     """Return what lies at a dotted path of plain data, None if nothing does."""
     found: object = record
     for key in path.split("."):
@@ -278,14 +279,14 @@ def _episodes(package: Package, folder: str, curve: Sequence[Snapshot], expected
     return None if text is None else rows.parse(name, text, wanted, faults)
 
 
-def _summary(episodes: Episodes, told: Told, expected: Expected, folder: str, faults: Faults) -> dict[str, Any]:
-    """Compare rates, forgetting, retention and score with those computed anew, and return the record's part of these."""
+def _summary(episodes: Episodes, told: Told, expected: Expected, folder: str, faults: Faults) -> FinalSuccess:
+    """Compare rates, forgetting, retention and score with those computed anew, and return these."""
     subject = expected.subject
     final = subject.final(episodes)
-    for path, value in final.items():
+    for path, value in final.plain().items():
         compare(told.plain.get(path), value, path, f"{folder}/record.json", faults)
     for number, point in enumerate(told.points, 1):
         label = "base" if point["update"] == 0 else f"update{point['update']}"
-        for path, value in subject.snapshot(episodes, label, expected.settings.skill_episodes).items():
+        for path, value in subject.snapshot(episodes, label, expected.settings.skill_episodes).plain().items():
             compare(point.get(path), value, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
     return final

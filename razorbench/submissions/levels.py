@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from razorbench.errors import UsageError
 from razorbench.measures.success import score
 from razorbench.statistics.finished_runs import Run
+from razorbench.store.estimate import plain
 from razorbench.submissions import hostile
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.installed import differences
@@ -75,10 +75,10 @@ def contradiction(level: Level, runs: Sequence[Run]) -> str | None:
         wanted = [fresh_score(one.task, one.success, run.base_success), score(rates["final"], rates["base"], kept)]
         if not any(_near(one.score, each) for each in wanted):
             return f"its score of {one.task}, seed {one.seed}, is {one.score}, its success rates come to {wanted[0]}"
-    total: dict[str, Any] | None = over({key: one.score for key, one in told.items()})
+    total = over({key: one.score for key, one in told.items()})
     said = None if level.fresh.score is None else {"value": level.fresh.score.value, "ci95": list(level.fresh.score.ci95)}
-    if differences(said, total, "score", _close):
-        return f"its score is {None if said is None else said['value']}, those of its runs come to {None if total is None else total['value']}"
+    if differences(said, total and plain(total), "score", _close):
+        return f"its score is {said and said['value']}, those of its runs come to {total and total.value}"
     if level.fresh.score_text != score_text(total):
         return f"its score_text is {level.fresh.score_text!r}, its score {score_text(total)!r}"
     return None

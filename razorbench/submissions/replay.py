@@ -29,7 +29,7 @@ from razorbench.statistics.comparison import Number
 from razorbench.statistics.finished_runs import Run
 from razorbench.statistics.suite_score import suite
 from razorbench.store import provenance
-from razorbench.store.estimate import Estimate, between
+from razorbench.store.estimate import Estimate, plain
 from razorbench.store.folder import PACKED_EPISODES, POLICY, RECORD
 from razorbench.submissions import trials
 from razorbench.submissions.hostile import Faults
@@ -40,7 +40,7 @@ from razorbench.submissions.schema import Submission
 from razorbench.submissions.trials import Played
 from razorbench.submissions.weights import VISITED, read_policy
 from razorbench.task import Split, Task
-from razorbench.types import BoolArray, IntArray
+from razorbench.types import BoolArray, IntArray, Settings
 from razorbench.world.rollout import Cell, play_policy
 
 _FRESH = 2**20
@@ -141,7 +141,7 @@ def entry(package: Package, found: Sequence[Replayed], fresh_seed: int, who: str
         "exact": sum(one.exact for one in found),
         "retrained_exact": retrained,
         "fresh": {
-            "score": value,
+            "score": None if value is None else plain(value),
             "score_text": score_text(value),
             "runs": [{"task": one.task, "seed": one.seed, "score": one.score, "success": one.fresh} for one in found],
         },
@@ -149,26 +149,27 @@ def entry(package: Package, found: Sequence[Replayed], fresh_seed: int, who: str
     }
 
 
-def over(numbers: Mapping[tuple[str, int], float | None]) -> dict[str, Any] | None:
+def over(numbers: Mapping[tuple[str, int], float | None]) -> Estimate | None:
     """Return the mean over tasks of the mean over seeds with its interval, of those that are defined; None if there are too few for one."""
     defined = {key: Number.exact(number) for key, number in numbers.items() if number is not None}
     value = suite(defined, sorted({task for task, _ in numbers})).value
-    return {"value": value.value, "ci95": [value.low, value.high]} if isinstance(value, Estimate) else None
+    return value if isinstance(value, Estimate) else None
 
 
-def score_text(value: Mapping[str, Any] | None) -> str:
+def score_text(value: Estimate | None) -> str:
     """Return a score as `replay` prints it."""
-    return "no interval: one run" if value is None else f"{value['value']:.3f}  95% {between(*value['ci95'])}"
+    return "no interval: one run" if value is None else value.line()
 
 
-def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Any]:
+def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Settings | None]:
     """Return score, success and retention on the published starts over all runs, as replayed here or as told."""
     rates = {(one.task, one.seed): (one, one.published(who)) for one in found}
-    return {
+    parts = {
         "score": over({key: fresh_score(one.task, each, one.base_success) for key, (one, each) in rates.items()}),
         "success": over({key: each[one.task]["final"] for key, (one, each) in rates.items()}),
         "retention": over({key: fresh_retention(one.task, each) for key, (one, each) in rates.items()}),
     }
+    return {name: None if value is None else plain(value) for name, value in parts.items()}
 
 
 def rates(found: Sequence[Replayed]) -> list[str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from razorbench.errors import UsageError
 from razorbench.submissions import hostile
 from razorbench.submissions.hostile import Faults
+from razorbench.types import Settings
 
 _MOST = 64_000_000
 
 
-def read_earlier(path: Path) -> dict[str, Any]:
+def read_earlier(path: Path) -> Settings:
     """Return an earlier `leaderboard.json`; raises UsageError if it is none."""
     data = hostile.read(path.parent, path.name, _MOST, faults := Faults())
     text = None if data is None else hostile.text(path.name, data, faults)
@@ -26,7 +26,7 @@ def read_earlier(path: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def changes(before: Settings, after: Settings) -> list[str]:
     """Return what differs, a sentence for each entry, which its folder names."""
     was, now, found = _flat(before), _flat(after), []
     for folder in [*now, *(gone for gone in was if gone not in now)]:
@@ -40,11 +40,11 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _flat(shown: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _flat(shown: Settings) -> dict[str, Settings]:
     return {each["folder"]: {**each, "title": f"{each['name']} on {one['suite']}", "track": one["track"]} for one in shown["boards"] for each in one["entries"]}
 
 
-def _parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _parts(old: Settings, new: Settings) -> list[str]:
     """What of an entry differs; whatever has no words of its own is named by its key."""
     found = []
     if _standing(old) != _standing(new):
@@ -58,7 +58,7 @@ def _parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _standing(each: Mapping[str, Any]) -> str:
+def _standing(each: Settings) -> str:
     rank = "without a rank" if each["rank"] is None else f"rank {each['rank']}"
     return f"{each['level']}, {rank}" + ("" if each.get("place") is None else f", place {each['place']}")
 

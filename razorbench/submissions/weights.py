@@ -13,27 +13,28 @@ from razorbench.measures.drift import DriftRuler
 from razorbench.measures.probe_states import Ruler
 from razorbench.policy import network as policies
 from razorbench.store.folder import PACKED_CURVE, POLICY, RECORD
+from razorbench.store.record import Moved
 from razorbench.submissions import hostile, kinds
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.installed import compare
 from razorbench.submissions.package import Package
 from razorbench.task import Task
+from razorbench.types import Settings
 
 VISITED = "new_tuned_states"
 """States that a policy itself visits."""
 
 
-def measured_anew(
-    package: Package, record: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], task: Task, base: Base, folder: str, faults: Faults
-) -> dict[str, Any] | None:
+def measured_anew(package: Package, record: Settings, curve: Sequence[Settings], task: Task, base: Base, folder: str, faults: Faults) -> Moved | None:
     """Compare divergences and drift with those of the base and of the policy in the package, and return the policy's, if it is one of the base's shape."""
     name, file = f"{folder}/{POLICY}", f"{folder}/{RECORD}"
     tuned = read_policy(package, name, base.policy, faults)
     if tuned is None:
         return None
     with policies.one_thread(), np.errstate(all="ignore"):
-        ruler, drift = (each(base.policy, base.probes, task, base.skills) for each in (Ruler, DriftRuler))
-        first, last = ({"divergence": ruler.measure(policy), "drift": drift.measure(policy)} for policy in (base.policy, tuned))
+        ruler = Ruler(base.policy, base.probes, task, base.skills)
+        drift = DriftRuler(base.policy, base.probes, task, base.skills)
+        first, last = (Moved(divergence=ruler.measure(policy), drift=drift.measure(policy)).plain() for policy in (base.policy, tuned))
     if not kinds.check(kinds.Measured, last, name, faults):
         return None
     points = [(f"{folder}/{PACKED_CURVE}, line {number}", curve[number - 1], wanted) for number, wanted in ((1, first), (len(curve), last))]
@@ -52,7 +53,7 @@ def measured_anew(
         values[VISITED] = told
     for path, value in last.items():
         compare(record[path], value, path, file, faults, loosely=True)
-    return last
+    return Moved.model_validate(last)
 
 
 def _shape(found: Any, like: Any, path: str, file: str, faults: Faults) -> None:

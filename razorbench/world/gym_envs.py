@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from razorbench.errors import UsageError
 from razorbench.task import Task, made, spaces
-from razorbench.types import BoolArray, FloatArray
+from razorbench.types import BoolArray, FloatArray, Info
 from razorbench.world import given
 from razorbench.world.stepper import Stepper
 
@@ -72,7 +72,7 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
     Raises UsageError for a reward or render mode that there is not, for a seed out of range, and for what is no action.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": _RENDER_MODES, "render_fps": 20}
+    metadata: ClassVar[Info] = {"render_modes": _RENDER_MODES, "render_fps": 20}
 
     def __init__(self, target: str, task_id: str, *, reward: str = "sparse", render_mode: str | None = None) -> None:
         self.task = _build(target, task_id, reward, render_mode)
@@ -82,7 +82,7 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
         self._ended = False
         self._pictures = _Pictures(self.task)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[FloatArray, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[FloatArray, Info]:
         """Begin an episode; a seed begins its stream of episodes anew."""
         if seed is None and not self._stepper.begun.all():
             seed = _any_seed()
@@ -90,7 +90,7 @@ class TaskEnv(gymnasium.Env[FloatArray, FloatArray]):
         self._ended = False
         return self._stepper.reset(None if seed is None else np.array([seed]))[0], {}
 
-    def step(self, action: FloatArray) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: FloatArray) -> tuple[FloatArray, float, bool, bool, Info]:
         """Advance one decision (50 ms). Raises ResetNeeded where there is no episode to advance."""
         if self._ended:
             raise ResetNeeded(f"the episode of {self.task.id} has ended: call reset() before the next step()")
@@ -149,7 +149,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         """Seeds of the environments' streams of episodes; -1 before the first reset."""
         return tuple(np.where(self._stepper.begun, self._stepper.seeds, -1).tolist())
 
-    def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[FloatArray, dict[str, Any]]:
+    def reset(self, *, seed: Seeds = None, options: Info | None = None) -> tuple[FloatArray, Info]:
         """Begin an episode everywhere, or where `options["reset_mask"]` says; seeds begin their streams of episodes anew.
 
         seed: one number, from which environment i takes seed + i, or a number or None for each.
@@ -164,7 +164,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         self._ended = self._ended & ~where
         return observation, {}
 
-    def step(self, actions: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+    def step(self, actions: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray, BoolArray, Info]:
         """Advance one decision. With `SameStep`, `info["final_obs"]` and `info["final_info"]` are what the episodes that ended gave last.
 
         Raises ResetNeeded where there is no episode to advance.
@@ -202,7 +202,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         """Free the renderer, if one was made."""
         self._pictures.close()
 
-    def _where(self, options: dict[str, Any] | None) -> BoolArray:
+    def _where(self, options: Info | None) -> BoolArray:
         """Return which environments a reset is about, (N,)."""
         if not options or "reset_mask" not in options:
             return np.ones(self.num_envs, dtype=bool)
@@ -222,7 +222,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[FloatArray, FloatArray, FloatArra
         return seed
 
 
-def _success(solved: BoolArray, told: BoolArray) -> dict[str, Any]:
+def _success(solved: BoolArray, told: BoolArray) -> Info:
     """Return Gymnasium's info of a batch in which the environments `told` (N,) said whether their task is solved."""
     return {"is_success": solved & told, "_is_success": told.copy()} if told.any() else {}
 
@@ -253,10 +253,10 @@ class TaskVecEnv(VecEnv):
         """Keep the actions (N, A) for `step_wait`. Raises UsageError if they are not numbers of this shape."""
         self._actions = given.actions(actions, self._actions.shape)
 
-    def step_wait(self) -> tuple[FloatArray, FloatArray, BoolArray, list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[FloatArray, FloatArray, BoolArray, list[Info]]:
         """Advance one decision. Raises ResetNeeded before the first reset."""
         result = self.stepper.step(self._actions)
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos: list[Info] = [{} for _ in range(self.num_envs)]
         done = result.done
         for i in np.flatnonzero(done):
             infos[i] = {

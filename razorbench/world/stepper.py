@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from razorbench.errors import UsageError
 from razorbench.task import Split, Task
-from razorbench.types import BoolArray, FloatArray, IntArray
+from razorbench.types import BoolArray, FloatArray, IntArray, State
 from razorbench.world.engine import Engine
 
 _EPISODES_PER_SEED = 2**24
@@ -122,13 +121,13 @@ class Stepper:
         """Observations (N, O) of the environments as they are now."""
         return self._engine.observe(self._all)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return which episodes are being played, and the actions taken in them: the physics state alone would not do, as bodies at rest sleep."""
         decisions = int(self.length.max())
         taken = list(self._taken)[len(self._taken) - decisions :]
         return {"seeds": self.seeds, "episode": self._episode, "length": self.length, "actions": np.array(taken)}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on where `state` was taken: begin its episodes and take their actions once more."""
         self.seeds, self._episode = state["seeds"], state["episode"] - 1
         self._begin(self._all)

@@ -120,7 +120,7 @@ def test_sequences_by_hand(tmp_path):
             "versions": {"mujoco": "4.0.0", "torch": "2.13.0"},
             "wall_s": 1.0,
             "budget": {"name": "quick"},
-            "success": {"stack": [rate(np.ones(5, dtype=bool))]},
+            "success": {"stack": [rate(np.ones(5, dtype=bool)).plain()]},
             "original_skills": ["push"],
             "method": {"name": "sft", "family": "offline supervised", "version": 1, "demos": ["direct", "high", "direct"]},
         }

@@ -56,17 +56,17 @@ def test_activations_by_hand():
 def test_the_base_has_not_moved_and_a_moved_policy_has(base):
     ruler = DriftRuler(base.policy, base.probes, task("pick_place"), base.skills)
     still = ruler.measure(base.policy)
-    assert {still["weights"][key] for key in ("l1", "l2", "fisher", "spectral", "changed")} == {0.0}
-    for values in still["activations"].values():
+    assert {still.weights[key] for key in ("l1", "l2", "fisher", "spectral", "changed")} == {0.0}
+    for values in still.activations.values():
         assert values == pytest.approx({"l1": 0.0, "l2": 0.0, "cka": 1.0, "cknna": 1.0})
     tuned = clone(base.policy)
     first = actor_parameters(tuned)[1]
     assert first.ndim == 2
     first.data *= 1.1
     moved = ruler.measure(tuned)
-    assert moved["weights"]["l2"] == pytest.approx(0.1 * float(actor_parameters(base.policy)[1].detach().norm()), rel=1e-5)
-    assert moved["weights"]["fisher"] > 0
-    for values in moved["activations"].values():
+    assert moved.weights["l2"] == pytest.approx(0.1 * float(actor_parameters(base.policy)[1].detach().norm()), rel=1e-5)
+    assert moved.weights["fisher"] > 0
+    for values in moved.activations.values():
         assert values["l1"] > 0
         assert 0.5 < values["cka"] < 1.0
     assert [layer.shape[1] for layer in hidden(tuned, base.probes["reach"].states)] == list(base.card["architecture"]["actor"])
@@ -82,7 +82,7 @@ def test_new_and_original_are_where_they_say(base):
         return ruler.measure(tuned)
 
     old, own = moved(task("reach").slot), moved(new.slot)
-    assert old["activations"]["new"]["l1"] == 0.0 < old["activations"]["original"]["l1"]
-    assert own["activations"]["original"]["l1"] == 0.0 < own["activations"]["new"]["l1"]
-    assert own["weights"]["fisher"] == 0.0 < old["weights"]["fisher"]
-    assert own["weights"]["l2"] == pytest.approx(old["weights"]["l2"])
+    assert old.activations["new"]["l1"] == 0.0 < old.activations["original"]["l1"]
+    assert own.activations["original"]["l1"] == 0.0 < own.activations["new"]["l1"]
+    assert own.weights["fisher"] == 0.0 < old.weights["fisher"]
+    assert own.weights["l2"] == pytest.approx(old.weights["l2"])

@@ -87,6 +87,6 @@ def test_a_snapshot_is_held_against_the_base():
     rows = [(label, "push", "test", "greedy", start, each, 5) for label, found in solved.items() for start, each in enumerate(found)]
     rows += [("update1", "stack", split, "greedy", start, True, 5) for split in ("test", "select") for start in range(4)]
     found = Subject("stack-v1", ["push"], "sft", 0, "test").snapshot(Episodes(tuple(rows)), "update1", 4)
-    assert found["retention"]["value"] == pytest.approx(2 / 3)
-    assert found["forgetting"]["value"] == pytest.approx(0.25)
-    assert found["original"]["push"]["successes"] == 2
+    assert found.retention.value == pytest.approx(2 / 3)
+    assert found.forgetting.value == pytest.approx(0.25)
+    assert found.original["push"].successes == 2

@@ -208,6 +208,7 @@ def test_numbers_are_short(value, text):
 def test_intervals_are_written_in_one_form():
     assert str(Estimate(0.004, -0.0001, 0.008)) == "0.004 [0.000, 0.008]"
     assert Estimate(0.004, -0.0001, 0.996).text(decimals=3) == "0.004 [0.000, 0.996]"
+    assert Estimate(0.5, -0.001, 0.996).line() == "0.500  95% 0.00 to 1.00"
     assert between(-0.001, 0.996) == "0.00 to 1.00"
 
 

@@ -25,6 +25,7 @@ from razorbench.runs.standings import standings
 from razorbench.statistics.finished_runs import read_runs
 from razorbench.store import lock
 from razorbench.store.folder import MOST_RECORD
+from razorbench.store.record import Record
 from razorbench.store.walk import read_records, walk
 
 pytestmark = pytest.mark.usefixtures("few_states")
@@ -118,7 +119,7 @@ def test_a_task_of_ones_own_is_found_in_ones_own_folder_with_its_settings(finish
     record |= {"task": "heap-v3"}
     record["config"]["task"] = {"_target_": "theirs.make", "id": "heap-v3", "instruction": "shared", "reward": "sparse"}
     with config.registry("conf") as registry:
-        task, base = registry.recorded(record)
+        task, base = registry.recorded(Record.model_validate(record))
         assert (task.id, base.id) == ("heap-v3", finished.record.base)
         assert task.slot != registry.item("task", "pile").slot
         for key, value, said in (
@@ -127,11 +128,11 @@ def test_a_task_of_ones_own_is_found_in_ones_own_folder_with_its_settings(finish
         ):
             told = {**record, "config": {"task": {**record["config"]["task"], key: value}}}
             with pytest.raises(UsageError, match=said):
-                registry.recorded(told)
+                registry.recorded(Record.model_validate(told))
         with pytest.raises(UsageError, match="has other weights than the one here"):
-            registry.recorded({**record, "hashes": {"base_policy": "0"}})
+            registry.recorded(Record.model_validate({**record, "hashes": {**record["hashes"], "base_policy": "0"}}))
     with config.registry() as registry, pytest.raises(UsageError, match=r"task heap-v3, which is not registered here; there are .*--config-dir"):
-        registry.recorded(record)
+        registry.recorded(Record.model_validate(record))
 
 
 def commands(results):

@@ -7,12 +7,14 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import record
 
 from razorbench.errors import FileDamaged, TakenOver, UsageError
 from razorbench.measures.episodes import Episodes
 from razorbench.runs.log import logging_to
 from razorbench.store.folder import REQUIRED, SCHEMA, RunFolder, digest, read_curve, read_record
 from razorbench.store.packing import compact
+from razorbench.store.reading import read_run
 
 
 @pytest.fixture
@@ -27,9 +29,10 @@ def whole_record():
 
 
 def test_a_record_is_read_back(folder):
-    assert folder.record() is None
-    folder.write_record(whole_record())
-    assert folder.record() == whole_record()
+    assert not folder.finished()
+    folder.write_record(record(seed=7))
+    assert folder.finished()
+    assert read_run(folder.path / "record.json") == record(seed=7)
     assert folder.path.name == "seed0-abababababab"
 
 
@@ -37,7 +40,7 @@ def test_a_record_is_read_back(folder):
 def test_damaged_records_are_refused(folder, text):
     (folder.path / "record.json").write_text(text)
     with pytest.raises(FileDamaged, match=r"record\.json"):
-        folder.record()
+        folder.finished()
 
 
 @given(st.integers(0, 200))
@@ -83,7 +86,7 @@ def test_a_failure_is_kept_until_there_is_a_record(folder):
     folder.write_failure(ValueError("a bug"))
     assert "unexpected ValueError" in (folder.failure() or "")
     assert "Traceback" in (folder.path / "log.txt").read_text() or "ValueError" in (folder.path / "log.txt").read_text()
-    folder.write_record(whole_record())
+    folder.write_record(record())
     assert folder.failure() is None
 
 
