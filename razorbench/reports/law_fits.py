@@ -18,7 +18,6 @@ from razorbench.store.estimate import Estimate
 WITHIN = (HEADLINE, "activations, L1, new task", "forward KL, old tasks", "actions moved, old tasks")
 """Predictors that are fitted by the paper's protocol: its own, the best of its other predictors here, and two ceilings."""
 ALL, FINAL, FILTERED, FILTERED_FINAL = "all snapshots", "final policies", "all snapshots near the frontier", "final policies near the frontier"
-KINDS = (ALL, FINAL, FILTERED, FILTERED_FINAL)
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Fits:
 
     points: by predictor; notes: which predictors are not comparable, and why; pooled: the law of each, over all runs. subsets: the headline's, by which
     methods are in, or why there is none; over: its intervals and those of the best ceiling (`best`), by what is resampled; within: the paper's protocol,
-    by predictor of `WITHIN` and kind of `KINDS`, None where cells are too few.
+    by predictor of `WITHIN` and kind (`ALL`, `FINAL`, `FILTERED` or `FILTERED_FINAL`), None where cells are too few.
     """
 
     points: Mapping[str, Points]
