@@ -43,7 +43,15 @@ _PPO = ["method.num_envs=16", "method.n_steps=20", "method.batch_size=160", "met
 _UPSTREAM = [setting.replace("method.", "method.upstream.") for setting in _PPO]
 _FIT = ["method.epochs=2", "method.batch_size=32"]
 _ROUNDS = ["method.iterations=3", "method.batch_size=64"]
-TINY_METHOD = {
+
+
+class _Named(dict[str, list[str]]):
+    def __missing__(self, name: str) -> list[str]:
+        pytest.fail(f"TINY_METHOD in tests/conftest.py has no line for {name}: add one with settings that let it run in seconds, or [] if its own do")
+
+
+TINY_METHOD = _Named()
+TINY_METHOD |= {
     **{name: _PPO for name in ("ppo", "ppo_kl")},
     **{name: _ROUNDS for name in ("reinforce",)},
     **{name: [*_ROUNDS, "method.epochs=2"] for name in ("dagger", "mend")},

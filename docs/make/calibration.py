@@ -12,6 +12,7 @@ import numpy as np
 from paths import DOCS
 from readme import section
 
+from razorbench.reports.tables import markdown
 from razorbench.seeding import generator
 from razorbench.statistics.comparison import QUANTITIES
 from razorbench.statistics.verdicts import LESS, MORE, SAME, interval_ends, said
@@ -93,7 +94,7 @@ def rates(scenario: Scenario, tasks: int, studies: int = STUDIES) -> Rates:
 def table() -> str:
     """Return every scenario's rates as Markdown."""
     head = ("differences spread", "tasks", "95% interval covers", "false *more*", "false *less*", "false *same*", "*same* at 0", f"*more* at {CLEAR:g}")
-    rows = [head, ("---",) * len(head)]
+    rows = list[tuple[str, ...]]()
     worst = 0.0
     for scenario in SCENARIOS:
         for tasks in TASKS:
@@ -101,8 +102,7 @@ def table() -> str:
             shares = astuple(found)
             worst = max(worst, *(float(np.sqrt(share * (1 - share) / STUDIES)) for share in shares))
             rows.append((scenario.name, str(tasks), *(f"{100 * share:.1f}%" for share in shares)))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, "", f"{STUDIES:,} studies a row; Monte Carlo standard error at most {100 * worst:.2f} points."])
+    return "\n".join([markdown(head, rows), "", f"{STUDIES:,} studies a row; Monte Carlo standard error at most {100 * worst:.2f} points."])
 
 
 def main() -> None:

@@ -10,15 +10,9 @@ LEVEL = 0.9
 """Success at which retention is told."""
 
 
-def markdown(table: Table) -> str:
-    """Return a table as Markdown."""
-    rows = [[cell.text.replace("|", "\\|") for cell in row] for row in table.cells()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [[*table.columns], ["---"] * len(table.columns), *rows])
-
-
 def under(table: Table) -> list[str]:
     """Return a table as Markdown under its title, with its note."""
-    return [f"### {table.title}", markdown(table), table.note]
+    return [f"### {table.title}", table.markdown(), table.note]
 
 
 def r2(found: Law | None) -> Value:

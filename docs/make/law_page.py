@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from excerpts import markdown
 from recall_tables import Measured, asking
 
 from razorbench.reports import law_tables
@@ -103,4 +102,4 @@ def _headed(table: Table) -> tuple[str, str, str]:
 
 
 def _shown(table: Table) -> tuple[str, str]:
-    return markdown(table), table.note
+    return table.markdown(), table.note

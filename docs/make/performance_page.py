@@ -10,6 +10,8 @@ from typing import Any
 from paths import DOCS, ROOT
 from readme import section
 
+from razorbench.reports.tables import markdown
+
 
 def render(text: str, measured: Mapping[str, Any]) -> str:
     """Return a page's text with its sections `rates`, `seconds` and `phases` written anew."""
@@ -17,22 +19,21 @@ def render(text: str, measured: Mapping[str, Any]) -> str:
     machine = (
         f"{measured['threads']} threads of {measured['machine']['processor']}, {measured['num_envs']} environments, medians of {measured['rounds']} rounds"
     )
-    rates = [f"{machine}:", "", "| | env steps/s | over raw | engine over this |", "|---|---|---|---|"]
-    for name, row in measured["rates"].items():
-        rates.append(f"| {name} | {row['per_s']:,.0f} | {row['over_raw']:.3g} | {row['engine_over_this']:.3g} |")
+    rates = [[name, f"{row['per_s']:,.0f}", f"{row['over_raw']:.3g}", f"{row['engine_over_this']:.3g}"] for name, row in measured["rates"].items()]
     figures = [
         f"- evaluation of eight skills and the new task, 100 episodes each: {seconds['evaluation']:.1f} s (goal: 5 s)",
         f"- `ppo` on `pick_place` at {run['budget']} budget, from start to record: {run['wall_s']:.0f} s (goal: 150 s, stretch goal: 60 s)",
         f"- peak memory: {run['peak_memory_gb']:.2f} GB (goal: 1.5 GB); `razorbench --help`: {seconds['help']:.1f} s (goal: 2 s)",
     ]
-    phases = ["| | s | us per env step |", "|---|---|---|"]
+    phases = []
     for scope, parts in run["seconds"].items():
         per_step = run["training_us_per_env_step"] if scope == "training" else {}
-        phases.append(f"| **{scope}** | {sum(parts.values()):.1f} | {f'{sum(per_step.values()):.0f}' if per_step else ''} |")
-        phases += [f"| {phase} | {s:.1f} | {f'{per_step[phase]:.1f}' if per_step else ''} |" for phase, s in parts.items() if s >= 0.05 and scope != "rest"]
-    for name, lines in (("rates", rates), ("seconds", figures), ("phases", phases)):
-        text = section(text, name, "\n".join(lines))
-    return text
+        phases.append([f"**{scope}**", f"{sum(parts.values()):.1f}", f"{sum(per_step.values()):.0f}" if per_step else ""])
+        phases += [[phase, f"{s:.1f}", f"{per_step[phase]:.1f}" if per_step else ""] for phase, s in parts.items() if s >= 0.05 and scope != "rest"]
+    rate_table = markdown(["", "env steps/s", "over raw", "engine over this"], rates)
+    text = section(text, "rates", f"{machine}:\n\n{rate_table}")
+    text = section(text, "seconds", "\n".join(figures))
+    return section(text, "phases", markdown(["", "s", "us per env step"], phases))
 
 
 def main() -> None:

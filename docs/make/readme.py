@@ -18,6 +18,7 @@ from rich.console import Console
 from razorbench.bases import base
 from razorbench.commands.terminal import report
 from razorbench.registry.config import Registry, registry
+from razorbench.reports.tables import markdown
 from razorbench.store.output import in_a_sentence
 from razorbench.store.reading import read_run
 from razorbench.store.record import Record
@@ -31,23 +32,19 @@ def section(text: str, name: str, content: str) -> str:
 
 def base_table(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> str:
     """Success of a base policy's pretraining seeds on SELECT starts, from their cards: sampled on new tasks, greedy on the original skills."""
-    first = cards[0]
-    lines = [
+    first, policies = cards[0], [f"`{card['id']}`" for card in cards]
+    about = (
         f"Base policy `{first['id'].rpartition('-s')[0]}`, trained in {first['trained_s']:.0f} s, in {len(cards)} pretraining seeds; "
-        "success on 500 SELECT starts with its 95% interval:",
-        "",
-        "| new task, sampled | easy variant's share | " + " | ".join(f"`{card['id']}`" for card in cards) + " |",
-        "|---|---|" + "---|" * len(cards),
-    ]
+        "success on 500 SELECT starts with its 95% interval:"
+    )
+    new = []
     for name in first["success"]["select"]:
         if name not in skills:
             shares = dict.fromkeys(f"{card['recipe']['easy_shares'][name]:.2%}" for card in cards if name in card["recipe"]["easy_shares"])
-            cells = [_cell(card["success"]["select"][name]["sampled"]) for card in cards]
-            lines.append(f"| `{name}` | {' / '.join(shares) or 'none'} | " + " | ".join(cells) + " |")
-    lines += ["", "| original skill, greedy | | " + " | ".join(f"`{card['id']}`" for card in cards) + " |", "|---|---|" + "---|" * len(cards)]
-    for name in skills:
-        lines.append(f"| `{name}` | | " + " | ".join(_cell(card["success"]["select"][name]["greedy"]) for card in cards) + " |")
-    return "\n".join(lines)
+            new.append([f"`{name}`", " / ".join(shares) or "none", *(_cell(card["success"]["select"][name]["sampled"]) for card in cards)])
+    old = [[f"`{name}`", "", *(_cell(card["success"]["select"][name]["greedy"]) for card in cards)] for name in skills]
+    new_table = markdown(["new task, sampled", "easy variant's share", *policies], new)
+    return f"{about}\n\n{new_table}\n\n{markdown(['original skill, greedy', '', *policies], old)}"
 
 
 def off_bars(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from excerpts import markdown
 
 from razorbench.measures.divergence import PER_STATE
 from razorbench.reports.tables import Table, Value
@@ -68,7 +67,7 @@ def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Measur
         f"### {title}",
         f"One curve for {', '.join(f'`{base}`' for base in sorted(known))}, on the arms that all have: {', '.join(sorted(common))}. Final policies of "
         f"{len(runs)} runs, R2 on the base left out, by the states on which a divergence is measured, with 95% intervals over arms:",
-        markdown(Table("bases", title, ("states", *_NAMES.values()), rows)),
+        Table("bases", title, ("states", *_NAMES.values()), rows).markdown(),
     ]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import protocol6
-from excerpts import markdown, under
+from excerpts import under
 from first_picture import first_picture
 from law_page import law_page
 from paths import DOCS, KEPT, ROOT
@@ -171,22 +171,22 @@ def _page(study: Study, out: Path) -> list[str]:
         *((f"## On {_named(study.wide, _WIDE)}", *excerpt(study.wide, study.families)) if study.wide else ()),
         "## What is kept at the same success",
         *kept.text,
-        *(markdown(table) for table in tables([kept])),
+        *(table.markdown() for table in tables([kept])),
         f"## {moved.title}",
         *moved.text,
         *(part for table in tables([moved]) for part in under(table)),
         *(("## From other bases", *others) if others else ()),
         *sized,
         *rungs,
-        *((f"## {study.sequences.title}", markdown(study.sequences), study.sequences.note) if study.sequences.rows else ()),
+        *((f"## {study.sequences.title}", study.sequences.markdown(), study.sequences.note) if study.sequences.rows else ()),
         "## The paper's claims",
         ABOUT,
-        *(part for where, claims in study.decided.items() for part in (f"### On {where}", markdown(said(claims)), *_rest_on(claims))),
+        *(part for where, claims in study.decided.items() for part in (f"### On {where}", said(claims).markdown(), *_rest_on(claims))),
     ]
 
 
 def _rest_on(claims: Sequence[Claim]) -> list[str]:
-    return [markdown(table) for table in tables([verdicts([(claim, ()) for claim in claims])]) if table.name == "parts"]
+    return [table.markdown() for table in tables([verdicts([(claim, ()) for claim in claims])]) if table.name == "parts"]
 
 
 def main() -> None:

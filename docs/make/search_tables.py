@@ -12,6 +12,7 @@ from typing import Any
 from readme import section
 
 from razorbench.registry.config import registry
+from razorbench.reports.tables import markdown
 from razorbench.statistics.search import Choice, Study, describe, ranking, recorded, runs, value_text
 from razorbench.store import bounded
 from razorbench.store.estimate import Estimate
@@ -24,13 +25,13 @@ from razorbench.store.walk import read_records
 
 def table(study: Study, records: Sequence[Record], methods: Mapping[str, Any]) -> str:
     """Return the outcome of a whole search as a Markdown table. methods: with their defaults, which decide between equals."""
-    lines = ["| method | what was tried | chosen | score | success | retention | forward KL | scores of the others |", "|---|---|---|---|---|---|---|---|"]
+    rows = []
     for method in study.grids:
         best, *rest = chosen_first(ranking(study, method, records), methods[method])
         others = ", ".join(f"{choice.score:.2f}" for choice in rest)
-        figures = " | ".join(f"{value:.2f}" for value in (best.score, best.success, best.retention, best.forward_kl))
-        lines.append(f"| `{method}` | {study.tried(method)} | {describe(best.settings)} | {figures} | {others} |")
-    return "\n".join(lines)
+        figures = [f"{value:.2f}" for value in (best.score, best.success, best.retention, best.forward_kl)]
+        rows.append([f"`{method}`", study.tried(method), describe(best.settings), *figures, others])
+    return markdown(["method", "what was tried", "chosen", "score", "success", "retention", "forward KL", "scores of the others"], rows)
 
 
 def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:
@@ -48,19 +49,17 @@ def effects(study: Study, method: str, records: Sequence[Record]) -> str:
     """Return an ablation of one method as a Markdown table: success, retention and new-task forward KL of each configuration on each task."""
     configurations = study.configurations(method)
     keys = list(configurations[0])
-    lines = [f"| {' | '.join(f'`{key}`' for key in keys)} |", "|" + "---|" * len(keys)]
-    for task in study.tasks:
-        lines[0] += f" `{task}`: success | retention | forward KL |"
-        lines[1] += "---|---|---|"
+    rows = []
     for settings in configurations:
         cells = [value_text(settings[key]) for key in keys]
         for task in study.tasks:
             run = recorded(study, method, task, settings, records)
             found = (None if run.new_task.select is None else run.new_task.select.estimate, run.retention)
             # Rates of whole episodes: two decimals, however small.
-            cells += [*(each.text(like=1) if isinstance(each, Estimate) else "undefined" for each in found), f"{run.forward_kl:.1f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            cells += [*(each.text(decimals=2) if isinstance(each, Estimate) else "undefined" for each in found), f"{run.forward_kl:.1f}"]
+        rows.append(cells)
+    columns = [column for task in study.tasks for column in (f"`{task}`: success", "retention", "forward KL")]
+    return markdown([*(f"`{key}`" for key in keys), *columns], rows)
 
 
 def save(records: Sequence[Record], path: Path) -> None:

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import excerpts
 import numpy as np
+from excerpts import r2
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -54,7 +54,7 @@ def excerpt(pool: Pool, families: Mapping[str, str], each: bool = False) -> list
     found = [arms(material), stopping_saves(material)]
     if each:
         found += [*each_task(material), *tables([same_kl(material)])]
-    return [part for table in found for part in (f"#### {table.title}", excerpts.markdown(table))]
+    return [part for table in found for part in (f"#### {table.title}", table.markdown())]
 
 
 def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
@@ -70,7 +70,7 @@ def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
         "## The size of the base",
         "Each was trained to the same bars ([how](../bases.md)); learning rates are those that were searched for on the default one. Means over tasks of means "
         "over seeds with 95% Student intervals over tasks; differences are paired by task and seed:",
-        excerpts.markdown(Table("sizes", "Sizes", columns, rows)),
+        Table("sizes", "Sizes", columns, rows).markdown(),
     ]
 
 
@@ -94,9 +94,7 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
     found = {name: laws({predictor: each.of(which) for predictor, each in points.items()}, HEADLINE, over="runs") for name, which in parts.items()}
     # By the fit itself: with two families, one left out leaves a single method to fit.
     best = max((name for name in points if name != HEADLINE), key=lambda name: getattr(found["all"][name].r2, "value", -np.inf))
-    fitted: list[Sequence[Value]] = [
-        [name, int(parts[name].sum()), *(excerpts.r2(each[predictor]) for predictor in (HEADLINE, best))] for name, each in found.items()
-    ]
+    fitted: list[Sequence[Value]] = [[name, int(parts[name].sum()), *(r2(each[predictor]) for predictor in (HEADLINE, best))] for name, each in found.items()]
     _draw(runs, families).savefig(out / LADDER, format="png", facecolor="white", dpi=DPI)
     columns = ("arm", "learning rate", *(f"{task}: {name}" for task in tasks for name in ("success", "retention", "forward KL")))
     return [
@@ -104,9 +102,9 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
         f"![{_CAPTION}]({LADDER})",
         _CAPTION,
         "Final policies; means over seeds with 95% Student intervals over seeds:",
-        excerpts.markdown(Table("ladder", "Ladder", columns, rows)),
+        Table("ladder", "Ladder", columns, rows).markdown(),
         f"In-sample R2 over all of their snapshots, of forward KL and of {best}, with 95% intervals over runs:",
-        excerpts.markdown(Table("ladder_law", "The law on the ladder", ("methods", "runs", HEADLINE, best), fitted)),
+        Table("ladder_law", "The law on the ladder", ("methods", "runs", HEADLINE, best), fitted).markdown(),
     ]
 
 

@@ -17,10 +17,11 @@ from paths import DOCS
 from readme import base_table, section
 
 from razorbench.bases.base import load as load_base
-from razorbench.commands.terminal import interval
 from razorbench.measures.episodes import rate
 from razorbench.registry.config import registry
+from razorbench.reports.tables import markdown
 from razorbench.seeding import generator
+from razorbench.store.estimate import between
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 from razorbench.world.engine import Engine
@@ -66,19 +67,22 @@ def distance(a: Shown, b: Shown) -> float:
 
 def tables(tasks: Sequence[Task]) -> tuple[str, str]:
     """Return the tables of styles and of distances between them, as Markdown."""
-    styles = ["| task | style | success | 95% | success, noise 0.1 | seconds to success |", "|---|---|---|---|---|---|"]
-    apart = ["| task | styles | path distance, cm | seconds apart |", "|---|---|---|---|"]
+    styles, apart = [], []
     for task in tasks:
         shown = {style: show(task, style) for style in task.experts}
         for style, clean in shown.items():
             noisy, found = show(task, style, 0.1), rate(clean.success)
             seconds = 0.05 * clean.length[clean.success].mean()
-            styles.append(f"| `{task.name}` | `{style}` | {found.rate:.3f} | {interval(found.ci95)} | {noisy.success.mean():.3f} | {seconds:.2f} |")
+            figures = f"{found.rate:.3f}", between(*found.ci95), f"{noisy.success.mean():.3f}", f"{seconds:.2f}"
+            styles.append([f"`{task.name}`", f"`{style}`", *figures])
         for one, other in combinations(shown, 2):
             a, b = shown[one], shown[other]
             later = 0.05 * abs(a.length[a.success].mean() - b.length[b.success].mean())
-            apart.append(f"| `{task.name}` | `{one}`, `{other}` | {100 * distance(a, b):.1f} | {later:.2f} |")
-    return "\n".join(styles), "\n".join(apart)
+            apart.append([f"`{task.name}`", f"`{one}`, `{other}`", f"{100 * distance(a, b):.1f}", f"{later:.2f}"])
+    return (
+        markdown(["task", "style", "success", "95%", "success, noise 0.1", "seconds to success"], styles),
+        markdown(["task", "styles", "path distance, cm", "seconds apart"], apart),
+    )
 
 
 def sheets(tasks: Sequence[Task]) -> str:

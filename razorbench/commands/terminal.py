@@ -20,7 +20,7 @@ from razorbench.runs.sequence import SequenceOutcome
 from razorbench.runs.suggest import completed
 from razorbench.statistics.search import Choice, describe
 from razorbench.store.disk import near
-from razorbench.store.estimate import Estimate, Undefined
+from razorbench.store.estimate import Estimate, Undefined, between
 from razorbench.store.output import harmless
 from razorbench.store.record import BeforeAfter, Record
 from razorbench.store.sequence_record import SequenceRecord
@@ -97,7 +97,7 @@ def sequence_report(record: SequenceRecord, forward: Estimate | Undefined, conso
         rates = record.success[name]
         number = f"{position:2d} " if position <= len(record.tasks) else ""
         cells = [f"{rate.rate:.2f}" for rate in rates]
-        table.add_row(number + name, *cells, interval(rates[-1].ci95), end_section=position == len(record.tasks))
+        table.add_row(number + name, *cells, between(*rates[-1].ci95), end_section=position == len(record.tasks))
     console.print(Whole(table))
     for name, value in {**record.transfer, "forward_transfer_auc": forward}.items():
         console.print(f"{name.replace('_', ' '):<30}{estimate(value)}")
@@ -113,7 +113,7 @@ def report(record: Record, console: Console) -> None:
     rows: list[tuple[str, BeforeAfter]] = [("new task", record.new_task), *record.original.items()]
     for position, (name, rates) in enumerate(rows):
         tuned = rates.final.greedy
-        table.add_row(name, f"{rates.base.greedy.rate:.2f}", f"{tuned.rate:.2f}", interval(tuned.ci95), end_section=position == 0)
+        table.add_row(name, f"{rates.base.greedy.rate:.2f}", f"{tuned.rate:.2f}", between(*tuned.ci95), end_section=position == 0)
     console.print(Whole(table))
     forward, used = record.divergence["kl_forward"], record.budget
     lines = {
@@ -162,7 +162,7 @@ def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
         table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
     for name, rates in card["success"]["select"].items():
         before = f"{shipped[name]['greedy']['rate']:.3f}" if name in shipped else "none"
-        table.add_row(name, f"{rates['greedy']['rate']:.3f}", interval(rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}", before)
+        table.add_row(name, f"{rates['greedy']['rate']:.3f}", between(*rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}", before)
     console.print(Whole(table))
     if not shipped_path.exists():
         beside = "none of this name is shipped"
@@ -179,13 +179,7 @@ def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
 
 def estimate(found: Estimate | Undefined) -> str:
     """Format a value with its interval."""
-    return f"undefined: {found.why}" if isinstance(found, Undefined) else f"{found.value:.3f}  95% {interval((found.low, found.high))}"
-
-
-def interval(bounds: Sequence[float]) -> str:
-    """Format an interval."""
-    low, high = (round(bound, 2) + 0.0 for bound in bounds)  # -0.0 is 0
-    return f"{low:.2f} to {high:.2f}"
+    return f"undefined: {found.why}" if isinstance(found, Undefined) else found.line()
 
 
 def markdown(text: str) -> None:

@@ -12,7 +12,7 @@ from razorbench.reports.drawing import INK, MANY, Picture, canvas, cloud, labels
 from razorbench.reports.tables import Table, Value, plain, slug
 from razorbench.statistics.comparison import MEASURES, numbers, units
 from razorbench.statistics.finished_runs import Run
-from razorbench.statistics.pareto import TOLERANCE, area, frontier, near
+from razorbench.statistics.pareto import TOLERANCE, area, frontier, near, stairs
 from razorbench.statistics.stops import LEVELS, STOPS, crossing, stop
 from razorbench.store.estimate import Estimate, Undefined, number
 from razorbench.types import FloatArray
@@ -82,8 +82,7 @@ def _frontier(material: Material, where: str, runs: Sequence[Run]) -> Picture:
         axes.plot(*np.array(places).T, color=look.colour, linewidth=0.9)
         axes.plot(*np.array([_best(run) for run in mine]).T, linestyle="", markersize=3.5, alpha=0.6, rasterized=len(runs) > MANY, **look.marker)
         axes.plot(*means[arm], linestyle="", markersize=7.5, **look.marker)
-    stairs = everything[best][np.argsort(everything[best][:, 0])]
-    axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
+    axes.step(*stairs(everything), where="pre", color="#8a9099", linewidth=1.2)
     labels(axes, means, material.looks)
     rows = [(run.task, arms[id(run)], run.seed, update[k], *map(float, everything[k]), int(best[k]), int(near_it[k])) for k, run in enumerate(owner)]
     columns = ("task", "arm", "seed", "update", "success", "retention", "on the frontier", "kept by the filter")

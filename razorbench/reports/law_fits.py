@@ -18,7 +18,6 @@ from razorbench.store.estimate import Estimate
 WITHIN = (HEADLINE, "activations, L1, new task", "forward KL, old tasks", "actions moved, old tasks")
 """Predictors under the paper's protocol: its own, the best of its other predictors here, and two ceilings."""
 ALL, FINAL, FILTERED, FILTERED_FINAL = "all snapshots", "final policies", "all snapshots near the frontier", "final policies near the frontier"
-KINDS = (ALL, FINAL, FILTERED, FILTERED_FINAL)
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Fits:
 
     points: by predictor; notes: predictors that are not comparable, and why; pooled: the law of each over all runs. subsets: the headline's law by subset
     of methods, or why there is none; over: intervals of the headline and of the best ceiling (`best`), by unit of resampling; within: the paper's
-    protocol, by predictor of `WITHIN` and kind of `KINDS`, None if there are too few cells.
+    protocol, by predictor of `WITHIN` and kind (`ALL`, `FINAL`, `FILTERED`, `FILTERED_FINAL`), None if there are too few cells.
     """
 
     points: Mapping[str, Points]

@@ -1,4 +1,4 @@
-"""Tables for the page and for CSV files."""
+"""Tables whose cells know how they are shown, sorted, and written as CSV and as Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from razorbench.statistics.suite_score import Alone
@@ -57,6 +57,17 @@ class Table:
         for row in self.rows:
             writer.writerow([part for k, value in enumerate(row) for part in _flat(value, wide[k])])
         return text.getvalue()
+
+    def markdown(self) -> str:
+        """Return the table as Markdown."""
+        return markdown(self.columns, ([cell.text for cell in row] for row in self.cells()))
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table. Cells may hold any text, even pipes."""
+    lines = [columns, *rows]
+    head, *body = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join([head, "| --- " * len(columns) + "|", *body])
 
 
 def plain(text: object) -> str:

@@ -22,6 +22,13 @@ def frontier(points: FloatArray) -> BoolArray:
     return ~dominated
 
 
+def stairs(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the corners of the staircase through the frontier of points (N, 2), N > 0, from the first coordinate 0 on, (K,) each."""
+    best = points[frontier(points)]
+    x, y = best[np.argsort(best[:, 0])].T
+    return np.append(0.0, x), np.append(y[0], y)
+
+
 def near(points: FloatArray, tolerance: float = TOLERANCE) -> BoolArray:
     """Return which points (N, 2) are within the tolerance of the frontier, (N,): no other point is better by more than that in both coordinates."""
     dominated: BoolArray = _highest(points, points[:, 0] + tolerance + _ROUNDING, "right") > points[:, 1] + tolerance + _ROUNDING

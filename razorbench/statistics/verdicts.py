@@ -146,7 +146,7 @@ def holm(chances: Sequence[float], words: Sequence[str]) -> list[bool]:
     return passed
 
 
-def student(values: Sequence[float]) -> Estimate | None:
+def student(values: Sequence[float] | FloatArray) -> Estimate | None:
     """Return the mean of independent values (n,) with its two-sided 95% Student interval; None with fewer than two."""
     exact = np.asarray(values, dtype=float)
     return Sample(exact, exact, exact).interval()

@@ -21,10 +21,16 @@ class Estimate:
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, like: float | None = None) -> str:
-        """Format all three numbers to the same precision. like: as of `number`, by default the largest of them."""
-        size = max(abs(self.value), abs(self.low), abs(self.high)) if like is None else like
-        return f"{number(self.value, size)} [{number(self.low, size)}, {number(self.high, size)}]"
+    def text(self, decimals: int | None = None) -> str:
+        """Format all three numbers to the same precision. decimals: by default those that `number` gives the largest of them."""
+        parts = self.value, self.low, self.high
+        size = max(map(abs, parts))
+        value, low, high = (number(part, size) if decimals is None else _fixed(part, decimals) for part in parts)
+        return f"{value} [{low}, {high}]"
+
+    def line(self) -> str:
+        """Format it for a terminal: `0.123  95% 0.10 to 0.15`."""
+        return f"{self.value:.3f}  95% {between(self.low, self.high)}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,15 @@ def number(value: float, like: float | None = None) -> str:
     if 0 < size < 0.0005:
         return f"{value:.2g}"
     decimals = 3 if 0 < size < 0.01 else 2
+    return _fixed(value, decimals)
+
+
+def between(low: float, high: float) -> str:
+    """Format an interval for reading where it stands apart from its value: `0.12 to 0.34`."""
+    return f"{_fixed(low, 2)} to {_fixed(high, 2)}"
+
+
+def _fixed(value: float, decimals: int) -> str:
     # Adding 0 makes a negative zero positive.
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from matplotlib.figure import Figure
 
 from razorbench.errors import UsageError
+from razorbench.store.estimate import Estimate
 from razorbench.store.provenance import versions
 
 Say = Callable[[str], None]
@@ -41,6 +42,19 @@ class Findings:
         (folder / "report.md").write_text(self.text, encoding="utf-8")
         content = {"settings": asdict(study), "versions": versions(), "tables": dict(self.tables)}
         (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def cells(name: str, found: Estimate | None) -> Row:
+    """Return an estimate as three cells of a row, `NAME`, `NAME_low` and `NAME_high`, None where it is undefined."""
+    values = (None, None, None) if found is None else (found.value, found.low, found.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def shown(row: Row, name: str) -> str:
+    """Format the estimate that `cells` put into a row, to three decimals."""
+    if row[name] is None:
+        return "undefined"
+    return Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"]).text(decimals=3)
 
 
 def within(study: Any, **bounds: tuple[float, float]) -> None:

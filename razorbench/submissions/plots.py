@@ -12,8 +12,8 @@ from razorbench.reports.looks import HUES, LINES, SIGNS, Look
 from razorbench.reports.tables import Table, Value, slug
 from razorbench.statistics.finished_runs import final_points
 from razorbench.statistics.law import law as fitted
-from razorbench.statistics.pareto import frontier
-from razorbench.store.estimate import Estimate, Undefined
+from razorbench.statistics.pareto import frontier, stairs
+from razorbench.store.estimate import Estimate, Undefined, between
 from razorbench.submissions.board import Entry
 
 NAMED = 25
@@ -35,8 +35,7 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
             axes.plot(best_there[0].value, best_there[1].value, linestyle="", markersize=6, **looks[name].marker)
         axes.plot(x.value, y.value, linestyle="", markersize=4, **(looks[name].marker | {"markerfacecolor": "white"}))
     if len(points):
-        stairs = points[best][np.argsort(points[best][:, 0])]
-        axes.step([0, *stairs[:, 0]], [stairs[0, 1], *stairs[:, 1]], where="pre", color="#8a9099", linewidth=1.2)
+        axes.step(*stairs(points), where="pre", color="#8a9099", linewidth=1.2)
     few = len(shown) <= NAMED
     labels(axes, {name: (x.value, y.value) for k, (name, (_, x, y)) in enumerate(shown.items()) if few or best[k]}, looks)
     rows: list[Sequence[Value]] = [
@@ -76,7 +75,7 @@ def law(suite: str, entries: Sequence[Entry]) -> Picture:
         found = fitted(points)
         grid = np.linspace(0.0, float(points.x.max()), 200)
         axes.plot(grid, found.curve(grid), color="#8a9099", linewidth=1.2)
-        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {found.r2.low:.2f} to {found.r2.high:.2f} over tasks and arms)"
+        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {between(found.r2.low, found.r2.high)} over tasks and arms)"
         note += f"The line is the fit A (1 - exp(-(B K)^C)); its R2 is {told}, over {found.runs} runs."
     axes.set_xscale("symlog", linthresh=0.1)
     axes.set(xlabel="forward KL on the new task, nats per decision", ylabel="forgetting", xlim=(0, None))

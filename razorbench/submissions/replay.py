@@ -158,7 +158,7 @@ def over(numbers: Mapping[tuple[str, int], float | None]) -> Estimate | None:
 
 def score_text(value: Estimate | None) -> str:
     """Return a score as `replay` prints it."""
-    return "no interval: one run" if value is None else f"{value.value:.3f}  95% {value.low:.2f} to {value.high:.2f}"
+    return "no interval: one run" if value is None else value.line()
 
 
 def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Settings | None]:

@@ -74,16 +74,6 @@ def _terms_rise(task: Task) -> bool:
     return bool(engine.shaped(ids).mean() > first.mean())
 
 
-def constant_observations(tasks: Sequence[Task]) -> list[int]:
-    """Return the observation columns that are constant over noisy expert episodes of the tasks, except unused instructions."""
-    played = play_expert([Cell(task, Split.SELECT, np.arange(40)) for task in tasks], noise=0.3, keep=True)
-    observations, _, _ = played.pairs()
-    instruction = tasks[0].world.instruction
-    used = {instruction.start + task.slot for task in tasks}
-    unused = {column for column in range(instruction.start, instruction.stop) if column not in used}
-    return sorted(set(np.flatnonzero(np.ptp(observations, axis=0) == 0).tolist()) - unused)
-
-
 def _shapes(task: Task) -> Iterator[str]:
     world, n = task.world, 8
     slots = world.instruction.stop - world.instruction.start

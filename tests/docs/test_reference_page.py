@@ -9,11 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import ROOT
-from excerpts import markdown
 from first_picture import first_picture
 from reference_page import Study, write
 from sequence_table import sequences
-from synthetic import QUESTIONS, write_run
+from synthetic import QUESTIONS, estimate, write_run
 
 from razorbench.measures.episodes import rate
 from razorbench.reports.content import Material
@@ -33,7 +32,7 @@ METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4)
 
 
 def test_a_table_as_markdown():
-    assert markdown(Table("t", "T", ("a", "b"), [("x|y", 1), ("z", 0.5)])) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |\n| z | 0.50 |"
+    assert Table("t", "T", ("a", "b"), [("x|y", 1), ("z", 0.5)]).markdown() == "| a | b |\n| --- | --- |\n| x\\|y | 1 |\n| z | 0.50 |"
 
 
 def study(results, fresh=False, **more):
@@ -109,13 +108,8 @@ def test_a_picture_has_at_most_a_colour_for_each_arm(tmp_path):
 
 def test_sequences_by_hand(tmp_path):
     for seed, (success, kept) in enumerate(((0.5, 0.8), (0.7, 0.6))):
+        numbers = {"average_performance": success, "forgetting": 0.1, "backward_transfer": -0.1}
         undefined = {"value": None, "undefined": "a sequence of one task has none"}
-        transfer = {
-            "average_performance": {"value": success},
-            "forgetting": {"value": 0.1},
-            "backward_transfer": {"value": -0.1},
-            "forward_transfer": undefined,
-        }
         record = dict.fromkeys(SequenceFolder.required) | {
             "schema": SCHEMA,
             "sequence": "two",
@@ -125,11 +119,13 @@ def test_sequences_by_hand(tmp_path):
             "tasks": ["stack-v1", "pick_can-v1", "push_far-v1"],
             "versions": {"mujoco": "4.0.0", "torch": "2.13.0"},
             "wall_s": 1.0,
+            "budget": {"name": "quick"},
             "success": {"stack": [rate(np.ones(5, dtype=bool)).plain()]},
             "original_skills": ["push"],
             "method": {"name": "sft", "family": "offline supervised", "version": 1, "demos": ["direct", "high", "direct"]},
         }
-        record |= {"hashes": {"run": f"a{seed}" * 6}, "transfer": transfer, "retention": [{"value": 1.0}, {"value": kept}]}
+        record |= {"hashes": {"run": f"a{seed}" * 6}, "retention": [estimate(1.0), estimate(kept)]}
+        record["transfer"] = {**{name: estimate(value) for name, value in numbers.items()}, "forward_transfer": undefined}
         (folder := tmp_path / "two" / "sft" / f"seed{seed}").mkdir(parents=True)
         (folder / "sequence.json").write_text(json.dumps(record))
     ((name, method, demos, seeds, success, forgot, back, forward, kept),) = sequences(tmp_path, ("a0" * 6, "a1" * 6)).rows

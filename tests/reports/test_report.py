@@ -19,7 +19,7 @@ from razorbench.reports.tables import Links, Table, plain, slug
 from razorbench.statistics.finished_runs import Run, read_runs
 from razorbench.statistics.pooling import pool
 from razorbench.statistics.suite_score import Alone
-from razorbench.store.estimate import Estimate, Undefined, number
+from razorbench.store.estimate import Estimate, Undefined, between, number
 from razorbench.store.reading import read_run, read_snapshots
 
 METHODS = {"ppo": ("on-policy reward", 0.05), "sft": ("offline supervised", 0.4), "lwf": ("continual learning", 0.1)}
@@ -203,6 +203,13 @@ def test_cells_and_csv():
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0.00"), (-0.001, "-0.001"), (-0.0, "0.00"), (0.125, "0.12"), (12345.6, "12,346"), (3.2e-7, "3.2e-07")])
 def test_numbers_are_short(value, text):
     assert number(value) == text
+
+
+def test_intervals_are_written_in_one_form():
+    assert str(Estimate(0.004, -0.0001, 0.008)) == "0.004 [0.000, 0.008]"
+    assert Estimate(0.004, -0.0001, 0.996).text(decimals=3) == "0.004 [0.000, 0.996]"
+    assert Estimate(0.5, -0.001, 0.996).line() == "0.500  95% 0.00 to 1.00"
+    assert between(-0.001, 0.996) == "0.00 to 1.00"
 
 
 def test_names_of_files_and_texts():

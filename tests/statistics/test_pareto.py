@@ -5,7 +5,7 @@ import pytest
 
 from razorbench.seeding import generator
 from razorbench.statistics.comparison import Number
-from razorbench.statistics.pareto import area, frontier, near
+from razorbench.statistics.pareto import area, frontier, near, stairs
 from razorbench.statistics.suite_score import Alone, suite
 from razorbench.store.estimate import Estimate, Undefined
 
@@ -15,6 +15,8 @@ POINTS = np.array([(0.5, 0.95), (0.7, 0.90), (0.6, 0.80), (0.9, 0.60)])
 def test_frontier_and_area_by_hand():
     assert frontier(POINTS).tolist() == [True, True, False, True]
     assert area(POINTS) == pytest.approx(0.775)
+    x, y = stairs(POINTS)
+    assert (x.tolist(), y.tolist()) == ([0, 0.5, 0.7, 0.9], [0.95, 0.95, 0.9, 0.6])
 
 
 def test_the_filter_by_hand():

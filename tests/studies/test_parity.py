@@ -14,7 +14,7 @@ from idx_files import folder
 from razorbench.errors import UsageError
 from razorbench.studies.parity import law
 from razorbench.studies.parity.images import Images
-from razorbench.studies.parity.law import Sweep, fit, matched, moments, r2, resamples, rising, solve, student
+from razorbench.studies.parity.law import Sweep, fit, matched, moments, over_bases, r2, resamples, rising, solve
 from razorbench.studies.parity.measures import accuracy, activation_change, divergences, fisher, weight_change
 from razorbench.studies.parity.methods import METHODS, Batches, Examples, Penalty, advantages, conditioned, objective, rewarded, supervised
 from razorbench.studies.parity.network import forward, initial, log_probs, schedule, train
@@ -254,10 +254,10 @@ def test_the_rising_function_by_hand():
     close(rising(np.array([1.0, 1, 2]), np.array([0.0, 0.4, 0.3]), np.array([1.0, 2.0])), [0.2, 0.3])
 
 
-def test_student_by_hand():
-    found = student(np.array([0.1, 0.3, np.nan, 0.05, 0.25, 0.15]))
+def test_a_mean_over_bases_leaves_out_those_where_it_is_undefined():
+    found = over_bases(np.array([0.1, 0.3, np.nan, 0.05, 0.25, 0.15]))
     close([found.value, found.low, found.high], [0.17, 0.041262, 0.298738])
-    assert student(np.array([0.1, np.nan])) is None
+    assert over_bases(np.array([0.1, np.nan])) is None
 
 
 def test_matching_chooses_on_select_and_measures_on_test():

@@ -13,6 +13,8 @@ from scipy.optimize import minimize
 
 from razorbench.errors import UsageError
 from razorbench.seeding import generator
+from razorbench.store.estimate import Estimate
+from razorbench.studies.findings import cells, shown
 from razorbench.studies.projection import cases
 from razorbench.studies.projection.bandits import Heads, Linear, kl, plain, total_variation
 from razorbench.studies.projection.study import Projection
@@ -284,6 +286,12 @@ def test_an_update_that_comes_too_late_is_undefined():
 def test_settings_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(UsageError, match=message):
         Projection(**settings)
+
+
+def test_an_estimate_as_cells_of_a_row():
+    row = cells("gap", Estimate(0.5, 0.25, 0.75)) | cells("same", None)
+    assert row == {"gap": 0.5, "gap_low": 0.25, "gap_high": 0.75, "same": None, "same_low": None, "same_high": None}
+    assert (shown(row, "gap"), shown(row, "same")) == ("0.500 [0.250, 0.750]", "undefined")
 
 
 def test_the_configuration_states_the_defaults():

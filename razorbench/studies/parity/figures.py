@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from razorbench.reports.canvas import style
 from razorbench.studies.findings import Row
-from razorbench.studies.parity.law import Fit, Sweep, matched, rising, student
+from razorbench.studies.parity.law import Fit, Sweep, matched, over_bases, rising
 from razorbench.studies.parity.methods import METHODS
 from razorbench.types import FloatArray
 
@@ -56,7 +56,7 @@ def _scatter(axes: Axes, sweep: Sweep, x: str, y: str) -> None:
 
 def _curves(axes: Axes, kl: FloatArray, forgetting: FloatArray, law: Fit) -> None:
     at = np.concatenate([[0.0], np.geomspace(1e-3, kl.max(), 500)])
-    within = student(law.monotone)
+    within = over_bases(law.monotone)
     rising_label = "rising step function" + (f", $R^2$ = {within.value:.2f} within a base" if within else "")
     axes.plot(at, np.polynomial.Polynomial(law.coefficients)(at), color="black", linewidth=1.8, label=f"parabola, $R^2$ = {law.r2.value:.2f}")
     axes.plot(at, rising(kl, forgetting, at), color="black", linewidth=1.8, linestyle=":", label=rising_label)

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from razorbench.measures.success import percentile
+from razorbench.statistics.verdicts import student
 from razorbench.store.estimate import Estimate
 from razorbench.types import FloatArray, IntArray
 
@@ -155,11 +155,6 @@ def matched(sweep: Sweep, target: float) -> dict[str, FloatArray]:
     return {name: np.where(defined, np.take_along_axis(value, best, axis=2)[..., 0], np.nan) for name, value in flat.items()}
 
 
-def student(values: FloatArray) -> Estimate | None:
-    """Return the mean of the non-NaN values (S,) with its two-sided 95% Student interval, None with fewer than two."""
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
-        return None
-    half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
-    centre = float(values.mean())
-    return Estimate(centre, centre - half, centre + half)
+def over_bases(values: FloatArray) -> Estimate | None:
+    """Return the mean of the values (S,) that are defined, not NaN, with its 95% Student interval; None with fewer than two of them."""
+    return student(values[~np.isnan(values)])

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from razorbench.reports.tables import markdown
 from razorbench.seeding import generator
 from razorbench.store.estimate import Estimate
-from razorbench.studies.findings import Findings, Row
+from razorbench.studies.findings import Findings, Row, cells, shown
 from razorbench.studies.parity.figures import figures
-from razorbench.studies.parity.law import Fit, Sweep, between, fit, matched, resamples, student
+from razorbench.studies.parity.law import Fit, Sweep, between, fit, matched, over_bases, resamples
 from razorbench.studies.parity.measures import DIVERGENCES, PREDICTORS
 from razorbench.studies.parity.methods import METHODS
 from razorbench.types import FloatArray
@@ -61,11 +62,11 @@ def _rivals(fits: Mapping[str, Fit | None]) -> list[Row]:
         if predictor and law:
             estimates["r2"] = predictor.r2
             estimates["lead"] = between(law.r2.value - predictor.r2.value, law.draws - predictor.draws)
-            estimates["r2_unseen"] = student(predictor.parabola_unseen)
-            estimates["rising_r2"] = student(predictor.monotone)
-            estimates["rising_lead"] = student(law.monotone - predictor.monotone)
-            estimates["rising_r2_unseen"] = student(predictor.monotone_unseen)
-        rows.append(row | {key: value for part in estimates.items() for key, value in _interval(*part).items()})
+            estimates["r2_unseen"] = over_bases(predictor.parabola_unseen)
+            estimates["rising_r2"] = over_bases(predictor.monotone)
+            estimates["rising_lead"] = over_bases(law.monotone - predictor.monotone)
+            estimates["rising_r2_unseen"] = over_bases(predictor.monotone_unseen)
+        rows.append(row | {key: value for part in estimates.items() for key, value in _short_cells(*part).items()})
     return rows
 
 
@@ -80,7 +81,7 @@ def _ceilings(sweep: Sweep) -> list[Row]:
         row: Row = {"highest_rate": _short(ceiling), "largest_kl": _short(part[LAW].max()), "largest_forgetting": _short(forgetting.max())}
         for name, x in part.items():
             parabola = fit(x, forgetting, counts)
-            row |= _interval(name, parabola.r2 if parabola else None)
+            row |= _short_cells(name, parabola.r2 if parabola else None)
         rows.append(row)
     return rows
 
@@ -107,7 +108,7 @@ def _matched(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) 
         for index, method in enumerate(sweep.methods):
             row: Row = {"target": target, "method": METHODS[method], "seeds": int((~np.isnan(values["old"][:, index])).sum())}
             for name in ("old", "forgetting", "parity", "parity_sampled", LAW):
-                row |= _interval(name, student(values[name][:, index]))
+                row |= _short_cells(name, over_bases(values[name][:, index]))
             rows.append(row)
     return rows
 
@@ -117,10 +118,10 @@ def _order(sweep: Sweep, at_target: Mapping[float, Mapping[str, FloatArray]]) ->
     rows = []
     for (target, values), pair in itertools.product(at_target.items(), PAIRS):
         better, worse = (values["old"][:, sweep.methods.index(method)] for method in pair)
-        interval = student(better - worse)
+        interval = over_bases(better - worse)
         verdict = "undecided" if not interval or interval.low <= 0 <= interval.high else "as in the paper" if interval.low > 0 else "against the paper"
         row: Row = {"target": target, "first": METHODS[pair[0]], "second": METHODS[pair[1]], "seeds": int((~np.isnan(better - worse)).sum())}
-        rows.append(row | _interval("gap", interval) | {"verdict": verdict})
+        rows.append(row | _short_cells("gap", interval) | {"verdict": verdict})
     return rows
 
 
@@ -156,7 +157,7 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
         "## Forgetting against forward KL",
         _law(sweep, law, rivals),
         "![What is retained at every parity accuracy, and forgetting against forward KL](tradeoff.png)",
-        _table(
+        markdown(
             ("method", "largest forward KL, nats", "largest forgetting", "largest parity accuracy", "mean of forgetting minus parabola"),
             [[row["method"], *(_number(value) for value in list(row.values())[1:])] for row in tables["methods"]],
         ),
@@ -164,31 +165,31 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
         "R2 of a parabola over all points, with an interval by a bootstrap over whole runs. A rising step function takes no side on the shape: its R2 is "
         "within a base, then with each method predicted from the others, means over bases with Student intervals. Leads are forward KL's R2 on the new "
         "task minus the rival's, on the same resamples and in the same bases. Fisher information is on old-task inputs, as in the paper.",
-        _table(
+        markdown(
             ("predictor", "inputs", "R2 in the paper", "R2, parabola", "lead", "R2, rising", "lead", "R2, rising, unseen method"),
-            [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(_shown(row, name) for name in _COLUMNS)] for row in rivals],
+            [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(shown(row, name) for name in _COLUMNS)] for row in rivals],
         ),
         "![R2 of every predictor beside the paper's](rivals.png)",
         _standing("By a parabola", "lead", rivals),
         _standing("By a rising step function", "rising_lead", rivals),
         "R2 of a parabola over the runs with learning rates up to a highest one only, with an interval by a bootstrap over runs.",
-        _table(
+        markdown(
             ("highest learning rate", "largest forward KL, nats", *(f"R2, {PREDICTORS[name][0]}" for name in DIVERGENCES)),
-            [[f"{row['highest_rate']:.1e}", _number(row["largest_kl"]), *(_shown(row, f"{name}_new") for name in DIVERGENCES)] for row in tables["ceilings"]],
+            [[f"{row['highest_rate']:.1e}", _number(row["largest_kl"]), *(shown(row, f"{name}_new") for name in DIVERGENCES)] for row in tables["ceilings"]],
         ),
         "## What is retained at the same parity accuracy",
         "The checkpoint that retains most of those that reach the target, both on SELECT images, measured on TEST images: means over the bases in which one "
         "reaches it and the base was not there already, with Student intervals.",
-        _table(
+        markdown(
             ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "the same, sampled", "forward KL, nats"),
-            [[row["target"], row["method"], row["seeds"], *(_shown(row, name) for name in _MATCHED)] for row in tables["matched"]],
+            [[row["target"], row["method"], row["seeds"], *(shown(row, name) for name in _MATCHED)] for row in tables["matched"]],
         ),
         "![What is retained at the same parity accuracy](matched.png)",
         "Old-task accuracy of the first minus that of the second, which the paper finds to be positive, paired by base. The intervals are not corrected for "
         "their number.",
-        _table(
+        markdown(
             ("target", "first", "second", "bases", "first minus second", "verdict"),
-            [[*list(row.values())[:4], _shown(row, "gap"), row["verdict"]] for row in tables["order"]],
+            [[*list(row.values())[:4], shown(row, "gap"), row["verdict"]] for row in tables["order"]],
         ),
     ]
     return "\n\n".join(parts) + "\n"
@@ -207,8 +208,8 @@ def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> str:
     turn = law.turning_point()
     shape = f"turns over at {turn:.1f} nats, while the largest KL is {largest:.1f}" if turn is not None else "does not turn over"
     return (
-        f"A parabola has an R2 of {_shown(row, 'r2')} (paper: {row['paper_r2']}) and {shape}. Within a base, with each method predicted from the others, it "
-        f"has {_shown(row, 'r2_unseen')}. A rising step function has {_shown(row, 'rising_r2')} within a base, and {_shown(row, 'rising_r2_unseen')} on "
+        f"A parabola has an R2 of {shown(row, 'r2')} (paper: {row['paper_r2']}) and {shape}. Within a base, with each method predicted from the others, it "
+        f"has {shown(row, 'r2_unseen')}. A rising step function has {shown(row, 'rising_r2')} within a base, and {shown(row, 'rising_r2_unseen')} on "
         "methods that it has not seen."
     )
 
@@ -230,10 +231,8 @@ def _is_law(row: Row) -> bool:
     return (row["predictor"], row["inputs"]) == (PREDICTORS["kl_forward"][0], "new task")
 
 
-def _interval(name: str, estimate: Estimate | None) -> Row:
-    """Return an estimate as three plain values, None where it is undefined."""
-    values = (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
-    return dict(zip((name, f"{name}_low", f"{name}_high"), (None if value is None else _short(value) for value in values), strict=True))
+def _short_cells(name: str, estimate: Estimate | None) -> Row:
+    return {key: None if value is None else _short(value) for key, value in cells(name, estimate).items()}
 
 
 def _short(value: Any) -> float:
@@ -243,13 +242,3 @@ def _short(value: Any) -> float:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _shown(row: Row, name: str) -> str:
-    if row[name] is None:
-        return "undefined"
-    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)])

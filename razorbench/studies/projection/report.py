@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from razorbench.studies.findings import Row
+from razorbench.reports.tables import markdown
+from razorbench.studies.findings import Row, shown
 from razorbench.studies.projection.cases import FAMILIES, UPDATES
 from razorbench.studies.projection.settings import Settings
 
@@ -47,7 +48,8 @@ def _verdict(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
     rows = [[family, *(_word(study, [row for row in last if (row["family"], row["update"]) == (family, update)]) for update in UPDATES)] for family in FAMILIES]
     return f"""## Verdict
 
-{_table(["family", *UPDATES], rows)}
+{markdown(["family", *UPDATES], rows)}
+
 *exact*: every bandit within {study.tolerance:g} in total variation; *stays off*: in every size the 95% interval of the mean excess KL lies above 0;
 *undecided*: neither. At 1 - J = {study.failures[-1]:g}, {study.bandits} random bandits for each family and size, seed {study.seed}.
 """
@@ -65,17 +67,18 @@ def _exact(study: Settings, agreement: Sequence[Row]) -> str:
     rows = [[row["statement"], row["families"], row["bandits"], f"{row['largest']:.1e}", "yes" if row["holds"] else "**no**"] for row in agreement]
     return f"""## What theory says holds exactly
 
-{_table(["statement", "families", "bandits", "largest violation", f"within {study.tolerance:g}"], rows)}
+{markdown(["statement", "families", "bandits", "largest violation", f"within {study.tolerance:g}"], rows)}
+
 Finite steps: learning rates {_listed(study.rates)}.
 """
 
 
 def _off(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
     tables_shown = "\n".join(
-        f"Excess KL at 1 - J = {failure:g}, nats:\n\n{_by_size(study, tables['distance'], failure, 'excess_kl')}" for failure in study.shown
+        f"Excess KL at 1 - J = {failure:g}, nats:\n\n{_by_size(study, tables['distance'], failure, 'excess_kl')}\n" for failure in study.shown
     )
-    limits = "; ".join(f"{row['size']}: {_with_interval(row, 'excess_kl')}" for row in tables["limit"])
-    same = "; ".join(f"{row['size']}: {_with_interval(row, 'same')}" for row in tables["ends"])
+    limits = "; ".join(f"{row['size']}: {shown(row, 'excess_kl')}" for row in tables["limit"])
+    same = "; ".join(f"{row['size']}: {shown(row, 'same')}" for row in tables["ends"])
     return f"""## How far each update stays off
 
 Excess KL is the KL to the base of the policy, given a right answer, less that of the KL-minimal policy: the mean over bandits and its 95%
@@ -87,6 +90,7 @@ Share of bandits on which the policy, given a right answer, is within {study.nea
 {study.failures[-1]:g}, with 95% Wilson intervals:
 
 {_by_size(study, tables["distance"], study.failures[-1], "near")}
+
 As J tends to 1, softmax gradient's excess KL in the tabular family tends to ln J_0 - ln max pi_0 over right answers, in nats: {limits}.
 
 With independent heads, alternating projections and natural gradient end at the same policy, within {study.near:g}, in this share of bandits: {same}.
@@ -102,12 +106,12 @@ def _by_size(study: Settings, distance: Sequence[Row], failure: float, name: str
     shown = {(row["family"], row["size"], row["update"]): row for row in distance if row["failure"] == failure}
     places = dict.fromkeys((family, size) for family, size, _ in shown)
     rows = [[*place, *(_cell(study, shown[*place, update], name) for update in UPDATES)] for place in places]
-    return _table(["family", "size", *UPDATES], rows)
+    return markdown(["family", "size", *UPDATES], rows)
 
 
 def _cell(study: Settings, row: Row, name: str) -> str:
     late = study.bandits - row["reached"]
-    return _with_interval(row, name) + (f" ({late} not there yet)" if late else "")
+    return shown(row, name) + (f" ({late} not there yet)" if late else "")
 
 
 def _worked(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
@@ -118,30 +122,19 @@ def _worked(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
 KL to the base at 1 - J = {study.failures[-1]:g}, nats. *tabular*: pi_0 = (.5, .3, .2), the first two answers right. *heads*: (.6, .4) x (.7, .3), all
 pairs right but (second, first). *corners*: (.3, .7) x (.6, .4), right where both heads choose alike; there all three reach the minimal corner.
 
-{_table(["bandit", "minimal", *UPDATES], ends)}
+{markdown(["bandit", "minimal", *UPDATES], ends)}
+
 ![The ways of the three updates](paths.png)
 
 At finite learning rates, on *tabular*: the share of the first answer among the right ones (q*: 0.625), when 1 - J is first at most the value given.
 
-{_table(["update", "learning rate", "1 - J", "steps", "share"], rates)}"""
+{markdown(["update", "learning rate", "1 - J", "steps", "share"], rates)}
+"""
 
 
 def _if_reached(row: Row) -> list[Any]:
     return ["not reached", ""] if row["steps"] is None else [row["steps"], f"{row['share']:.6f}"]
 
 
-def _with_interval(row: Row, name: str) -> str:
-    if row[name] is None:
-        return "undefined: too few bandits"
-    value, low, high = (round(row[key], 3) + 0.0 for key in (name, f"{name}_low", f"{name}_high"))  # + 0.0: no minus zero
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
 def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a Markdown table, with a newline at its end."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from scipy.special import stdtrit
 
 from razorbench.measures.success import wilson
 from razorbench.reports.canvas import style
 from razorbench.seeding import generator
-from razorbench.studies.findings import Findings, Row, Say
+from razorbench.statistics.verdicts import student
+from razorbench.store.estimate import Estimate
+from razorbench.studies.findings import Findings, Row, Say, cells
 from razorbench.studies.projection import cases, figures
 from razorbench.studies.projection.bandits import Bandits, kl, plain, total_variation
 from razorbench.studies.projection.cases import EM, HEADS, LINEAR, NATURAL, PLAIN, TABULAR, WITH_R
@@ -124,7 +125,11 @@ class Projection(Settings):
                 defined = ~np.isnan(off)
                 near, reached = int((off[defined] <= self.near).sum()), int(defined.sum())
                 row: Row = {"family": group.family, "size": group.size, "update": update, "failure": failure, "reached": reached}
-                row |= _interval("off", off[defined]) | {"off_max": float(off[defined].max()) if reached else None} | _interval("excess_kl", excess[defined])
+                row |= (
+                    cells("off", student(off[defined]))
+                    | {"off_max": float(off[defined].max()) if reached else None}
+                    | cells("excess_kl", student(excess[defined]))
+                )
                 rows.append(row | _proportion("near", near, reached))
         return rows
 
@@ -170,21 +175,9 @@ def _limit(group: Group) -> Row:
     """Return the excess KL over q* of softmax gradient as J tends to 1, nats: the likeliest right answer takes all."""
     base = group.bandits.base
     excess = np.log(group.bandits.success(base)) - np.log((base * group.bandits.right).max(axis=1))
-    return {"family": group.family, "size": group.size} | _interval("excess_kl", excess)
-
-
-def _interval(name: str, values: FloatArray) -> Row:
-    """Return the mean of values (N,) over bandits and its two-sided 95% Student interval; None if N < 2."""
-    if len(values) < 2:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    mean = float(values.mean())
-    half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values)))
-    return {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+    return {"family": group.family, "size": group.size} | cells("excess_kl", student(excess))
 
 
 def _proportion(name: str, count: int, among: int) -> Row:
-    """Return a share of bandits and its 95% Wilson interval; None if there are none."""
-    if among == 0:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    low, high = wilson(count, among)
-    return {name: count / among, f"{name}_low": low, f"{name}_high": high}
+    """Return a share of bandits and its 95% Wilson interval; None where there is none to count."""
+    return cells(name, Estimate(count / among, *wilson(count, among)) if among else None)
