@@ -256,7 +256,10 @@ def test_the_lock_notices_changed_new_and_gone():
 
 SERVING = (
     *("errors", "types", "identity.catalog", "identity.source", "world.cores", "world.given", "runs.base_cache", "runs.history", "runs.log"),
-    *(f"store.{name}" for name in ("bounded", "checkpoint", "disk", "folder", "lock", "output", "provenance", "writable")),
+    *(
+        f"store.{name}"
+        for name in ("bounded", "checkpoint", "disk", "estimate", "folder", "lock", "output", "provenance", "reading", "record", "sequence_record", "writable")
+    ),
 )
 """Modules that a run needs and that decide no result."""
 
