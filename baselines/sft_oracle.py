@@ -20,7 +20,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import Budget, Supervised, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Need, Supervised, TaskHandle, clone, log_likelihood
 from razorbench.types import IntArray
 
 _WIDTH = 512
@@ -40,6 +40,7 @@ class SFTOracle(Supervised):
     """Episodes from a start before it is given up."""
 
     family: ClassVar[str] = "offline supervised"
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,10 +7,10 @@ goal lies near the object, above it, in the air, or at a thing that can be worke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from razorbench.baselines.sft_rehearse import SFTRehearse
-from razorbench.errors import UsageError
-from razorbench.method import TaskHandle
+from razorbench.method import Need, TaskHandle
 from razorbench.task import Goals
 
 
@@ -21,8 +21,8 @@ class SFTRecall(SFTRehearse):
     learning_rate: float = 3e-4
     """Adam's step, constant; what the search found."""
 
-    def goals(self, task: TaskHandle) -> Goals:
+    needs: ClassVar[frozenset[Need]] = SFTRehearse.needs | {Need.GOALS}
+
+    def goals(self, task: TaskHandle) -> Goals | None:
         """Return the goals of every kind that the base's world has."""
-        if task.goals is None:
-            raise UsageError("the base's recipe does not say where goals may lie, which sft_recall needs: give it `goals`, as conf/base/mlp.yaml does")
         return task.goals

@@ -23,7 +23,7 @@ from razorbench.registry.config import registry
 from razorbench.seeding import generator
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 
 _POINTS = 50
 
@@ -39,7 +39,7 @@ class Shown:
 
 def show(task: Task, style: str, noise: float = 0.0, n: int = SPLIT_SIZES[Split.SELECT]) -> Shown:
     """Play a style on the first n SELECT starts."""
-    engine, ids = Engine([task], n), np.arange(n)
+    engine, ids = MujocoEngine([task], n), np.arange(n)
     engine.begin(ids, 0, task.starts(Split.SELECT, ids))
     rng = generator("styles", task.id, style)
     places, solved, length = [engine.readings(ids).tool.copy()], np.zeros(n, dtype=bool), np.full(n, task.horizon)

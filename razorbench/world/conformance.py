@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mujoco
 import numpy as np
 
-from razorbench.task import SPLIT_SIZES, Split, Task
+from razorbench.task import SPLIT_SIZES, Engine, Split, Task
 from razorbench.types import FloatArray, IntArray
 from razorbench.world import golden
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine, mujoco_world
 from razorbench.world.rollout import Cell, play, play_expert
 
 EXPERT_SUCCESS = 0.98
@@ -66,7 +66,7 @@ def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], tr
 
 def _terms_rise(task: Task) -> bool:
     """Whether the shaped terms are higher on average after eight decisions of the expert than at the start."""
-    engine, ids = Engine([task], 50), np.arange(50)
+    engine, ids = MujocoEngine([task], 50), np.arange(50)
     engine.begin(ids, 0, task.starts(Split.SELECT, ids))
     first = engine.shaped(ids)
     for _ in range(8):
@@ -78,7 +78,8 @@ def constant_observations(tasks: Sequence[Task]) -> list[int]:
     """Observation columns that never change over noisy expert episodes of the tasks, those of unused instructions apart."""
     played = play_expert([Cell(task, Split.SELECT, np.arange(40)) for task in tasks], noise=0.3, keep=True)
     observations, _, _ = played.pairs()
-    instruction = tasks[0].world.instruction
+    instruction = mujoco_world(tasks[0]).instruction
+    assert instruction is not None
     used = {instruction.start + task.slot for task in tasks}
     unused = {column for column in range(instruction.start, instruction.stop) if column not in used}
     return sorted(set(np.flatnonzero(np.ptp(observations, axis=0) == 0).tolist()) - unused)
@@ -86,7 +87,7 @@ def constant_observations(tasks: Sequence[Task]) -> list[int]:
 
 def _shapes(task: Task) -> Iterator[str]:
     world, n = task.world, 8
-    slots = world.instruction.stop - world.instruction.start
+    slots = 1 if world.instruction is None else world.instruction.stop - world.instruction.start
     if not 0 <= task.slot < slots:
         yield f"slot is {task.slot}: the observation has instruction slots 0 to {slots - 1}"
     if task.horizon < 1:
@@ -95,7 +96,7 @@ def _shapes(task: Task) -> Iterator[str]:
         yield "experts is empty: a task needs at least one scripted expert, or nobody knows that it can be solved"
     try:
         start = task.starts(Split.TRAIN, np.arange(n))
-        model = world.model(task.variant)
+        model = mujoco_world(task).model(task.variant)
     except Exception as error:
         yield f"start raised {_said(error)}: it must map uniforms (N, {world.start_uniforms}) to initial conditions"
         return
@@ -107,7 +108,7 @@ def _shapes(task: Task) -> Iterator[str]:
             yield f"start gives a {name} that is not finite"
     if np.shape(start.state) != (n, wanted) or np.shape(start.goal) != (n, world.goal_size):
         return
-    engine, ids = Engine([task], n, threads=1), np.arange(n)
+    engine, ids = MujocoEngine([task], n, threads=1), np.arange(n)
     engine.begin(ids, 0, start)
     readings = engine.readings(ids)
     parts: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {"success": (task.success, (n,))}
@@ -142,9 +143,9 @@ def _starts(task: Task) -> Iterator[str]:
     together = np.concatenate([np.concatenate([start.state, start.goal], axis=1) for start in starts.values()])
     if len(np.unique(together, axis=0)) < len(together) and all(len(np.unique(start.state, axis=0)) == len(index) for start in starts.values()):
         yield "two splits share a start: starts must vary with the uniforms"
-    engine, ids = Engine([task], _STARTS), np.arange(_STARTS)
+    engine, ids = MujocoEngine([task], _STARTS), np.arange(_STARTS)
     engine.begin(ids, 0, task.starts(Split.SELECT, ids))
-    for condition, holds in task.world.sound(engine.readings(ids)).items():
+    for condition, holds in engine.world.sound(engine.readings(ids)).items():
         if not holds.all():
             yield f"start {np.flatnonzero(~holds)[0]} (SELECT) is out of bounds, as are {np.mean(~holds):.0%} of all: {condition}"
     deepest = _deepest(task, engine.state[:50])
@@ -196,11 +197,11 @@ def play_as(task: Task, strangers: Sequence[tuple[Task, str]], episodes: int = 4
     goal = np.concatenate([other.starts(Split.SELECT, index).goal for other, _ in strangers])
 
     def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
-        actions = _idle(engine, ids)
+        actions, scenes = _idle(engine, ids), cast(MujocoEngine, engine)
         for k in np.unique(live // episodes):
             mine = live // episodes == k
             other, style = strangers[k]
-            actions[mine] = other.experts[style](engine.readings_towards(ids[mine], goal[live[mine]]))
+            actions[mine] = other.experts[style](scenes.readings_towards(ids[mine], goal[live[mine]]))
         return actions
 
     played = play([Cell(task, Split.SELECT, index)] * len(strangers), act)
@@ -210,7 +211,7 @@ def play_as(task: Task, strangers: Sequence[tuple[Task, str]], episodes: int = 4
 def _physics(task: Task) -> Iterator[str]:
     """Random actions, 10 000 steps of them, break nothing."""
     n = 50
-    engine, ids = Engine([task], n), np.arange(n)
+    engine, ids = MujocoEngine([task], n), np.arange(n)
     rng = np.random.default_rng(1)
     broken: dict[str, int] = {}
     deepest = 0.0
@@ -218,7 +219,7 @@ def _physics(task: Task) -> Iterator[str]:
         if step % task.horizon == 0:
             engine.begin(ids, 0, task.starts(Split.TRAIN, step + ids))
         engine.step(ids, rng.uniform(-1, 1, (n, task.world.action_size)))
-        for condition, holds in task.world.sound(engine.readings(ids)).items():
+        for condition, holds in engine.world.sound(engine.readings(ids)).items():
             broken[condition] = broken.get(condition, 0) + int((~holds).sum())
         deepest = max(deepest, _deepest(task, engine.state[step % n][None]))
     for condition, count in broken.items():
@@ -230,7 +231,7 @@ def _physics(task: Task) -> Iterator[str]:
 
 def _deepest(task: Task, states: FloatArray) -> float:
     """Deepest contact in any of the physics states (N, nstate), m."""
-    model = task.world.model(task.variant)
+    model = mujoco_world(task).model(task.variant)
     data, deepest = mujoco.MjData(model), 0.0
     for state in states:
         mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
