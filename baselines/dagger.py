@@ -15,7 +15,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.on_policy import affordable
-from razorbench.method import Budget, Descent, Minibatches, TaskHandle, clone, descend, log_likelihood
+from razorbench.method import Budget, Descent, Minibatches, Need, TaskHandle, clone, descend, log_likelihood
 from razorbench.types import BoolArray
 
 
@@ -31,6 +31,7 @@ class DAgger(Descent):
     """Passes over all states so far in each round, fewer if the budget of gradient steps would not last."""
 
     family: ClassVar[str] = "on-policy supervised"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.EXPERT})
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Train on relabeled TRAIN episodes; one update is one round."""

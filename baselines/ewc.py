@@ -16,7 +16,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import Budget, Supervised, TaskHandle, actor_parameters, clone, fisher_diagonal, log_likelihood
+from razorbench.method import Budget, Need, Supervised, TaskHandle, actor_parameters, clone, fisher_diagonal, log_likelihood
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class EWC(Supervised):
 
     family: ClassVar[str] = "continual learning"
     old_task_data: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.DEMONSTRATIONS, Need.OLD_DEMONSTRATIONS})
 
     def __post_init__(self) -> None:
         super().__post_init__()

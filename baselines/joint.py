@@ -13,7 +13,7 @@ import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.replay import fit_both
-from razorbench.method import Budget, Supervised, TaskHandle
+from razorbench.method import Budget, Need, Supervised, TaskHandle
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Joint(Supervised):
     """Adam's learning rate, constant; chosen by the search."""
     family: ClassVar[str] = "bounds"
     old_task_data: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.DEMONSTRATIONS, Need.OLD_DEMONSTRATIONS})
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Fit all demonstrations; one update is one gradient step."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from razorbench.method import Budget, Supervised, TaskHandle, clone, kl, log_likelihood
+from razorbench.method import Budget, Need, Supervised, TaskHandle, clone, kl, log_likelihood
 
 Elsewhere = Callable[[torch.Tensor], torch.Tensor]
 """Maps demonstrated observations (B, O) to the observations (B, O) of the KL."""
@@ -29,6 +29,7 @@ class LwF(Supervised):
     """lambda, the weight of the KL under old instructions."""
 
     family: ClassVar[str] = "continual learning"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.DEMONSTRATIONS, Need.INSTRUCTIONS})
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Fit the demonstrations; one update is one gradient step."""

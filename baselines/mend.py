@@ -16,7 +16,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.baselines.dagger import DAgger
 from razorbench.baselines.sft_cf import counterfactual
-from razorbench.method import TaskHandle, kl
+from razorbench.method import Need, TaskHandle, kl
 from razorbench.types import BoolArray
 
 
@@ -32,6 +32,7 @@ class Mend(DAgger):
     """Standard deviation of the perturbation, in the observation's scaled units, as in `sft_cf`; chosen by the search."""
 
     family: ClassVar[str] = "ours"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.EXPERT, Need.INSTRUCTIONS})
 
     def worth(self, success: BoolArray) -> BoolArray:
         """Return the mask of episodes to train on, (E,): the failed ones."""

@@ -14,7 +14,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import Budget, Supervised, TaskHandle, clone
+from razorbench.method import Budget, Need, Supervised, TaskHandle, clone
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Replay(Supervised):
 
     family: ClassVar[str] = "continual learning"
     old_task_data: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.DEMONSTRATIONS, Need.OLD_DEMONSTRATIONS})
 
     def __post_init__(self) -> None:
         super().__post_init__()

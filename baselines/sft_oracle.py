@@ -19,7 +19,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import Budget, Supervised, TaskHandle, clone, log_likelihood
+from razorbench.method import Budget, Need, Supervised, TaskHandle, clone, log_likelihood
 from razorbench.types import IntArray
 
 _WIDTH = 512
@@ -39,6 +39,7 @@ class SFTOracle(Supervised):
     """Most episodes per start."""
 
     family: ClassVar[str] = "offline supervised"
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,10 +7,10 @@ above it, in the air, or at a fixture. Objective, budget and requirements are th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from razorbench.baselines.sft_rehearse import SFTRehearse
-from razorbench.errors import UsageError
-from razorbench.method import TaskHandle
+from razorbench.method import Need, TaskHandle
 from razorbench.task import Goals
 
 
@@ -21,8 +21,8 @@ class SFTRecall(SFTRehearse):
     learning_rate: float = 3e-4
     """Adam's learning rate, constant; chosen by the search."""
 
-    def goals(self, task: TaskHandle) -> Goals:
-        """Return the base's goals of every kind. Raises UsageError if the base's recipe has none."""
-        if task.goals is None:
-            raise UsageError("the base's recipe has no `goals`, which sft_recall needs: add them as in conf/base/mlp.yaml")
+    needs: ClassVar[frozenset[Need]] = SFTRehearse.needs | {Need.GOALS}
+
+    def goals(self, task: TaskHandle) -> Goals | None:
+        """Return the goals of every kind that the base's world has."""
         return task.goals

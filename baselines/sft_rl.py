@@ -14,7 +14,7 @@ import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
-from razorbench.method import Budget, Method, Supervised, TaskHandle, clone
+from razorbench.method import Budget, Method, Need, Supervised, TaskHandle, clone
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class SFTRL(Supervised):
     """The RL method with its hyper-parameters; set it by `method@method.upstream=ppo`."""
 
     family: ClassVar[str] = "offline supervised"
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -119,6 +119,7 @@ class Workcell:
     goal_size = 4
     hold = np.array([0.0, 0.0, 0.0, 1.0])
     start_uniforms = 16
+    width = 512
     substeps = 5
 
     def __init__(self) -> None:

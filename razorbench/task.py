@@ -24,7 +24,7 @@ from razorbench.identity.parts import made_of, own, shipped
 from razorbench.identity.source import digest as code_digest
 from razorbench.types import BoolArray, FloatArray, IntArray, Settings
 
-__all__ = ["Expert", "Goals", "Split", "Start", "Task", "World", "code_digest"]
+__all__ = ["Engine", "Expert", "Goals", "MujocoWorld", "Split", "Start", "Task", "World", "code_digest"]
 
 
 class Split(Enum):
@@ -41,19 +41,35 @@ SPLIT_SIZES = {Split.SELECT: 500, Split.TEST: 100, Split.PROBE: 100}
 
 
 class World(Protocol):
-    """The physics that tasks share: models that step in one batch, and the meaning of actions and sensors."""
+    """A world that tasks share: sizes, starts, and an engine that steps its tasks.
+
+    A world that is MuJoCo models needs no engine of its own (`MujocoWorld`). Any other one has a method `engine(tasks, size, threads) -> Engine`.
+    """
 
     version: str
     """Name and version, `workcell-2`; any change of dynamics, observation or controls is a new version."""
     observation_size: int
     action_size: int
-    instruction: slice
-    """Columns of the observation that hold the one-hot instruction."""
     goal_size: int
-    """Numbers in a goal, at least three: the first three are a place, m."""
+    """Numbers in a goal; 0 for a world without goals."""
+    start_uniforms: int
+    """Uniform numbers that a start is made of."""
+    width: int
+    """Episodes that an engine can hold at once."""
+
+    @property
+    def instruction(self) -> slice | None:
+        """Columns of the observation that hold the one-hot instruction; None for a world without instructions."""
+
+    def digest(self) -> str:
+        """Return a digest of the files that the version stands for, for `lock.json`."""
+
+
+class MujocoWorld(World, Protocol):
+    """A world of MuJoCo models that step in one batch, with the meaning of actions and sensors. Its goals begin with a place, m."""
+
     hold: FloatArray
     """The action (action_size,) that leaves a start as it is."""
-    start_uniforms: int
     substeps: int
 
     def model(self, variant: Any) -> mujoco.MjModel:
@@ -74,13 +90,10 @@ class World(Protocol):
     def sound(self, readings: Any) -> Mapping[str, BoolArray]:
         """Return conditions that hold wherever the physics is sound and everything is in its place, by a sentence each, (N,)."""
 
-    def digest(self) -> str:
-        """Return a digest of the files that the version stands for, for `lock.json`."""
-
 
 @dataclass(frozen=True)
 class Start:
-    """Initial conditions. state: (N, 1 + nq + nv) full physics state; goal: (N, goal_size)."""
+    """Initial conditions. state: (N, S), as the world's engine takes it, in a MujocoWorld the full physics state; goal: (N, goal_size)."""
 
     state: FloatArray
     goal: FloatArray
@@ -88,6 +101,8 @@ class Start:
 
 Expert = Callable[[Any], FloatArray]
 """Readings of N environments to actions (N, action_size); acts on the state alone."""
+NO_STYLE = "none"
+"""Demonstration style of a task without scripted experts."""
 Goals = Callable[[Any, FloatArray], list[FloatArray]]
 """Readings of N scenes and the uniforms (N, start_uniforms) of their starts to goals (N, goal_size), as many kinds as there are."""
 
@@ -128,6 +143,11 @@ class Task:
     def name(self) -> str:
         """Name without the version."""
         return self.id.rpartition("-v")[0]
+
+    @property
+    def style(self) -> str:
+        """The first demonstration style, or `none` for a task without scripted experts."""
+        return next(iter(self.experts), NO_STYLE)
 
     def starts(self, split: Split, index: IntArray) -> Start:
         """Return the starts of a split by index (N,); the same wherever and whenever they are asked for."""
@@ -172,8 +192,10 @@ def made(factory: Callable[..., Any], values: Settings) -> Any:
 
 
 def asking(task: Task, observations: FloatArray, slots: IntArray) -> FloatArray:
-    """Return a copy of observations (N, O) with the instruction replaced by that of slots (N,)."""
+    """Return a copy of observations (N, O) with the instruction replaced by that of slots (N,); raises UsageError in a world without instructions."""
     columns, copy = task.world.instruction, observations.copy()
+    if columns is None:
+        raise UsageError(f"{task.id} lives in {task.world.version}, a world without instructions: there is no other instruction to give")
     copy[:, columns] = 0.0
     copy[np.arange(len(copy)), columns.start + slots] = 1.0
     return copy
@@ -184,6 +206,38 @@ def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
     if not (found := sorted({skill.slot for skill in skills} - {task.slot})):
         raise UsageError(f"{task.id} asks as every original skill of this base does: there is no other instruction to ask for; choose a base with more skills")
     return found
+
+
+class Engine(Protocol):
+    """Steps environments of several tasks that share one world; for a given start and action sequence an episode is the same in any batch.
+
+    An environment is a slot; `ids`, (M,) and ascending, says which slots a call is about.
+    """
+
+    @property
+    def world(self) -> World:
+        """The world that the tasks share."""
+
+    def begin(self, ids: IntArray, task: IntArray | int, start: Start) -> None:
+        """Put environments at their starts. task: (M,) indices into the engine's tasks."""
+
+    def step(self, ids: IntArray, actions: FloatArray) -> None:
+        """Advance environments by one decision. actions: (M, A) in [-1, 1]; raises NotFinite if one is NaN or infinite."""
+
+    def observe(self, ids: IntArray) -> FloatArray:
+        """Return observations (M, O) float32."""
+
+    def success(self, ids: IntArray) -> BoolArray:
+        """Return which environments have solved their task, (M,)."""
+
+    def shaped(self, ids: IntArray) -> FloatArray:
+        """Return shaped rewards (M,) in [0, 1]; 0 for a task without terms."""
+
+    def expert(self, ids: IntArray, style: str | None = None) -> FloatArray:
+        """Return the scripted experts' actions (M, A) in [-1, 1]; `style` None takes each task's first. Never called for a task without experts."""
+
+    def readings(self, ids: IntArray) -> Any:
+        """Return what success, experts and goals read of environments as they are now."""
 
 
 def stack_starts(parts: list[Start]) -> Start:

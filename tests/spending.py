@@ -12,7 +12,7 @@ from conftest import TINY, compose, task
 from razorbench.policy import network as policies
 from razorbench.runs.adapting import adapted
 from razorbench.task import Split
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 
 
 def by_hand(copy, times=1):
@@ -77,7 +77,7 @@ def drive(stepper, times=3):
 
 
 def own_engine(base, handle, copy):
-    engine, ids = Engine([task("pick_place")], 2, 1), np.arange(2)
+    engine, ids = MujocoEngine([task("pick_place")], 2, 1), np.arange(2)
     engine.begin(ids, 0, handle.task.starts(Split.TRAIN, ids))
     for _ in range(3):
         engine.step(ids, engine.expert(ids))

@@ -24,7 +24,7 @@ from razorbench.seeding import generator
 from razorbench.store.estimate import between
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 
 _POINTS = 50
 
@@ -40,7 +40,7 @@ class Shown:
 
 def show(task: Task, style: str, noise: float = 0.0, n: int = SPLIT_SIZES[Split.SELECT]) -> Shown:
     """Play a style on the first n SELECT starts."""
-    engine, ids = Engine([task], n), np.arange(n)
+    engine, ids = MujocoEngine([task], n), np.arange(n)
     engine.begin(ids, 0, task.starts(Split.SELECT, ids))
     rng = generator("styles", task.id, style)
     places, solved, length = [engine.readings(ids).tool.copy()], np.zeros(n, dtype=bool), np.full(n, task.horizon)

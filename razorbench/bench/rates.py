@@ -19,6 +19,7 @@ from razorbench.policy.network import distribution
 from razorbench.runs.spec import RunSpec
 from razorbench.task import Task
 from razorbench.types import FloatArray
+from razorbench.world.engine import mujoco_world
 from razorbench.world.gym_envs import TaskVecEnv
 from razorbench.world.stepper import Stepper
 
@@ -37,7 +38,7 @@ class Tape:
 
 def recorded(spec: RunSpec, num_envs: int, threads: int, decisions: int = DECISIONS) -> Tape:
     """Play the base on a batch of TRAIN starts and return the recording."""
-    task, world = spec.task, spec.task.world
+    task, world = spec.task, mujoco_world(spec.task)
     stepper = Stepper(task, num_envs, threads=threads)
     observation = stepper.reset(np.arange(num_envs))
     rng = np.random.default_rng(0)
@@ -54,7 +55,7 @@ def recorded(spec: RunSpec, num_envs: int, threads: int, decisions: int = DECISI
 
 def raw(task: Task, tape: Tape, threads: int) -> float:
     """Return the decisions per second of `mujoco.rollout` alone, with precomputed controls."""
-    model = task.world.model(task.variant)
+    model = mujoco_world(task).model(task.variant)
     n, substeps = tape.controls.shape[1:3]
     data = [mujoco.MjData(model) for _ in range(threads)]
     state, sensors = np.empty((n, substeps, tape.states.shape[2])), np.empty((n, substeps, model.nsensordata))
@@ -79,7 +80,7 @@ def raw(task: Task, tape: Tape, threads: int) -> float:
 def bare(task: Task, tape: Tape, threads: int) -> float:
     """Return the decisions per second of the engine's MuJoCo batch under the same controls, without episode ends and resets."""
     n, substeps = tape.controls.shape[1:3]
-    batch = Batch(task.world.model(task.variant), n, threads, persistent=True)
+    batch = Batch(mujoco_world(task).model(task.variant), n, threads, persistent=True)
     batch.state[:, : tape.states.shape[2]] = tape.states[0]
     control, _ = batch.bind("ctrl"), batch.bind("sensordata")
     began = time.perf_counter()

@@ -28,7 +28,9 @@ def command(arguments: Sequence[str]) -> int:
 
     with config.registry(options.config_dir) as registry:
         task = registry.task_or_skill(options.task)
-    style = next(iter(task.experts)) if options.style is None else options.style
+    style = task.style if options.style is None else options.style
+    if not task.experts:
+        raise UsageError(f"{task.id} has no scripted expert: nobody can demonstrate it here")
     if style not in task.experts:
         raise UsageError(f"--style {style}: {task.id} has no such demonstration style{among(style, task.experts)}")
     out = options.out if options.out is not None else Path(f"{task.name}-{style}{demonstrations.SUFFIX}")

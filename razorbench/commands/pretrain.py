@@ -22,7 +22,8 @@ def command(arguments: Sequence[str]) -> int:
     with config.registry(options.config_dir) as registry:
         composed = registry.compose(options.overrides)
         recipe = build(config.plain_config(composed)["base"], "base")
-        tasks = [registry.item("task", name) for name in registry.names("task")]
+        world = next(iter(recipe.skills.values())).world.version
+        tasks = [task for task in registry.sound("task").values() if task.world.version == world]
     folder = config.results_of(composed) / "policies"
     card = train(recipe, tasks, int(composed.seed), folder, print)
     return terminal.pretrained(card, folder, recipe)

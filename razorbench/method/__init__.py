@@ -4,7 +4,7 @@ It has the protocol of a method, its budget, its task handle, the policies' dens
 in `__all__` are stable.
 """
 
-from razorbench.method.data import Budget, Demonstrations, Notes, Rollouts, Used
+from razorbench.method.data import Budget, Demonstrations, Need, Notes, Rollouts, Used
 from razorbench.method.handle import TaskHandle
 from razorbench.method.protocol import Method
 from razorbench.method.supervised import Descent, Minibatches, Supervised, descend
@@ -17,6 +17,7 @@ __all__ = [
     "Descent",
     "Method",
     "Minibatches",
+    "Need",
     "Notes",
     "Rollouts",
     "Supervised",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import UserDict
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import Any
 
 import torch
@@ -14,6 +15,16 @@ from razorbench.types import BoolArray, IntArray
 
 ACTION_NOISE = 0.15
 """Standard deviation of the Gaussian noise on demonstrated actions, in pretraining and in adaptation."""
+
+
+class Need(Enum):
+    """What a method may need besides an environment. Where a task, its world or the base lacks it, the method is undefined and no work is begun."""
+
+    DEMONSTRATIONS = "demonstrations: a scripted expert, or a file of them (demos=FILE)"
+    EXPERT = "a scripted expert, which answers on the policy's own states"
+    OLD_DEMONSTRATIONS = "scripted experts for the original skills"
+    INSTRUCTIONS = "an original skill whose instruction is not the new task's"
+    GOALS = "goals for the original skills in the new task's scenes (`goals` in the base's yaml)"
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,9 @@ from razorbench.method.data import ACTION_NOISE, Budget, Demonstrations, Notes, 
 from razorbench.policy import network
 from razorbench.policy.network import all_finite
 from razorbench.store.checkpoint import Checkpoints
-from razorbench.task import Goals, Split, Task, asking, other_slots
+from razorbench.task import Engine, Goals, Split, Task, asking, other_slots
 from razorbench.types import FloatArray, Info, IntArray, State
 from razorbench.world import cores
-from razorbench.world.engine import Engine
 from razorbench.world.gym_envs import TaskVecEnv
 from razorbench.world.rollout import Cell, play
 from razorbench.world.scenes import with_goals
@@ -121,7 +120,9 @@ class TaskHandle:
         self.charge("demo_episodes", episodes)
         return self._demonstrate(self.skills, episodes, rng, None)
 
-    def _demonstrate(self, tasks: Any, episodes: int, rng: np.random.Generator, style: str | None) -> Demonstrations:
+    def _demonstrate(self, tasks: Sequence[Task], episodes: int, rng: np.random.Generator, style: str | None) -> Demonstrations:
+        if mute := [task.id for task in tasks if not task.experts]:
+            raise UsageError(f"{', '.join(mute)} has no scripted expert: give demonstrations of the new task with demos=FILE, or choose a method without")
         shares = np.array_split(self.fresh_starts(episodes, rng), len(tasks))
         with meter.silence():
             return demos.successes([Cell(task, Split.TRAIN, share) for task, share in zip(tasks, shares, strict=True)], style, self.threads)

@@ -12,7 +12,10 @@ from razorbench.method.handle import TaskHandle
 
 
 class Method(Protocol):
-    """One way to adapt a base policy to a new task. Implementations are frozen dataclasses of hyper-parameters."""
+    """One way to adapt a base policy to a new task. Implementations are frozen dataclasses of hyper-parameters.
+
+    A class attribute `needs`, a frozenset of `Need`, says what it cannot do without; it may be left out.
+    """
 
     family: ClassVar[str]
     version: ClassVar[int]

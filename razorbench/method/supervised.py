@@ -11,6 +11,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench.errors import UsageError
+from razorbench.method.data import Need
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import log_likelihood
 from razorbench.types import State
@@ -46,6 +47,8 @@ class Supervised(Descent):
 
     epochs: int = 30
     """Passes over the data, fewer if the budget of gradient steps ends first."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.DEMONSTRATIONS})
 
     def __post_init__(self) -> None:
         super().__post_init__()

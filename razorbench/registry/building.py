@@ -56,7 +56,7 @@ class Builder:
             raise UsageError(f"seed is {seed!r}: it must be a whole number, 0 or more")
         method = expected("method", chosen.get("method"), self._once(plain["method"], "method"))
         built: Task = expected("task", chosen.get("task"), self._once(task, "task"))
-        first, given = next(iter(built.experts)), plain["demos"]
+        first, given = built.style, plain["demos"]
         from_file = str(given).endswith(demonstrations.SUFFIX)
         if given is not None and not from_file and str(given) not in built.experts and (Path(str(given)).suffix or Path(str(given)).exists()):
             raise UsageError(

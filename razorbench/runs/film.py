@@ -18,7 +18,7 @@ from razorbench.store.reading import read_run
 from razorbench.store.record import Record
 from razorbench.task import Split, Task
 from razorbench.world.camera import Camera, Picture, caption, write
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 
 _HOLD = 10
 """Frames that the last picture of an episode stays."""
@@ -58,7 +58,7 @@ def _side_by_side(task: Task, policies_by_name: Mapping[str, ActorCriticPolicy],
 
 def _take(task: Task, policy: ActorCriticPolicy, start: int, camera: Camera, title: str) -> Iterator[Picture]:
     """One greedy episode on a TEST start, with a caption."""
-    engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
+    engine, ids = MujocoEngine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
     engine.begin(ids, 0, task.starts(Split.TEST, np.array([start])))
     goal = engine.goal[0, :3]
     yield caption(camera.picture(engine.state[0], goal), title, "")

@@ -19,6 +19,7 @@ def origin(spec: RunSpec, config: Settings) -> Origin:
     return Origin(
         schema_=SCHEMA,
         protocol=PROTOCOL,
+        world=spec.task.world.version,
         base=spec.base.id,
         seed=spec.seed,
         config=Config(**_settings(spec, config)),

@@ -14,7 +14,7 @@ from razorbench.errors import UsageError, among
 from razorbench.identity.parts import code, made_of, own, shipped
 from razorbench.measures import probe_states
 from razorbench.method.counting import counted
-from razorbench.method.data import Budget, Demonstrations
+from razorbench.method.data import Budget, Demonstrations, Need
 from razorbench.method.handle import TaskHandle
 from razorbench.method.protocol import Method
 from razorbench.store.checkpoint import Checkpoints
@@ -69,10 +69,26 @@ class RunSpec:
     def __post_init__(self) -> None:
         if self.log_std not in ("trained", "frozen"):
             raise UsageError(f"log_std is {self.log_std!r}: it must be trained or frozen, for every method alike")
-        if self.style not in self.task.experts:
+        if self.style not in (self.task.style, *self.task.experts):
             raise UsageError(f"demos={self.style}: {self.task.id} has no such demonstration style{among(self.style, self.task.experts)}")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}: it must be 0 or more")
+        if (world := self.base.skills[0].world.version) != self.task.world.version:
+            here = self.task.world.version
+            raise UsageError(f"{self.task.id} lives in {here}, base {self.base.id} was made for {world}: choose a task and a base of one world")
+        if lacking := [need.value for need in getattr(self.method, "needs", ()) if not self._has(need)]:
+            raise UsageError(f"method={self.method_name} is undefined on {self.task.id} from {self.base.id}: it needs {' and '.join(sorted(lacking))}")
+
+    def _has(self, need: Need) -> bool:
+        """Whether task, world and base have something that a method may need."""
+        task, skills = self.task, self.base.skills
+        return {
+            Need.DEMONSTRATIONS: bool(task.experts) or self.recorded is not None,
+            Need.EXPERT: bool(task.experts),
+            Need.OLD_DEMONSTRATIONS: all(skill.experts for skill in skills),
+            Need.INSTRUCTIONS: task.world.instruction is not None and any(skill.slot != task.slot for skill in skills),
+            Need.GOALS: self.base.goals is not None,
+        }[need]
 
     @property
     def demos(self) -> str:

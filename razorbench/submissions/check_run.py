@@ -144,6 +144,7 @@ def check_protocol(record: Record, expected: Expected, file: str, faults: Faults
         {
             "schema": SCHEMA,
             "protocol": PROTOCOL,
+            "world": record.world and task.world.version,
             "task": task.id,
             "base": base.id,
             "budget.caps": asdict(caps),
@@ -224,7 +225,7 @@ def _config(told: Told, expected: Expected, file: str, faults: Faults) -> None:
         "log_std": "trained",
         "eval": asdict(expected.settings),
         # Left out, the demonstrations are those of the task's first style.
-        "demos": None if style is None and demos == next(iter(expected.task.experts)) else demos,
+        "demos": None if style is None and demos == expected.task.style else demos,
     }
     # A record from before all settings were in it lacks those that have their defaults.
     filled = {key: {**usual(wanted[key]), **value} if key in ("task", "base") and isinstance(value, Mapping) else value for key, value in config.items()}

@@ -26,7 +26,7 @@ def run_spec(record: Record, task: Task, base: Base, budget: Budget, settings: E
     Of demonstrations from a file it has the digest alone. Raises UsageError with a sentence if the hyper-parameters are none of the method's.
     """
     demos = record.method.demos
-    first = next(iter(task.experts))
+    first = task.style
     from_file = demos.startswith(FROM_FILE)
     method = _method(record.config.method, registered, "config.method")
     spec = RunSpec(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from razorbench.errors import UsageError
 from razorbench.task import Task
 from razorbench.types import FloatArray
+from razorbench.world.engine import mujoco_world
 
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT = 640, 480
@@ -30,7 +31,7 @@ class Camera:
     """
 
     def __init__(self, task: Task, width: int = WIDTH, height: int = HEIGHT, view: str = "front") -> None:
-        self._model = task.world.visual_model(task.variant)
+        self._model = mujoco_world(task).visual_model(task.variant)
         self._data = mujoco.MjData(self._model)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
         try:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mujoco
 import numpy as np
 
-from razorbench.task import SPLIT_SIZES, Split, Task
+from razorbench import seeding
+from razorbench.task import SPLIT_SIZES, Engine, Split, Task
 from razorbench.types import FloatArray, IntArray
 from razorbench.world import golden
-from razorbench.world.engine import Engine
-from razorbench.world.rollout import Cell, play, play_expert
+from razorbench.world.engine import MujocoEngine, engine_for, is_mujoco, mujoco_world
+from razorbench.world.rollout import Cell, Played, play, play_expert
 
 EXPERT_SUCCESS = 0.98
 CHANCE = 0.01
@@ -37,9 +38,11 @@ def check_task(task: Task, others: Sequence[Task] = ()) -> list[str]:
     faults = list(_shapes(task))
     if faults:
         return faults  # the task cannot be played
-    for check in (_starts, _repeats, _success, _physics):
+    for check in (_starts, _repeats, _success):
         faults += check(task)
-    return faults + list(_others(task, others))
+    if is_mujoco(task):
+        faults += [*_places(task), *_physics(task)]
+    return faults + (list(_others(task, others)) if task.world.goal_size else [])
 
 
 def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], trajectories: Path, page: Path) -> list[str]:
@@ -66,7 +69,7 @@ def check_shipped(task: Task, tasks: Sequence[Task], skills: Collection[str], tr
 
 def _terms_rise(task: Task) -> bool:
     """Return whether the mean of the shaped terms is higher after eight expert decisions than at the start."""
-    engine, ids = Engine([task], 50), np.arange(50)
+    engine, ids = MujocoEngine([task], 50), np.arange(50)
     engine.begin(ids, 0, task.starts(Split.SELECT, ids))
     first = engine.shaped(ids)
     for _ in range(8):
@@ -76,28 +79,29 @@ def _terms_rise(task: Task) -> bool:
 
 def _shapes(task: Task) -> Iterator[str]:
     world, n = task.world, 8
-    slots = world.instruction.stop - world.instruction.start
+    slots = 1 if world.instruction is None else world.instruction.stop - world.instruction.start
     if not 0 <= task.slot < slots:
         yield f"slot is {task.slot}: the observation has instruction slots 0 to {slots - 1}"
     if task.horizon < 1:
         yield f"horizon is {task.horizon}: an episode has at least one decision"
-    if not task.experts:
+    if not task.experts and is_mujoco(task):
         yield "experts is empty: a task needs at least one scripted expert, or nobody knows that it can be solved"
     try:
         start = task.starts(Split.TRAIN, np.arange(n))
-        model = world.model(task.variant)
+        state_size = np.shape(start.state)[1]
+        if is_mujoco(task):
+            state_size = mujoco.mj_stateSize(mujoco_world(task).model(task.variant), mujoco.mjtState.mjSTATE_FULLPHYSICS)
     except Exception as error:
         yield f"start raised {_said(error)}: it must map uniforms (N, {world.start_uniforms}) to initial conditions"
         return
-    wanted = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS)
-    for name, value, width in (("state", start.state, wanted), ("goal", start.goal, world.goal_size)):
+    for name, value, width in (("state", start.state, state_size), ("goal", start.goal, world.goal_size)):
         if np.shape(value) != (n, width):
             yield f"start gives a {name} of shape {np.shape(value)} for {n} starts: it must be ({n}, {width})"
         elif not np.isfinite(value).all():
             yield f"start gives a {name} that is not finite"
-    if np.shape(start.state) != (n, wanted) or np.shape(start.goal) != (n, world.goal_size):
+    if np.shape(start.state) != (n, state_size) or np.shape(start.goal) != (n, world.goal_size):
         return
-    engine, ids = Engine([task], n, threads=1), np.arange(n)
+    engine, ids = engine_for([task], n, threads=1), np.arange(n)
     engine.begin(ids, 0, start)
     readings = engine.readings(ids)
     parts: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {"success": (task.success, (n,))}
@@ -132,23 +136,32 @@ def _starts(task: Task) -> Iterator[str]:
     together = np.concatenate([np.concatenate([start.state, start.goal], axis=1) for start in starts.values()])
     if len(np.unique(together, axis=0)) < len(together) and all(len(np.unique(start.state, axis=0)) == len(index) for start in starts.values()):
         yield "two splits share a start: starts must vary with the uniforms"
-    engine, ids = Engine([task], _STARTS), np.arange(_STARTS)
+    ids = np.arange(min(_STARTS, task.world.width))
+    engine = engine_for([task], len(ids))
     engine.begin(ids, 0, task.starts(Split.SELECT, ids))
-    for condition, holds in task.world.sound(engine.readings(ids)).items():
-        if not holds.all():
-            yield f"start {np.flatnonzero(~holds)[0]} (SELECT) is out of bounds, as are {np.mean(~holds):.0%} of all: {condition}"
-    deepest = _deepest(task, engine.state[:50])
-    if deepest > PENETRATION:
-        yield f"at the start bodies stand {1000 * deepest:.0f} mm inside one another: {1000 * PENETRATION:.0f} mm are allowed; start them further apart"
     solved = engine.success(ids)
     if solved.any():
         yield f"{np.mean(solved):.1%} of the starts are solved before any action, as SELECT start {np.flatnonzero(solved)[0]}: move goals or starts apart"
 
 
+def _places(task: Task) -> Iterator[str]:
+    """At the start everything is in its place, and nothing inside anything else."""
+    engine, ids = MujocoEngine([task], _STARTS), np.arange(_STARTS)
+    engine.begin(ids, 0, task.starts(Split.SELECT, ids))
+    for condition, holds in engine.world.sound(engine.readings(ids)).items():
+        if not holds.all():
+            yield f"start {np.flatnonzero(~holds)[0]} (SELECT) is out of bounds, as are {np.mean(~holds):.0%} of all: {condition}"
+    deepest = _deepest(task, engine.state[:50])
+    if deepest > PENETRATION:
+        yield f"at the start bodies stand {1000 * deepest:.0f} mm inside one another: {1000 * PENETRATION:.0f} mm are allowed; start them further apart"
+
+
 def _repeats(task: Task) -> Iterator[str]:
-    cells = [Cell(task, Split.SELECT, np.arange(16))]
-    first, again = (play_expert(cells, noise=0.2, keep=True, threads=threads) for threads in (1, None))
-    alone = play_expert([Cell(task, Split.SELECT, np.array([5]))], noise=0.2, keep=True)
+    def played(index: IntArray, threads: int | None) -> Played:
+        cells = [Cell(task, Split.SELECT, index)]
+        return play_expert(cells, noise=0.2, keep=True, threads=threads) if task.experts else play(cells, _wander, keep=True, threads=threads)
+
+    first, again, alone = played(np.arange(16), 1), played(np.arange(16), None), played(np.array([5]), None)
     if not all(np.array_equal(a, b) for a, b in zip(first.pairs(), again.pairs(), strict=True)):
         yield "the same episodes played twice differ: nothing in a task may be random or remember"
     elif not np.array_equal(alone.pairs()[0], first.pairs(np.arange(16) == 5)[0]):
@@ -186,11 +199,11 @@ def play_as(task: Task, strangers: Sequence[tuple[Task, str]], episodes: int = 4
     goal = np.concatenate([other.starts(Split.SELECT, index).goal for other, _ in strangers])
 
     def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
-        actions = _idle(engine, ids)
+        actions, scenes = _idle(engine, ids), cast(MujocoEngine, engine)
         for k in np.unique(live // episodes):
             mine = live // episodes == k
             other, style = strangers[k]
-            actions[mine] = other.experts[style](engine.readings_towards(ids[mine], goal[live[mine]]))
+            actions[mine] = other.experts[style](scenes.readings_towards(ids[mine], goal[live[mine]]))
         return actions
 
     played = play([Cell(task, Split.SELECT, index)] * len(strangers), act)
@@ -200,7 +213,7 @@ def play_as(task: Task, strangers: Sequence[tuple[Task, str]], episodes: int = 4
 def _physics(task: Task) -> Iterator[str]:
     """Yield a sentence for each way in which 10 000 random steps break the physics."""
     n = 50
-    engine, ids = Engine([task], n), np.arange(n)
+    engine, ids = MujocoEngine([task], n), np.arange(n)
     rng = np.random.default_rng(1)
     broken: dict[str, int] = {}
     deepest = 0.0
@@ -208,7 +221,7 @@ def _physics(task: Task) -> Iterator[str]:
         if step % task.horizon == 0:
             engine.begin(ids, 0, task.starts(Split.TRAIN, step + ids))
         engine.step(ids, rng.uniform(-1, 1, (n, task.world.action_size)))
-        for condition, holds in task.world.sound(engine.readings(ids)).items():
+        for condition, holds in engine.world.sound(engine.readings(ids)).items():
             broken[condition] = broken.get(condition, 0) + int((~holds).sum())
         deepest = max(deepest, _deepest(task, engine.state[step % n][None]))
     for condition, count in broken.items():
@@ -220,7 +233,7 @@ def _physics(task: Task) -> Iterator[str]:
 
 def _deepest(task: Task, states: FloatArray) -> float:
     """Return the deepest penetration in physics states (N, nstate), m."""
-    model = task.world.model(task.variant)
+    model = mujoco_world(task).model(task.variant)
     data, deepest = mujoco.MjData(model), 0.0
     for state in states:
         mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
@@ -231,6 +244,11 @@ def _deepest(task: Task, states: FloatArray) -> float:
 
 def _idle(engine: Engine, ids: IntArray, *_: Any) -> FloatArray:
     return np.zeros((len(ids), engine.world.action_size))
+
+
+def _wander(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
+    """Random actions, the same for every episode."""
+    return 2 * seeding.uniforms(seeding.key("wander"), decision.astype(np.uint64), engine.world.action_size) - 1
 
 
 def _said(error: Exception) -> str:

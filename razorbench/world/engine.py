@@ -7,15 +7,16 @@ between physics and action is elementwise.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
 from razorbench import meter
-from razorbench.errors import NotFinite
-from razorbench.task import Start, Task, World
+from razorbench.errors import NotFinite, UsageError
+from razorbench.task import Engine, MujocoWorld, Start, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
 from razorbench.world import cores
 
@@ -27,7 +28,31 @@ _UNPHYSICAL = 1e4
 _log = logging.getLogger(__name__)
 
 
-class Engine:
+def engine_for(tasks: Sequence[Task], size: int, threads: int | None = None) -> Engine:
+    """Return an engine for tasks of one world: the world's own, or the batch engine for one that is MuJoCo models.
+
+    Raises UsageError for tasks of several worlds.
+    """
+    worlds = list(dict.fromkeys(task.world.version for task in tasks))
+    if len(worlds) > 1:
+        raise UsageError(f"tasks of {' and '.join(worlds)} cannot share an engine: choose tasks and a base of one world")
+    own: Callable[[Sequence[Task], int, int | None], Engine] | None = getattr(tasks[0].world, "engine", None)
+    return MujocoEngine(tasks, size, threads) if own is None else own(tasks, size, threads)
+
+
+def is_mujoco(task: Task) -> bool:
+    """Return whether a task's world is MuJoCo models."""
+    return not hasattr(task.world, "engine")
+
+
+def mujoco_world(task: Task) -> MujocoWorld:
+    """Return a task's world if it is MuJoCo models; raises UsageError if it brings an engine of its own."""
+    if not is_mujoco(task):
+        raise UsageError(f"{task.id} lives in {task.world.version}, which brings an engine of its own: this needs a world of MuJoCo models, as workcell-2 is")
+    return cast(MujocoWorld, task.world)
+
+
+class MujocoEngine:
     """Steps environments of several tasks that share one world.
 
     An environment is a slot; `ids`, (M,) and ascending, selects slots. Observations, success and experts read the sensors at the end of a decision.
@@ -37,9 +62,9 @@ class Engine:
     task: (N,) index into the engine's tasks; goal: (N, G); state: (N, nstate) full physics states, a live view; lost: (N,).
     """
 
-    def __init__(self, tasks: tuple[Task, ...] | list[Task], size: int, threads: int | None = None) -> None:
+    def __init__(self, tasks: Sequence[Task], size: int, threads: int | None = None) -> None:
         self.tasks = tuple(tasks)
-        self.world: World = self.tasks[0].world
+        self.world = mujoco_world(self.tasks[0])
         self._models = [self.world.model(task.variant) for task in self.tasks]
         self._instructions = np.array([task.slot for task in self.tasks])
         self._delayed = np.array([task.delayed for task in self.tasks])

@@ -11,7 +11,7 @@ from PIL import Image
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray
 from razorbench.world.camera import Camera, Picture, caption, write
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 
 _WIDTH, _HEIGHT, _COLUMNS = 320, 240, 5
 _START = 9
@@ -43,7 +43,7 @@ def gallery(tasks: Sequence[Task], folder: Path, kind: str) -> list[Path]:
 
 def _episode(task: Task, style: str) -> tuple[list[FloatArray], FloatArray, FloatArray]:
     """Play one expert episode without noise. Returns states, tool positions (T, 3), m, and the goal's place (3,), m."""
-    engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
+    engine, ids = MujocoEngine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
     engine.begin(ids, 0, task.starts(Split.SELECT, np.array([_START])))
     states, places = [engine.state[0].copy()], [engine.readings(ids).tool[0].copy()]
     for _ in range(task.horizon):

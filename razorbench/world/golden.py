@@ -20,7 +20,7 @@ from razorbench.errors import FileDamaged
 from razorbench.store import provenance
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 
 DECISIONS = 20
 FREE_DECISIONS = 2
@@ -35,7 +35,7 @@ def platform() -> str:
 
 def trajectory(task: Task) -> tuple[FloatArray, bool]:
     """Play the fixed sequence from TEST start 0. Returns states (21, nstate) and whether the task was ever solved."""
-    engine, ids = Engine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
+    engine, ids = MujocoEngine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
     engine.begin(ids, 0, task.starts(Split.TEST, ids))
     actions = 2 * seeding.uniforms(seeding.key("golden", task.id), np.arange(DECISIONS), task.world.action_size) - 1
     states, solved = [engine.state[0].copy()], False

@@ -12,12 +12,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
 from razorbench.policy.network import distribution
-from razorbench.task import Split, Start, Task, stack_starts
+from razorbench.task import Engine, Split, Start, Task, stack_starts
 from razorbench.types import BoolArray, FloatArray, IntArray
-from razorbench.world.engine import Engine
+from razorbench.world.engine import engine_for
 
-WIDTH = 512
-"""Episodes played at the same time; results do not depend on it."""
 Mode = Literal["greedy", "sampled"]
 
 
@@ -73,8 +71,8 @@ def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | 
     which = np.concatenate([np.full(len(cell.index), k) for k, cell in enumerate(cells)])
     start = np.concatenate([np.asarray(cell.index) for cell in cells])
     horizon = np.array([cell.task.horizon for cell in cells])[which]
-    total, size = len(which), min(len(which), WIDTH)
-    engine = Engine([cell.task for cell in cells], size, threads)
+    total, size = len(which), min(len(which), cells[0].task.world.width)
+    engine = engine_for([cell.task for cell in cells], size, threads)
     success, length = np.zeros(total, dtype=bool), np.zeros(total, dtype=np.int64)
     observations = np.empty((horizon.max(), total, engine.world.observation_size), np.float32) if keep else None
     actions = np.empty((horizon.max(), total, engine.world.action_size), np.float32) if keep else None

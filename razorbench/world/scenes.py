@@ -9,7 +9,7 @@ import numpy as np
 
 from razorbench.task import Goals, Start, Task
 from razorbench.types import FloatArray
-from razorbench.world.engine import Engine
+from razorbench.world.engine import engine_for
 
 
 def with_goals(task: Task, goals: Goals) -> list[Task]:
@@ -23,6 +23,6 @@ def _start(task: Task, goals: Goals, kind: int, u: FloatArray) -> Start:
 
 
 def _goals(task: Task, goals: Goals, u: FloatArray) -> list[FloatArray]:
-    engine, ids = Engine([task], len(u), 1), np.arange(len(u))
+    engine, ids = engine_for([task], len(u), 1), np.arange(len(u))
     engine.begin(ids, 0, task.start(u))
     return goals(engine.readings(ids), u)

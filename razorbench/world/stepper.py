@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -12,7 +12,7 @@ from gymnasium.error import ResetNeeded
 from razorbench.errors import UsageError
 from razorbench.task import Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray, State
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine, engine_for, mujoco_world
 
 _EPISODES_PER_SEED = 2**24
 _SEEDS = 2**64 // _EPISODES_PER_SEED
@@ -47,7 +47,7 @@ class Stepper:
     def __init__(self, task: Task, num_envs: int, *, max_episode_steps: int | None = None, threads: int | None = None, remember: bool = False) -> None:
         self.task, self.num_envs = task, num_envs
         self._limit = max_episode_steps or task.horizon + 1
-        self._engine = Engine([task], num_envs, threads)
+        self._engine = engine_for([task], num_envs, threads)
         self._all = np.arange(num_envs)
         self.seeds = self._all
         self._episode = np.full(num_envs, -1)
@@ -105,8 +105,9 @@ class Stepper:
 
     @property
     def state(self) -> FloatArray:
-        """Physics states (N, nstate), a live view."""
-        return self._engine.state
+        """Physics states (N, nstate), a live view. Raises UsageError for a world that is not MuJoCo models."""
+        mujoco_world(self.task)
+        return cast(MujocoEngine, self._engine).state
 
     @property
     def readings(self) -> Any:

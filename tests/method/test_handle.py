@@ -8,7 +8,7 @@ import torch
 from conftest import TINY, compose, task
 
 from razorbench.task import Split
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 from razorbench.world.stepper import Stepper
 
 
@@ -41,7 +41,7 @@ def test_twins_of_a_start_play_on_their_own_and_so_does_every_call(spec):
 def test_labels_are_the_experts_answers_in_the_states_visited_with_the_noise_of_demonstrations(spec):
     handle, rng = spec.handle(), np.random.default_rng(0)
     played = handle.rollouts(spec.base.policy, handle.fresh_starts(8, rng), rng, relabel=True)
-    engine, ids = Engine([spec.task], 8, 1), np.arange(8)
+    engine, ids = MujocoEngine([spec.task], 8, 1), np.arange(8)
     engine.begin(ids, 0, spec.task.starts(Split.TRAIN, played.start))
     length = np.bincount(played.episode)
     first, gaps = np.cumsum(length) - length, []

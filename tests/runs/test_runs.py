@@ -15,7 +15,7 @@ from razorbench.policy.network import critic_parameters
 from razorbench.runs.run import run, snapshot_schedule
 from razorbench.store.folder import REQUIRED
 from razorbench.task import Split
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 
 
 def do(results, method, *overrides, threads=None):
@@ -196,7 +196,7 @@ def test_demonstrations_are_successes_and_repeat():
     length = np.bincount(a.episode)
     assert 5 < len(length) == len(a.start) < 35
     first = np.cumsum(length) - length
-    engine, ids = Engine([hurried], len(length), 1), np.arange(len(length))
+    engine, ids = MujocoEngine([hurried], len(length), 1), np.arange(len(length))
     engine.begin(ids, 0, hurried.starts(Split.TRAIN, a.start))
     for step in range(22):
         ids = np.flatnonzero(length > step)

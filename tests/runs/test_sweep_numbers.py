@@ -17,11 +17,11 @@ from razorbench.store.checkpoint import Checkpoints
 pytestmark = [pytest.mark.slow, pytest.mark.timed]
 START = """
 import os, time
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 def step(*_):
     print("first env step", time.clock_gettime(time.CLOCK_MONOTONIC), flush=True)
     os._exit(0)
-Engine.step = step
+MujocoEngine.step = step
 from razorbench.commands.main import main
 main()
 """

@@ -11,7 +11,7 @@ from razorbench.envs.physics import Variant
 from razorbench.errors import NotFinite
 from razorbench.policy.network import distribution
 from razorbench.task import Split, stack_starts
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 from razorbench.world.rollout import Cell, play_policy
 
 HEAVY = replace(task("lift"), id="lift_heavy_test-v1", variant=Variant(mass=0.4, friction=0.5, stiffness=0.7, damping=0.7, cabinet=(0.68, 0.26, 0.2)))
@@ -21,7 +21,7 @@ MIXED = [task("lift"), HEAVY, CAN, task("pick_place"), task("drawer_open")]
 
 def open_loop(which, index, threads, decisions=12):
     """States after a fixed action sequence that belongs to (task, start), one row per pair."""
-    engine, ids = Engine(MIXED, len(which), threads), np.arange(len(which))
+    engine, ids = MujocoEngine(MIXED, len(which), threads), np.arange(len(which))
     order = np.argsort(which, kind="stable")
     starts = stack_starts([MIXED[k].starts(Split.TRAIN, index[which == k]) for k in np.unique(which)])
     engine.begin(ids, which[order], starts)
@@ -85,7 +85,7 @@ def test_a_policys_rows_do_not_depend_on_their_place(base):
 
 
 def test_a_slot_forgets_what_it_played_before():
-    engine, ids = Engine([task("lift"), HEAVY], 4), np.arange(4)
+    engine, ids = MujocoEngine([task("lift"), HEAVY], 4), np.arange(4)
     start = task("lift").starts(Split.TRAIN, ids)
     finals = []
     for middle in (0, 1, 0):
@@ -101,7 +101,7 @@ def test_a_restart_next_door_disturbs_nobody():
     """Sleeping neighbours are begun anew, with other models, while two slots play on."""
     ids, states = np.arange(4), []
     for restarts in ((), (3, 7, 8)):
-        engine = Engine([task("lift"), HEAVY], 4, threads=2)
+        engine = MujocoEngine([task("lift"), HEAVY], 4, threads=2)
         engine.begin(ids, np.array([0, 1, 0, 1]), task("lift").starts(Split.TEST, ids))
         for decision in range(15):
             engine.step(ids, engine.expert(ids))
@@ -113,7 +113,7 @@ def test_a_restart_next_door_disturbs_nobody():
 
 
 def test_sensors_at_a_start_are_those_of_its_state():
-    engine, ids = Engine([task("drawer_close")], 5), np.arange(5)
+    engine, ids = MujocoEngine([task("drawer_close")], 5), np.arange(5)
     start = task("drawer_close").starts(Split.SELECT, ids)
     engine.begin(ids, 0, start)
     assert np.array_equal(engine.state, start.state)
@@ -124,7 +124,7 @@ def test_sensors_at_a_start_are_those_of_its_state():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_actions_that_are_not_finite_are_refused(bad):
-    engine, ids = Engine([task("reach")], 4), np.array([0, 1, 3])
+    engine, ids = MujocoEngine([task("reach")], 4), np.array([0, 1, 3])
     engine.begin(ids, 0, task("reach").starts(Split.TRAIN, ids))
     actions = np.zeros((3, 4))
     actions[2, 2] = bad
@@ -134,7 +134,7 @@ def test_actions_that_are_not_finite_are_refused(bad):
 
 def test_a_diverged_simulation_stands_still_unsolved_until_it_begins_anew(caplog):
     starts = task("reach").starts(Split.TRAIN, np.arange(2))
-    engine, alone, ids = Engine([task("reach")], 2), Engine([task("reach")], 1), np.arange(2)
+    engine, alone, ids = MujocoEngine([task("reach")], 2), MujocoEngine([task("reach")], 1), np.arange(2)
     engine.begin(ids, 0, starts)
     alone.begin(ids[:1], 0, task("reach").starts(Split.TRAIN, ids[:1]))
     before = engine.observe(ids)
@@ -153,7 +153,7 @@ def test_a_diverged_simulation_stands_still_unsolved_until_it_begins_anew(caplog
 def test_a_peg_flung_off_in_a_spin_is_lost_before_it_is_not_finite(caplog):
     """A slender body in fast free spin gains energy under explicit integration; a noisy policy met this about once in 10 000 episodes."""
     peg = task("peg_insert")
-    engine, ids = Engine([peg], 2), np.arange(2)
+    engine, ids = MujocoEngine([peg], 2), np.arange(2)
     engine.begin(ids, 0, peg.starts(Split.TRAIN, ids))
     model, spec = peg.world.model(peg.variant), mujoco.mjtState.mjSTATE_FULLPHYSICS
     joint = model.joint("object")
@@ -169,7 +169,7 @@ def test_a_peg_flung_off_in_a_spin_is_lost_before_it_is_not_finite(caplog):
 
 
 def test_a_grasped_cube_follows_the_tool_and_energy_stays_bounded():
-    engine, ids = Engine([task("lift")], 40), np.arange(40)
+    engine, ids = MujocoEngine([task("lift")], 40), np.arange(40)
     engine.begin(ids, 0, task("lift").starts(Split.SELECT, ids))
     for _ in range(25):
         engine.step(ids, engine.expert(ids))

@@ -7,7 +7,7 @@ from conftest import task
 
 from razorbench.envs.physics import Variant, workcell
 from razorbench.task import Split
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 from razorbench.world.rollout import Cell, play_expert
 
 STEPS_PER_S = 100
@@ -56,7 +56,7 @@ def test_experts_press_nothing_far_into_anything(name):
     the, n = task(name), 24
     model = the.world.model(the.variant)
     pads = {model.geom("pad_left").id, model.geom("pad_right").id}
-    engine, ids = Engine([the], n), np.arange(n)
+    engine, ids = MujocoEngine([the], n), np.arange(n)
     engine.begin(ids, 0, the.starts(Split.SELECT, ids))
     everywhere, at_pads = [], []
     for _ in range(30):
@@ -72,7 +72,7 @@ def test_experts_press_nothing_far_into_anything(name):
 
 def test_a_held_cube_creeps_less_than_5_mm_in_3_s():
     the, n = task("carry"), 32
-    engine, ids = Engine([the], n), np.arange(n)
+    engine, ids = MujocoEngine([the], n), np.arange(n)
     engine.begin(ids, 0, the.starts(Split.SELECT, ids))
     for _ in range(25):
         engine.step(ids, engine.expert(ids))
@@ -93,7 +93,7 @@ def test_free_motion_is_that_of_a_tenth_of_the_timestep():
     fine.option.timestep = world.model(None).opt.timestep / 10
     fine = fine.compile()
     the = task("reach")
-    engine, ids = Engine([the], n), np.arange(n)
+    engine, ids = MujocoEngine([the], n), np.arange(n)
     start = the.starts(Split.SELECT, ids)
     engine.begin(ids, 0, start)
     twins = [data_at(fine, state) for state in start.state]

@@ -18,7 +18,7 @@ from razorbench.registry import config
 from razorbench.registry.building import build
 from razorbench.task import Split, spaces
 from razorbench.world.conformance import check_shipped
-from razorbench.world.engine import Engine
+from razorbench.world.engine import MujocoEngine
 from razorbench.world.rollout import Cell, play_expert
 
 ALL = [*SKILLS, *TASKS]
@@ -118,7 +118,7 @@ def test_a_delayed_command_takes_effect_one_decision_late():
     prompt = replace(task("carry"), delayed=False)
     late = replace(prompt, delayed=True)
     rng = np.random.default_rng(3)
-    engine, ids = Engine([prompt, late], 2), np.arange(2)
+    engine, ids = MujocoEngine([prompt, late], 2), np.arange(2)
     start = prompt.starts(Split.SELECT, np.array([0, 0]))
     engine.begin(ids, ids, start)
     ahead = rng.uniform(-1, 1, 4)
@@ -132,7 +132,7 @@ def test_a_delayed_command_takes_effect_one_decision_late():
 
 def test_slots_of_a_delayed_task_forget_the_command_that_was_waiting():
     late = replace(task("carry"), delayed=True)
-    engine, ids = Engine([late], 1), np.zeros(1, dtype=int)
+    engine, ids = MujocoEngine([late], 1), np.zeros(1, dtype=int)
     paths = []
     for _ in range(2):
         engine.begin(ids, 0, late.starts(Split.SELECT, ids))
@@ -145,7 +145,7 @@ def test_slots_of_a_delayed_task_forget_the_command_that_was_waiting():
 def _pads_used(act, n=200):
     """Which pad each SELECT start of sort_parity was solved on, -1 for none, and whether it asked for an even one."""
     the = task("sort_parity")
-    engine, ids = Engine([the], n), np.arange(n)
+    engine, ids = MujocoEngine([the], n), np.arange(n)
     engine.begin(ids, 0, the.starts(Split.SELECT, ids))
     used = np.full(n, -1)
     for _ in range(the.horizon):
