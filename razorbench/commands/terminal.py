@@ -154,23 +154,24 @@ def use(study: Any, name: str) -> str:
 
 
 def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
-    """Print how a rebuilt base does beside the shipped one; 1 if a skill falls below the bar of 0.95."""
-    shipped_path = recipe.folder / f"{card['id']}.json"
-    shipped = read_card(shipped_path)["success"]["select"] if shipped_path.exists() else {}
+    """Print the success of a pretrained base, and of the shipped one of its name; 1 if a skill falls below the bar of 0.95."""
+    path = recipe.folder / f"{card['id']}.json"
+    shipped = read_card(path) if recipe.directory is None and path.exists() else None
     table = Table(title=f"{card['id']}: success on SELECT starts", title_justify="left")
-    for column in ("task", "greedy", "95%", "sampled", "shipped, greedy"):
+    for column in ("task", "greedy", "95%", "sampled", *(["shipped, greedy"] if shipped else [])):
         table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
     for name, rates in card["success"]["select"].items():
-        before = f"{shipped[name]['greedy']['rate']:.3f}" if name in shipped else "none"
-        table.add_row(name, f"{rates['greedy']['rate']:.3f}", between(*rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}", before)
+        row = [name, f"{rates['greedy']['rate']:.3f}", between(*rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}"]
+        if shipped:
+            theirs = shipped["success"]["select"].get(name)
+            row.append(f"{theirs['greedy']['rate']:.3f}" if theirs else "none")
+        table.add_row(*row)
     console.print(Whole(table))
-    if not shipped_path.exists():
-        beside = "none of this name is shipped"
-    elif read_card(shipped_path)["sha256"]["policy"] == card["sha256"]["policy"]:
-        beside = "the same weights as the shipped policy, bit for bit"
-    else:
-        beside = "other weights than the shipped policy"
-    console.print(f"written to {folder}; {beside}")
+    verdict = ""
+    if shipped:
+        same = shipped["sha256"]["policy"] == card["sha256"]["policy"]
+        verdict = "; the same weights as the shipped policy, bit for bit" if same else "; other weights than the shipped policy"
+    console.print(f"written to {folder}{verdict}")
     low = [name for name in recipe.skills if card["success"]["select"][name]["greedy"]["rate"] < 0.95]
     if low:
         console.print(f"below 0.95: {', '.join(low)}")

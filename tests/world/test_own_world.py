@@ -8,17 +8,11 @@ import sys
 import pytest
 from conftest import ROOT, TINY_METHOD
 
+from razorbench.registry import config
+
 BUDGET = ["budget.env_steps=1920", "budget.demo_episodes=40", "budget.expert_queries=2000", "budget.gradient_steps=200"]
 SMALL = [*BUDGET, "eval.snapshots=2", "eval.episodes=20", "eval.skill_episodes=10"]
-CONF = {
-    "skill/left": "_target_: plane.make\nid: left-v1\nside: -1.0\n",
-    "task/right": "_target_: plane.make\nid: right-v1\nside: 1.0\n",
-    "task/mute": "_target_: plane.make\nid: mute-v1\nside: 1.0\nscripted: false\n",
-    "base/plane": (
-        "defaults:\n  - /skill@skills.left: left\n  - _self_\n_target_: razorbench.bases.base.Recipe\nname: plane\nhead: gaussian\nsize: small\n"
-        "episodes: 200\nshares: {}\neasy: {}\nepochs: 10\nbatch_size: 64\nlearning_rate: 1.0e-3\ndirectory: policies\n"
-    ),
-}
+MUTE = "_target_: my_world.make\nid: mute-v1\nside: 1.0\nscripted: false\n"
 
 
 def typed(folder, *words):
@@ -28,22 +22,30 @@ def typed(folder, *words):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with the world, two tasks, and a base that was made for it."""
-    folder = tmp_path_factory.mktemp("plane")
-    shutil.copy(ROOT / "tests" / "plane.py", folder)
-    for name, text in CONF.items():
-        (folder / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "conf" / f"{name}.yaml").write_text(text)
+    """A copy of the examples, with a task without experts, and a base that was made for their world."""
+    folder = shutil.copytree(ROOT / "examples", tmp_path_factory.mktemp("plane") / "examples")
+    (folder / "conf" / "task" / "mute.yaml").write_text(MUTE)
     _, out, err = typed(folder, "pretrain", "base=plane")
     assert (err, "left" in out) == ("", True), out + err
-    (folder / "results" / "policies").rename(folder / "policies")
     return folder
 
 
-@pytest.mark.parametrize(("task", "method"), [("right", "sft"), ("right", "dagger"), ("mute", "ppo"), ("mute", "grpo"), ("mute", "frozen")])
+def without_needs():
+    with config.registry() as registry:
+        return [name for name, method in registry.sound("method").items() if not getattr(method, "needs", ())]
+
+
+@pytest.mark.parametrize(
+    ("task", "method"),
+    [
+        *[("right", "sft"), ("right", "dagger"), ("mute", "ppo"), ("mute", "frozen")],
+        *(pytest.param("mute", method, marks=pytest.mark.slow) for method in without_needs() if method not in ("ppo", "frozen")),
+    ],
+)
 def test_it_runs(folder, task, method):
-    code, _, err = typed(folder, f"task={task}", f"method={method}", "base=plane", *SMALL, *TINY_METHOD[method])
-    assert (code, err) == (0, ""), err
+    settings = {setting.partition("=")[0]: setting for setting in (*SMALL, *TINY_METHOD[method])}
+    code, out, err = typed(folder, f"task={task}", f"method={method}", "base=plane", *settings.values())
+    assert (code, err) == (0, ""), out + err
     (record,) = (json.loads(path.read_text()) for path in (folder / "results" / task / method).rglob("record.json"))
     assert (record["world"], record["method"]["demos"]) == ("plane-1", "straight" if task == "right" else "none")
     assert record["retention"]["value"] is not None
