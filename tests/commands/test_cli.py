@@ -173,7 +173,12 @@ def test_help_is_quick_and_plain():
 def test_list(capsys):
     code, out, _ = razorbench(capsys, "list")
     assert code == 0
-    for line in ("stack +Stack: put the cube down on the blue block", "mend +Mend: corrections", "mlp +A diagonal Gaussian", "standard +153,600 env steps"):
+    for line in (
+        "stack +Stack: put the cube down on the blue block",
+        "mend +Mend: `dagger` on",
+        "mlp +A diagonal Gaussian",
+        "standard +153,600 env steps",
+    ):
         assert re.search(rf"^  {line}", out, re.MULTILINE)
     Path("mine/method").mkdir(parents=True)
     Path("mine/method/gentle.yaml").write_text("defaults:\n  - sft\n  - _self_\nlearning_rate: 1.0e-6\n")

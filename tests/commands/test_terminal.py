@@ -16,6 +16,7 @@ from terminal import RAZORBENCH, controls, in_terminal
 from razorbench.commands.progress import Line
 from razorbench.method.data import Used
 from razorbench.runs.run import Progress
+from razorbench.store.record import Record
 
 SFT = ["method=sft", *TINY, *TINY_METHOD["sft"]]
 PPO = ["method=ppo", *TINY, *TINY_METHOD["ppo"]]
@@ -24,7 +25,7 @@ SWEEP = ["-m", "task=pick_place,stack", "method=sft,frozen", *TINY, "eval.snapsh
 
 def table(record):
     """The lines that a run's record is shown as, from its heading on."""
-    return readme.example(record).split("```")[1].strip().splitlines()
+    return readme.example(Record.model_validate(record)).split("```")[1].strip().splitlines()
 
 
 def only(pattern, root):

@@ -1,5 +1,6 @@
 """A user's own files with mistakes in them, folders with odd names, and methods that report oddly: each ends in a sentence, and nothing else is stopped."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_method_that_ends_early_is_measured_where_it_ended(conf, capsys):
     assert code == 0
     for name, updates in (("early", [0, 1, 2]), ("good", [0, 1, 3])):
         curve = next(Path("results", "pick_place", name).rglob("curve.jsonl")).read_text()
-        assert [int(line.split('"update": ')[1].split(",")[0]) for line in curve.splitlines()] == updates
+        assert [json.loads(line)["update"] for line in curve.splitlines()] == updates
 
 
 def test_notes_hold_what_json_holds_and_say_so_at_once():
