@@ -222,7 +222,7 @@ CONFIG = {
     "no base": (on(RECORD, lambda record: record["config"].pop("base")), "config.base is missing, expected something"),
     "no configuration": (on(RECORD, setting("config", None)), f"{RECORD}: config is None, expected a mapping"),
     "no method": (on(RECORD, lambda record: record["config"].pop("method")), "config.method is missing"),
-    "a method of a list": (on(RECORD, setting("config.method", [1])), "config.method is [1], expected the method's settings"),
+    "a method of a list": (on(RECORD, setting("config.method", [1])), "config.method is [1], expected a mapping"),
     "another protocol": (on(RECORD, setting("protocol", 3)), f"{RECORD}: protocol is 3, expected"),
     "a family of one's own": (on(RECORD, setting("method.family", "ours")), "method.family is ours, expected offline supervised"),
     "another name of the method": (on(RECORD, setting("method.name", "ppo")), "method.name is ppo, expected sft"),
