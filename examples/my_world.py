@@ -20,7 +20,7 @@ class Plane:
     observation_size, action_size, goal_size = 4, 2, 0
     instruction = None  # or the columns of the observation that hold the one-hot instruction
     start_uniforms = 4  # how many uniform numbers a start is made of
-    width = 512  # how many episodes an engine can hold at once
+    width = 512  # how many episodes an evaluation plays at once
 
     def engine(self, tasks: Sequence[Task], size: int, threads: int | None) -> Points:
         """Return an engine for some of the world's tasks."""

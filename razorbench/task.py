@@ -55,7 +55,7 @@ class World(Protocol):
     start_uniforms: int
     """Uniform numbers that a start is made of."""
     width: int
-    """Episodes that an engine can hold at once."""
+    """Episodes that an evaluation plays at once; results do not depend on it."""
 
     @property
     def instruction(self) -> slice | None:
