@@ -1,6 +1,5 @@
 """The same sweep through Hydra's launchers: joblib always; Slurm and Ray for real, where they are installed (`pytest -m cluster`)."""
 
-import json
 import os
 import shutil
 import signal
@@ -18,6 +17,7 @@ from test_sweeps import kinds
 from torch.utils.data import DataLoader, TensorDataset
 
 from razorbench.registry import launching
+from razorbench.store.lock import holder
 
 SWEEP = ["-m", "task=pick_place,stack", "method=sft", *TINY, *TINY_METHOD["sft"]]
 # Long enough to be killed in the middle.
@@ -66,8 +66,11 @@ def do(*words, env=None):
 
 
 def workers(results):
-    """Processes that hold claims."""
-    return [json.loads(path.read_text())["worker"]["pid"] for path in Path(results).rglob("claim-*/*")]
+    """Processes that hold claims; waits for one that is being written."""
+    while True:
+        held = [holder(claim.parent) for claim in Path(results).rglob("claim-*")]
+        if all(one is not None and one.worker is not None for one in held):
+            return [one.worker.pid for one in held]
 
 
 def is_run_and_survives_kills(launcher, env):
@@ -80,17 +83,17 @@ def is_run_and_survives_kills(launcher, env):
     assert kinds("there") == kinds("here")
     code, said = do(*LONG, "results=whole")
     assert code == 0, said
-    master = subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
-    deadline = time.monotonic() + 120
-    while not list(Path("broken").rglob("loop*.state")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    killed = workers("broken")
-    for pid in [*killed, master.pid]:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    master.communicate()
+    with subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as master:
+        deadline = time.monotonic() + 120
+        while not list(Path("broken").rglob("loop*.state")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        killed = workers("broken")
+        for pid in [*killed, master.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        master.communicate()
     assert killed
     assert len(list(Path("broken").rglob("record.json"))) < 2
     code, said = do(*LONG, *launcher, "results=broken", env=env)
@@ -134,12 +137,12 @@ def test_a_worker_of_joblib_that_is_killed_is_made_up_for():
     code, said = do(*LONG, "results=whole")
     assert code == 0, said
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    master = subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while not list(Path("broken").rglob("loop*.state")):
-        assert master.poll() is None
-        time.sleep(0.02)
-    os.kill(workers("broken")[0], signal.SIGKILL)
-    said = master.communicate(timeout=200)[0]
+    with subprocess.Popen(command(*LONG, *launcher, "results=broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as master:
+        while not list(Path("broken").rglob("loop*.state")):
+            assert master.poll() is None
+            time.sleep(0.02)
+        os.kill(workers("broken")[0], signal.SIGKILL)
+        said = master.communicate(timeout=200)[0]
     assert master.returncode == 0, said
     assert "the launcher gave up, TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated" in said
     assert "2 of 2 runs are done." in said
