@@ -25,7 +25,7 @@ from razorbench.bench import peers, rates
 from razorbench.bench.phases import Phases, Timed
 from razorbench.errors import RazorbenchError, UsageError
 from razorbench.measures import drift, probe_states
-from razorbench.policy import network
+from razorbench.policy import answers, network
 from razorbench.runs import run as runs
 from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
@@ -156,7 +156,7 @@ def _whole_run(spec: RunSpec) -> Measurements:
         *(Timed(runs._Run, name, scope="measuring") for name in ("_snapshot", "_final", "_base_episodes")),
         Timed(evaluate, "play", phase="environment"),
         Timed(ActorCriticPolicy, "forward", phase="policy"),
-        Timed(evaluate, "distribution", phase="policy"),
+        Timed(answers, "distribution", phase="policy"),
         *(Timed(ruler, name, phase="divergence") for ruler in (probe_states.Ruler, drift.DriftRuler) for name in ("__init__", "measure")),
         Timed(VecEnv, "step", phase="environment"),
         *(Timed(RolloutBuffer, name, phase="buffer") for name in ("add", "compute_returns_and_advantage")),

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run",
     "compare": "two methods over all tasks and seeds that both have: does one keep more?",
     "claims": "what the runs say about the paper's claims: more, less, same or undecided, at both stops",
+    "score": "any policy against a base: success, retention, and how far it moved",
     "status": "which runs of a sweep are done, running, failed or missing, and the time left",
     "pack": "a method's runs over a suite as a package for the leaderboard",
     "validate": "whether such a package is what it says",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from razorbench.statistics.search import Choice, describe
 from razorbench.store.disk import near
 from razorbench.store.estimate import Estimate, Undefined, between
 from razorbench.store.output import harmless
-from razorbench.store.record import BeforeAfter, Record
+from razorbench.store.record import BeforeAfter, FinalSuccess, Record, Score
 from razorbench.store.sequence_record import SequenceRecord
 from razorbench.types import Settings
 
@@ -105,21 +105,48 @@ def sequence_report(record: SequenceRecord, forward: Estimate | Undefined, conso
     console.print(f"{'time':<30}{record.wall_s:.0f} s, {record.measuring_s:.0f} s of it measuring")
 
 
+def scored(found: Score) -> None:
+    """Print what a policy scores."""
+    console.print(Whole(_success(f"{found.task}, {found.policy}, from {found.base}", found, "policy")))
+    lines = {"retention of original skills": estimate(found.retention), "forgetting": estimate(found.forgetting)}
+    names = {"kl_forward": "forward KL, nats per decision", "moved": "moved actions, share", "action_mse": "action MSE"}
+    for name, label in names.items():
+        values = found.divergence.get(name)
+        lines[label] = "undefined: policy and base have no distributions of one kind" if values is None else _new_and_original(values)
+    if found.estimator is not None:
+        lines["KL computed by"] = found.estimator
+    _print_lines(lines)
+
+
+def _success(title: str, found: FinalSuccess, label: str) -> Table:
+    """Return the table of greedy success before and after. label: of the policy after."""
+    table = Table(title=title, title_justify="left")
+    for column in ("success, greedy", "base", label, f"{label} 95%"):
+        table.add_column(column, justify="left" if column.startswith("success") else "right", no_wrap=True)
+    rows: list[tuple[str, BeforeAfter]] = [("new task", found.new_task), *found.original.items()]
+    for position, (name, rates) in enumerate(rows):
+        after = rates.final.greedy
+        table.add_row(name, f"{rates.base.greedy.rate:.2f}", f"{after.rate:.2f}", between(*after.ci95), end_section=position == 0)
+    return table
+
+
+def _new_and_original(values: Mapping[str, float]) -> str:
+    return f"{values['new']:.3f} on the new task, {values['original']:.3f} on original skills"
+
+
+def _print_lines(lines: Mapping[str, str]) -> None:
+    for name, text in lines.items():
+        console.print(f"{name:<30}{text}")
+
+
 def report(record: Record, console: Console) -> None:
     """Print what a record says."""
-    table = Table(title=f"{record.task}, {record.method.name}, {record.base}, seed {record.seed}", title_justify="left")
-    for column in ("success, greedy", "base", "tuned", "tuned 95%"):
-        table.add_column(column, justify="left" if column.startswith("success") else "right", no_wrap=True)
-    rows: list[tuple[str, BeforeAfter]] = [("new task", record.new_task), *record.original.items()]
-    for position, (name, rates) in enumerate(rows):
-        tuned = rates.final.greedy
-        table.add_row(name, f"{rates.base.greedy.rate:.2f}", f"{tuned.rate:.2f}", between(*tuned.ci95), end_section=position == 0)
-    console.print(Whole(table))
+    console.print(Whole(_success(f"{record.task}, {record.method.name}, {record.base}, seed {record.seed}", record, "tuned")))
     forward, used = record.divergence["kl_forward"], record.budget
     lines = {
         "retention of original skills": estimate(record.retention),
         "forgetting": estimate(record.forgetting),
-        "forward KL, nats per decision": f"{forward['new']:.3f} on the new task, {forward['original']:.3f} on original skills",
+        "forward KL, nats per decision": _new_and_original(forward),
         "score": "undefined" if record.score is None else f"{record.score:.2f}",
         "cost": f"{used.env_steps:,} env steps, {used.demo_episodes:,} demos, {used.gradient_steps:,} gradient steps",
         "time": f"{record.wall_s:.0f} s, {record.measuring_s:.0f} s of it measuring",

@@ -6,7 +6,7 @@ Formulas are textbook closed forms for diagonal Gaussians and independent catego
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy.special import ndtri
@@ -15,7 +15,9 @@ from razorbench.types import FloatArray
 
 
 class Distribution(Protocol):
-    """Distributions over actions, one per state."""
+    """Distributions over actions, one per state. estimator: how a KL between two of them is computed."""
+
+    estimator: ClassVar[str]
 
     def mode(self) -> FloatArray:
         """Return the greedy actions, (N, D)."""
@@ -37,6 +39,7 @@ class Distribution(Protocol):
 class Gaussian:
     """Diagonal Gaussians over actions, one per state. mean: (N, D); log_std: (D,) or (N, D)."""
 
+    estimator: ClassVar[str] = "closed form, diagonal Gaussian"
     mean: FloatArray
     log_std: FloatArray
 
@@ -76,9 +79,36 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
+class TanhGaussian:
+    """The tanh of diagonal Gaussians, one per state, as in SAC (arXiv 1812.05905). mean, log_std: (N, D), before the tanh."""
+
+    estimator: ClassVar[str] = "closed form, diagonal Gaussian before tanh"
+    mean: FloatArray
+    log_std: FloatArray
+
+    @property
+    def before(self) -> Gaussian:
+        """The Gaussians before the tanh."""
+        return Gaussian(self.mean, self.log_std)
+
+    def mode(self) -> FloatArray:
+        """Return the greedy actions, (N, D): the tanh of the means, as Stable-Baselines3 takes them."""
+        return np.tanh(self.mean)
+
+    def sample(self, u: FloatArray) -> FloatArray:
+        """Return the actions for uniforms u (N, D) in (0, 1), (N, D)."""
+        return np.tanh(self.before.sample(u))
+
+    def kl(self, other: TanhGaussian) -> FloatArray:
+        """Return KL(self || other), (N,): that of the Gaussians, since tanh is a bijection."""
+        return self.before.kl(other.before)
+
+
+@dataclass(frozen=True)
 class Categorical:
     """Independent categoricals over the bins of each action dimension. log_probs: (N, D, K); centres: (K,) of the bins."""
 
+    estimator: ClassVar[str] = "closed form, categorical per action dimension"
     log_probs: FloatArray
     centres: FloatArray
 

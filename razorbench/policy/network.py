@@ -48,17 +48,24 @@ def native_space(head: str, action_space: Box) -> Box | MultiDiscrete:
 
 def build(observation_space: Box, action_space: Box | MultiDiscrete, layers: Sequence[int]) -> ActorCriticPolicy:
     """Return a newly initialized policy. layers: hidden sizes of the actor; the critic is separate, and the action space decides the head."""
-    return _assemble(observation_space, action_space, _net_arch(layers), ortho_init=True)
+    return _assemble(observation_space, action_space, _net_arch(layers, CRITIC), nn.ReLU, ortho_init=True)
 
 
-def blank(observation_space: Box, action_space: Box | MultiDiscrete, layers: Sequence[int]) -> ActorCriticPolicy:
-    """Return such a policy with arbitrary parameters, without drawing a random number."""
-    return _blank(observation_space, action_space, _net_arch(layers))
+def blank(
+    observation_space: Box,
+    action_space: Box | MultiDiscrete,
+    layers: Sequence[int],
+    critic: Sequence[int] = CRITIC,
+    activation: type[nn.Module] = nn.ReLU,
+) -> ActorCriticPolicy:
+    """Return such a policy with arbitrary parameters, to be overwritten: fast, and without drawing from torch's global generator."""
+    with torch.random.fork_rng(devices=[]):
+        return _assemble(observation_space, action_space, _net_arch(layers, critic), activation, ortho_init=False)
 
 
 def clone(policy: ActorCriticPolicy) -> ActorCriticPolicy:
     """Return an independent copy with all parameters trainable, without drawing from torch's global generator."""
-    twin = _blank(policy.observation_space, policy.action_space, policy.net_arch)
+    twin = _blank_like(policy)
     twin.load_state_dict(policy.state_dict())
     return twin
 
@@ -181,7 +188,7 @@ def load(path: Path, like: ActorCriticPolicy) -> ActorCriticPolicy:
 
     Raises FileDamaged if the file is missing, is not a safetensors file, or holds other or non-finite parameters.
     """
-    policy = _blank(like.observation_space, like.action_space, like.net_arch)
+    policy = _blank_like(like)
     try:
         tensors = tensors_from_bytes(bounded.read(path))
     except bounded.Missing as error:
@@ -201,7 +208,7 @@ def as_filed(policy: ActorCriticPolicy, like: ActorCriticPolicy, states: FloatAr
 
     Raises UnlikeItsFile if that policy acts differently at states (N, O), NotFinite if its actions are not finite.
     """
-    filed, tensors = _blank(like.observation_space, like.action_space, like.net_arch).eval(), policy.state_dict()
+    filed, tensors = _blank_like(like).eval(), policy.state_dict()
     if odd := _odd_shape(tensors, filed):
         raise UnlikeItsFile(f"the policy has {odd}: {_AS_THE_BASE}")
     filed.load_state_dict(tensors)
@@ -221,19 +228,19 @@ def _odd_shape(given: Mapping[str, torch.Tensor], policy: ActorCriticPolicy) -> 
     return f"{odd[0]} of shape {here.get(odd[0])}, where {wanted.get(odd[0])} is needed" if odd else None
 
 
-def _net_arch(layers: Sequence[int]) -> dict[str, list[int]]:
-    return {"pi": list(layers), "vf": list(CRITIC)}
+def _net_arch(actor: Sequence[int], critic: Sequence[int]) -> dict[str, list[int]]:
+    return {"pi": list(actor), "vf": list(critic)}
 
 
-def _blank(observation_space: Box, action_space: Box | MultiDiscrete, net_arch: dict[str, list[int]]) -> ActorCriticPolicy:
-    """Return a policy whose parameters will be overwritten: fast, and without drawing from torch's global generator."""
-    with torch.random.fork_rng(devices=[]):
-        return _assemble(observation_space, action_space, net_arch, ortho_init=False)
+def _blank_like(policy: ActorCriticPolicy) -> ActorCriticPolicy:
+    return blank(policy.observation_space, policy.action_space, policy.net_arch["pi"], policy.net_arch["vf"], policy.activation_fn)
 
 
-def _assemble(observation_space: Box, action_space: Box | MultiDiscrete, net_arch: dict[str, list[int]], *, ortho_init: bool) -> ActorCriticPolicy:
+def _assemble(
+    observation_space: Box, action_space: Box | MultiDiscrete, net_arch: dict[str, list[int]], activation: type[nn.Module], *, ortho_init: bool
+) -> ActorCriticPolicy:
     return ActorCriticPolicy(
-        observation_space, action_space, lambda _: 1e-3, net_arch=net_arch, activation_fn=nn.ReLU, log_std_init=-1.5, ortho_init=ortho_init
+        observation_space, action_space, lambda _: 1e-3, net_arch=net_arch, activation_fn=activation, log_std_init=-1.5, ortho_init=ortho_init
     )
 
 

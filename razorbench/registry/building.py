@@ -17,10 +17,12 @@ from razorbench.errors import RazorbenchError, UsageError, among
 from razorbench.identity.parts import shipped
 from razorbench.method import demonstrations
 from razorbench.method.data import Budget
+from razorbench.policy import network, sb3_zip
+from razorbench.policy.answers import Scorable
 from razorbench.registry.filling import OPEN, defaults, imported
 from razorbench.runs.sequence import SequenceSpec
 from razorbench.runs.spec import EvalSettings, RunSpec
-from razorbench.task import Task, made
+from razorbench.task import Task, made, spaces
 from razorbench.types import Settings
 
 UPSTREAM = "method@method.upstream"
@@ -105,7 +107,7 @@ def build(node: Any, where: str) -> Any:
     if "_target_" not in node:
         return {str(key): build(value, f"{where}.{key}") for key, value in node.items()}
     target = str(node["_target_"])
-    factory = imported(target, where)
+    factory = imported(target, f"{where}._target_")
     usual = defaults(factory)
     # A default is left to the class, which may hold it as another type: as a list, say, where what is built here is a tuple.
     given = {str(key): value for key, value in node.items() if key != "_target_" and not (key in usual and json.dumps(value) == json.dumps(usual[key]))}
@@ -121,6 +123,22 @@ def build(node: Any, where: str) -> Any:
     if isinstance(built, Task) and shipped("task").get(built.id, target) != target:
         raise UsageError(f"{where}.id is {built.id}, which {shipped('task')[built.id]} makes, not {target}: give the task an id of its own, as in my_task-v1")
     return built
+
+
+def policy(name: str, base: base.Base, task: Task) -> Scorable:
+    """Return the policy that a word names: weights of the base's shape in .safetensors, a Stable-Baselines3 .zip, or module.name of what makes a policy.
+
+    Raises UsageError or FileDamaged with one sentence.
+    """
+    path = Path(name).expanduser()
+    if path.suffix == sb3_zip.SUFFIX:
+        return sb3_zip.load(path, *spaces(task))
+    if path.suffix == ".safetensors":
+        return network.load(path, base.policy)
+    if "." not in name or path.exists():
+        raise UsageError(f"policy={name}: give a .safetensors or .zip file, or module.name of a class or function that makes a policy")
+    made: Scorable = _called(imported(name, "policy"), {}, "policy", name)
+    return made
 
 
 def typed(cls: Any, values: Settings, where: str) -> Any:

@@ -32,14 +32,14 @@ class Loader(ConfigLoaderImpl):
         return config
 
 
-def imported(target: str, where: str) -> Callable[..., Any]:
-    """Return the class or function that a `_target_` names. Raises UsageError, whatever goes wrong in its module."""
+def imported(target: str, setting: str) -> Callable[..., Any]:
+    """Return the class or function that a setting names. Raises UsageError, whatever goes wrong in its module."""
     try:
         module, _, name = target.rpartition(".")
         factory: Callable[..., Any] = getattr(importlib.import_module(module), name)
         defaults(factory)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{where}._target_={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
+        raise UsageError(f"{setting}={target} cannot be imported ({error}): give a module.name that Python finds from here") from error
     return factory
 
 
@@ -60,7 +60,7 @@ def defaults(factory: Callable[..., Any]) -> Settings:
 
 def usual(node: Settings) -> Settings:
     """Return those settings of a registered thing that are its class's defaults. Its target is imported."""
-    return {name: default for name, default in defaults(imported(node["_target_"], "it")).items() if name in node and node[name] == default}
+    return {name: default for name, default in defaults(imported(node["_target_"], "_target_")).items() if name in node and node[name] == default}
 
 
 def _fill(node: Any, where: str, factory: Callable[..., Any] | None = None) -> None:
@@ -71,7 +71,7 @@ def _fill(node: Any, where: str, factory: Callable[..., Any] | None = None) -> N
         _fill(inner, f"{where}.{name!s}")
     keys = set(node.keys())
     if "_target_" in keys:
-        factory = imported(str(node["_target_"]), where)
+        factory = imported(str(node["_target_"]), f"{where}._target_")
     for name, default in defaults(factory).items() if factory is not None else ():
         if name not in keys:
             node[name] = default

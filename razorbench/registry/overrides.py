@@ -12,6 +12,8 @@ from razorbench.method.demonstrations import SUFFIX
 from razorbench.types import Settings
 
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
+ZIP = ".zip"
+_FILE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
 _NAME = re.compile(r"[\w./,-]*")
 
 
@@ -30,7 +32,7 @@ def quoted(name: str, text: str) -> str:
 
 
 def literal(overrides: Sequence[str], multirun: bool = False) -> list[str]:
-    """Return a command's overrides with the paths in `results=` and `demos=` as text, absolute: the same wherever a run is done.
+    """Return a command's overrides with the paths in `results=`, `demos=` and `base=PATH.zip` as text, absolute: the same wherever a run is done.
 
     multirun: commas part several values of `demos`. Raises UsageError for a path that is empty or would be filled in.
     """
@@ -38,8 +40,19 @@ def literal(overrides: Sequence[str], multirun: bool = False) -> list[str]:
     made = []
     for override in overrides:
         name, sign, text = override.partition("=")
+        if key(override) == "base" and _unquoted(text).endswith(ZIP):
+            made += _zipped(text)
+            continue
         made.append(f"{name}={kinds[key(override)](text)}" if sign and key(override) in kinds else override)
     return made
+
+
+def _zipped(text: str) -> list[str]:
+    """Return the overrides that make a zip of Stable-Baselines3 the base: with the skills of the default base, and named as its file."""
+    path = _absolute("base", text)
+    if not _FILE.fullmatch(path.stem):
+        raise UsageError(f"base={text}: the base is named as the file: rename it to letters, digits, _, . and -, as in my_policy.zip")
+    return [quoted("base.policy", str(path)), f"base.name={path.stem}"]
 
 
 def is_name(override: str) -> bool:

@@ -108,7 +108,7 @@ def _faults(spec: RunSpec) -> Iterator[str]:
     cls: Any = type(spec.method)
     if not cls.__dataclass_params__.frozen:
         yield f"{cls.__name__} is a dataclass that is not frozen, so a run could change its settings: write @dataclass(frozen=True) above the class"
-    states = probe_states.some(spec.probes())
+    states = probe_states.some(spec.base.probes_with(spec.task))
     try:
         upstream = None if spec.upstream is None else _Trial(spec.upstream, states).tuned()[0]
         trial = _Trial(spec, states, upstream)

@@ -36,7 +36,7 @@ def _settings(spec: RunSpec, config: Settings) -> Settings:
     """
     kept = {key: value for key, value in config.items() if key not in ("results", "track")}
     if "base" in kept:
-        kept["base"] = {key: value for key, value in kept["base"].items() if key != "directory"}
+        kept["base"] = {key: value for key, value in kept["base"].items() if key not in ("directory", "policy")}
     if spec.recorded:
         kept["demos"] = spec.demos
     return kept | {"method": _with_defaults(spec.method, kept.get("method", {}))}

@@ -156,7 +156,7 @@ class _Run:
         self.split = Split(spec.eval.split)
         self.subject = Subject(spec.task.id, [skill.name for skill in spec.base.skills], spec.method_name, spec.seed, spec.eval.split)
         with self.journal.measuring():
-            probes = spec.probes()
+            probes = spec.base.probes_with(spec.task)
             self.ruler = probe_states.Ruler(spec.base.policy, probes, spec.task, spec.base.skills)
             self.drift = DriftRuler(spec.base.policy, probes, spec.task, spec.base.skills)
         self.states = probe_states.some(probes)
@@ -265,6 +265,7 @@ class _Run:
             method=Method(name=spec.method_name, family=method.family, version=method.version, code=spec.code, demos=spec.demos),
             budget=Budget(name=spec.budget.name, **costs, caps=asdict(spec.budget), old_task_data=method.old_task_data),
             upstream=self._upstream(),
+            estimator=policies.distribution(spec.base.policy, self.states[:1]).estimator,
             notes=dict(self.handle.notes),
             hashes=Hashes(run=self.folder.hash, task_spec=spec.task.fingerprint(), base_policy=spec.base.sha256, probe=spec.base.probe_sha256),
         )

@@ -130,7 +130,7 @@ class _Sequence:
         tuned = self._as_filed(self._learn(policy, stage, run))
         self._measure_all(tuned, stage)
         with self.journal.measuring():
-            ruler = probe_states.Ruler(self.base.policy, run.probes(), run.task, self.base.skills)
+            ruler = probe_states.Ruler(self.base.policy, self.base.probes_with(run.task), run.task, self.base.skills)
             self.divergence.append(ruler.measure(tuned))
         self._save(tuned, f"checkpoints/stage{stage}.safetensors")
         self.stages.save(stage - 1, 1, 1, lambda: {"policy": tuned.state_dict(), "used": [used.plain() for used in self.used], "divergence": self.divergence})

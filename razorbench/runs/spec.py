@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench.bases.base import Base
 from razorbench.errors import UsageError, among
 from razorbench.identity.parts import code, made_of, own, shipped
-from razorbench.measures import probe_states
 from razorbench.method.counting import counted
 from razorbench.method.data import Budget, Demonstrations, Need
 from razorbench.method.handle import TaskHandle
@@ -120,12 +119,6 @@ class RunSpec:
         """Digest of a user's own method; None for one that comes with the package under this name, whose version stands for its code."""
         cls = type(self.method)
         return None if self.method_name in shipped("method") and not own(cls) else digest(code(cls))
-
-    def probes(self) -> Mapping[str, probe_states.Probe]:
-        """Return the base's probe states; for a task that it was not shipped with, drawn now by the same rule."""
-        if self.base.card["tasks"].get(self.task.name) == self.task.fingerprint():
-            return self.base.probes
-        return {**self.base.probes, **probe_states.draw(self.base.policy, [self.task], self.base.id)}
 
     def handle(
         self,

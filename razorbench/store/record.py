@@ -170,6 +170,17 @@ class FinalSuccess(Kept):
     score: float | None
 
 
+class Score(FinalSuccess):
+    """A policy scored against a base. policy: its file or class; estimator: how the KL was computed, None where it is undefined."""
+
+    task: TaskId
+    world: Word
+    base: BaseId
+    policy: Word
+    estimator: Word | None
+    divergence: Divergence
+
+
 class Budget(Costs):
     """What a run used. name, caps: the budget, and what it allows; uncounted: how often a cost may have gone uncounted; old_task_data: whether it had any."""
 
@@ -254,12 +265,13 @@ class Conditions(Part):
 
 
 class Record(Moved, FinalSuccess, Conditions, Origin):
-    """A run's record. task: id of the new task; notes: the method's own remarks."""
+    """A run's record. task: id of the new task; estimator: how the KL was computed, None in records before it was named; notes: the method's own remarks."""
 
     task: TaskId
     method: Method
     budget: Budget
     upstream: Upstream | None
+    estimator: Word | None = None
     notes: Settings = {}
     hashes: Hashes
 

@@ -15,6 +15,7 @@ from razorbench.errors import UsageError
 from razorbench.measures.episodes import Episodes
 from razorbench.measures.summary import Subject
 from razorbench.method.data import Used
+from razorbench.policy import network as policies
 from razorbench.registry.filling import usual
 from razorbench.runs.run import snapshot_schedule
 from razorbench.runs.spec import EvalSettings
@@ -147,6 +148,7 @@ def check_protocol(record: Record, expected: Expected, file: str, faults: Faults
             "world": record.world and task.world.version,
             "task": task.id,
             "base": base.id,
+            "estimator": record.estimator and policies.distribution(base.policy, base.probes[base.skills[0].name].states[:1]).estimator,
             "budget.caps": asdict(caps),
             "hashes.task_spec": task.fingerprint(),
             "hashes.base_policy": base.sha256,

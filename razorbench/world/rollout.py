@@ -8,10 +8,9 @@ from typing import Literal
 
 import numpy as np
 from scipy.special import ndtri
-from stable_baselines3.common.policies import ActorCriticPolicy
 
 from razorbench import seeding
-from razorbench.policy.network import distribution
+from razorbench.policy.answers import Scorable, answering
 from razorbench.task import Engine, Split, Start, Task, stack_starts
 from razorbench.types import BoolArray, FloatArray, IntArray
 from razorbench.world.engine import engine_for
@@ -100,12 +99,12 @@ def play(cells: Sequence[Cell], act: Act, *, keep: bool = False, threads: int | 
     return Played(which, start, success, length, observations, actions)
 
 
-def play_policy(policy: ActorCriticPolicy, cells: Sequence[Cell], *, keep: bool = False, threads: int | None = None) -> Played:
+def play_policy(policy: Scorable, cells: Sequence[Cell], *, keep: bool = False, threads: int | None = None) -> Played:
     """Play a policy; in `sampled` mode the noise depends only on task, split, start and decision."""
-    draw = _Draws(cells, "sample")
+    draw, answers = _Draws(cells, "sample"), answering(policy)
 
     def act(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
-        actions = distribution(policy, observation)
+        actions = answers(observation)
         chosen = actions.mode()
         sampled = draw.sampled[live]
         if sampled.any():

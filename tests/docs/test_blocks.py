@@ -17,8 +17,14 @@ GL = {"docs/usage.md"}
 """Pages with a block that draws pictures by OpenGL."""
 ELSEWHERE = {"docs/leaderboard.md": "tests/submissions/test_walkthrough.py runs its blocks and looks at what each prints"}
 """Pages that another test runs."""
-UNRUN = {"pip install ": "downloads from a package index, and no test uses a network"}
-"""Commands that no test runs, by how they begin, and why."""
+UNRUN = {
+    "pip install ": "downloads from a package index, and no test uses a network",
+    "razorbench tune ": "takes a minute, and tests/statistics/test_tuning.py runs it",
+    "razorbench bench": "takes a minute, and tests/bench/test_bench.py runs it",
+    "razorbench video ": "takes a minute, and tests/commands/test_video.py runs it",
+    "razorbench pretrain base=mlp": "takes a minute, and tests/world/test_own_world.py runs it for another base",
+}
+"""Commands that are not run here, by how they begin, and why."""
 NEEDS = {"pyarrow": "pyarrow", "hydra/sweeper=optuna": "optuna"}
 """Packages that RazorBench does not need, by a part of the commands and Python blocks that do; without the package these are passed over."""
 
@@ -26,7 +32,7 @@ SMALL = (
     "eval.snapshots=2 eval.episodes=4 eval.skill_episodes=2 budget.env_steps=16384 budget.demo_episodes=40 budget.expert_queries=2000 budget.gradient_steps=200"
 )
 """Added to commands that do whole runs: seconds instead of minutes."""
-WHOLE_RUNS = r"\b(task=|sequence=|tune |bench )"
+WHOLE_RUNS = r"\b(task=|sequence=)"
 REDUCED = {
     "make ": f"make -n -C {ROOT} ",
     "task=core": "task=stack",
@@ -35,13 +41,11 @@ REDUCED = {
     "n_trials=20": "n_trials=2",
     "--hours 2.5": "--hours 0.002",
     "docs/make/study.py razor_core": f"{ROOT}/docs/make/study.py razor_core --study results --kept kept",
-    "razorbench bench": "razorbench bench --num-envs 2 --rounds 1",
-    "base=mlp": "base=mlp base.episodes=8 base.epochs=1",
     "study=parity": "study=parity study.seeds=[3,4] study.hidden=[8,6] study.pretrain_images=60 study.pretrain_epochs=8 study.tune_images=40 "
     "study.test_images=60 study.learning_rates=3 study.epochs=[1,2] study.checkpoints=2 study.targets=[0.6,0.99]",
 }
 """Parts of commands that would take hours, install packages or change what this repository keeps, and what takes their place."""
-ANSWERS_NO = ("compare results", "claims results", "razorbench pretrain")
+ANSWERS_NO = ("compare results", "claims results")
 """Commands whose answer here, on few runs and little training, is no: exit code 1."""
 SAYS = {
     "CONTRIBUTING.md": ["my_task-v1: conforms", "my_method: conforms", "2 of 2 runs are done", "too few runs"],

@@ -115,9 +115,9 @@ def test_what_was_measured_is_what_the_file_holds_to_the_last_bit(tmp_path):
 
     found, config = spec(moved)
     done = run(found, tmp_path, config)
-    ruler = probe_states.Ruler(found.base.policy, found.probes(), found.task, found.base.skills)
+    ruler = probe_states.Ruler(found.base.policy, found.base.probes_with(found.task), found.task, found.base.skills)
     with policies.one_thread():
-        drift = DriftRuler(found.base.policy, found.probes(), found.task, found.base.skills)
+        drift = DriftRuler(found.base.policy, found.base.probes_with(found.task), found.task, found.base.skills)
     for file, told in (("policy", done.record), ("checkpoints/1", done.curve[1]), ("checkpoints/2", done.curve[2])):
         filed = policies.load(done.path / f"{file}.safetensors", found.base.policy)
         with policies.one_thread():
