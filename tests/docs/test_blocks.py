@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-SLOW = {"CONTRIBUTING.md", "docs/sweeps.md", "docs/usage.md"}
+SLOW = {"CONTRIBUTING.md", "docs/own_world.md", "docs/sweeps.md", "docs/usage.md"}
 """Pages whose blocks take more than half a minute."""
 GL = {"docs/usage.md"}
 """Pages with a block that draws pictures by OpenGL."""
