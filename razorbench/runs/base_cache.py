@@ -32,7 +32,7 @@ def episodes(folder: RunFolder, name: str, identity: Identity, cells: Sequence[C
     except (OSError, Unreadable) as error:
         log.warning("%s cannot be read (%s); the base is measured anew", near(path), error)
     except (FileDamaged, ValueError, StopIteration) as error:
-        log.warning("%s; it is set aside, and the base is measured anew", error)
+        log.warning("%s; it is set aside, and the base is measured again", error)
         with suppress(OSError):
             folder.set_aside(path)
     played = play()

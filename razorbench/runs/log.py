@@ -36,7 +36,7 @@ class _Log(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         if not self._told:
             self._told = True
-            warn(f"{near(Path(self.baseFilename))} takes no more ({sys.exc_info()[1]}): lines of it are lost; results are not affected")
+            warn(f"{near(Path(self.baseFilename))} cannot be written ({sys.exc_info()[1]}): some of its lines are lost; results are not affected")
 
 
 @contextmanager

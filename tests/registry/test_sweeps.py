@@ -124,7 +124,7 @@ def test_a_full_disk_is_a_sentence_and_what_there_is_goes_on(capsys, monkeypatch
         code, out, err = razorbench(capsys, "task=stack", "method=sft", *TINY, "method.epochs=2")
     assert code == 1
     assert "no space left on the disk of results/stack/sft/seed0-" in re.sub(r"\s+", " ", out)
-    assert "runs go on where they were" in re.sub(r"\s+", " ", out)
+    assert "runs resume where they stopped" in re.sub(r"\s+", " ", out)
     assert "Traceback" not in out + err
     code, out, _ = razorbench(capsys, "task=stack", "method=sft", *TINY, "method.epochs=2")
     assert code == 0
