@@ -126,8 +126,8 @@ def turned_bit(path):
 
 DAMAGE = {
     "a bit of a weight": ("state/loop0.state", turned_bit, "is damaged or cut short"),
-    "outcomes of kept episodes": ("episodes.csv.gz", turned_episodes, "are not those that the checkpoint goes with"),
-    "numbers of the curve": ("curve.jsonl", turned_curve, "are not those that the checkpoint goes with"),
+    "outcomes of kept episodes": ("episodes.csv.gz", turned_episodes, "do not match the checkpoint"),
+    "numbers of the curve": ("curve.jsonl", turned_curve, "do not match the checkpoint"),
     "a curve that is gone": ("curve.jsonl", lambda path: path.unlink(), "does not exist"),
     "a state that is gone": ("state/loop0.state", lambda path: path.rename(path.with_name("loop1.state")), "lacks the state of a loop before loop 1"),
     "a folder for a state": ("state/loop0.state", lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
@@ -234,7 +234,7 @@ def test_a_run_of_other_versions_is_not_made_again_under_its_old_record(tmp_path
     shutil.rmtree(done.path)
     record = json.loads((folder / "record.json").read_text())
     (folder / "record.json").write_text(text := json.dumps({**record, "versions": {**record["versions"], "torch": "1.0.3"}}))
-    with pytest.raises(UsageError, match=r"was made with torch 1\.0\.3, here is .*: put the policy there, or choose another results folder"):
+    with pytest.raises(UsageError, match=r"was made with torch 1\.0\.3, installed is .*: put the policy there, or choose another results folder"):
         do(tmp_path, "sft_rl")
     assert (folder / "record.json").read_text() == text
     (folder / "record.json").write_text(json.dumps({**record, "versions": {**record["versions"], "torch": f"{provenance.versions()['torch']}.post1"}}))
