@@ -201,11 +201,16 @@ def asking(task: Task, observations: FloatArray, slots: IntArray) -> FloatArray:
     return copy
 
 
+def has_other_slots(task: Task, skills: Sequence[Task]) -> bool:
+    """Whether an original skill has another instruction than the task."""
+    return any(skill.slot != task.slot for skill in skills)
+
+
 def other_slots(task: Task, skills: Sequence[Task]) -> list[int]:
-    """Instruction slots of the original skills, other than the one that the task itself uses. Raises UsageError if there are none."""
-    if not (found := sorted({skill.slot for skill in skills} - {task.slot})):
-        raise UsageError(f"{task.id} asks as every original skill of this base does: there is no other instruction to ask for; choose a base with more skills")
-    return found
+    """Return the instruction slots of the original skills without the task's own. Raises UsageError if there are none."""
+    if not has_other_slots(task, skills):
+        raise UsageError(f"{task.id} has the instruction of every original skill of this base: there is no other one; choose a base with more skills")
+    return sorted({skill.slot for skill in skills} - {task.slot})
 
 
 class Engine(Protocol):

@@ -182,8 +182,8 @@ KINDS = {
     for name, value in _WRONG.items()
 } | {
     "1e308": (on(RECORD, setting("wall_s", 1e308)), f"{RECORD}: "),
-    "NaN": (on(RECORD, setting("score", float("nan"))), f"{RECORD}: JSON is NaN is no number"),
-    "an infinity": (on(RECORD, setting("wall_s", float("inf"))), f"{RECORD}: JSON is Infinity is no number"),
+    "NaN": (on(RECORD, setting("score", float("nan"))), f"{RECORD}: JSON is NaN is not an allowed number"),
+    "an infinity": (on(RECORD, setting("wall_s", float("inf"))), f"{RECORD}: JSON is Infinity is not an allowed number"),
     "a rank above all": (on(CURVE, setting("4.divergence.js.new", 0.9)), "js.new is 0.9, above 0.7"),
     "a total variation of 2": (on(RECORD, setting("divergence.tv.new_tuned_states", 2.0)), "tv.new_tuned_states is 2, above 1"),
     "a measuring longer than the run": (on(RECORD, setting("measuring_s", 1e6)), "measuring_s is 1e+06, more than wall_s"),

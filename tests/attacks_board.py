@@ -122,7 +122,7 @@ LEVELS = {
     "a month that is none": (_level("when", "2026-13-01"), "there is no such day"),
     "no day": (_level("when", "yesterday"), "when: "),
     "a digest that is none": (_level("package", "../x"), "package: "),
-    "a replayer nobody sees": (_level("who", "RazorBench\u202e"), "expected characters that can be shown"),
+    "a replayer nobody sees": (_level("who", "RazorBench\u202e"), "expected printable characters"),
     "a seed below 0": (_level("fresh_seed", -1), "fresh_seed: "),
     "a word more": (_level("prize", 1), "prize: "),
 }

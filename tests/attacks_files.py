@@ -58,9 +58,9 @@ FILES = {
     "a number of a hundred thousand digits": (writing(RECORD, b'{"seed": ' + b"9" * 100_000 + b"}"), f"{RECORD}: JSON is"),
     "a key twice": (
         lambda package, known: (package / RECORD).write_text('{"seed": 1, ' + (package / RECORD).read_text()[1:]),
-        f"{RECORD}: JSON is a key stands twice",
+        f"{RECORD}: JSON is a mapping has the same key twice",
     ),
-    "no UTF-8": (writing("submission.json", b"\xff\xfe{}"), "submission.json: encoding is no UTF-8 at byte 0"),
+    "no UTF-8": (writing("submission.json", b"\xff\xfe{}"), "submission.json: encoding is invalid UTF-8 at byte 0"),
     "a program beside": (lambda package, known: (package / "setup.py").write_text("1"), "setup.py: presence is there, expected nothing"),
     "a folder of another run": (
         lambda package, known: (package / "runs" / "stack" / "seed9").mkdir() or (package / "runs/stack/seed9/record.json").write_text("{}"),

@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             warn(completed(str(error), _config_dir(arguments)))
             code = error.exit_code
         except KeyboardInterrupt:
-            warn("stopped; give the same command again, and runs go on where they were")
+            warn("stopped; give the same command again, and runs resume where they stopped")
             code = 1
         except OSError as error:
             if (said := trouble(error)) is None:

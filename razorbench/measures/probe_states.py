@@ -18,7 +18,7 @@ from razorbench.measures.divergence import PER_STATE, tv_and_js
 from razorbench.policy.distributions import Gaussian
 from razorbench.policy.network import BLOCK, distribution
 from razorbench.store.folder import content
-from razorbench.task import SPLIT_SIZES, Split, Task, asking, other_slots
+from razorbench.task import SPLIT_SIZES, Split, Task, asking, has_other_slots, other_slots
 from razorbench.types import FloatArray
 from razorbench.world.rollout import Cell, Played, play_policy
 
@@ -102,7 +102,7 @@ class Ruler:
             "new": self._probe.states,
             "original": np.concatenate([probes[skill.name].states for skill in skills]),
         }
-        if {skill.slot for skill in skills} != {task.slot}:
+        if has_other_slots(task, skills):
             self._sets |= {"new_instructed": _instructed(self._probe.states, task, skills), "random": _random(self._probe.states, task, skills)}
         self._ends = np.cumsum([len(probes[skill.name].states) for skill in skills])[:-1]
         self._distributions = {key: distribution(base, states) for key, states in self._sets.items()}

@@ -1,4 +1,4 @@
-"""Letting a method work: in a process that is as before afterwards, with its costs counted and its result looked at."""
+"""Call of a method: counts its costs, checks its result, and restores the process afterwards."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from razorbench.runs.spec import RunSpec
 
 
 def adapted(spec: RunSpec, policy: ActorCriticPolicy, handle: TaskHandle, rng: np.random.Generator) -> ActorCriticPolicy:
-    """Let a run's method adapt a policy, and return what it made of it; the process is as before afterwards.
+    """Adapt a policy with a run's method and return the tuned policy. Restores the process afterwards.
 
-    Raises RazorbenchError if that is no policy, if it changed without a word, or if the policy that it began with was changed.
+    Raises RazorbenchError if the method returns no policy, if weights changed without a report, or if the method changed the policy it was given.
     """
-    before = clone(policy)
-    handle.counts.reported(before.parameters())
+    base = clone(policy)
+    handle.counts.reported(base.parameters())
     with process.lent(int(rng.integers(2**31))):
         with handle.counting():
             tuned = spec.method.adapt(policy, handle, spec.budget, rng)
         if not isinstance(tuned, ActorCriticPolicy):
             raise RazorbenchError(f"method={spec.method_name} returned {type(tuned).__name__}: `adapt` must return the tuned policy")
-        handle.finish(before, tuned)
-        if not all(map(torch.equal, before.parameters(), policy.parameters())):
-            raise RazorbenchError(
-                f"method={spec.method_name} changed the policy that it was given: `adapt` must train a copy, such as razorbench.method.clone's"
-            )
+        handle.finish(base, tuned)
+        if not all(map(torch.equal, base.parameters(), policy.parameters())):
+            raise RazorbenchError(f"method={spec.method_name} changed the policy that it was given: `adapt` must train a copy, from razorbench.method.clone")
         return tuned.eval()

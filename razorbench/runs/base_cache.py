@@ -1,6 +1,6 @@
-"""The episodes that a base policy plays before any update: the same for every run from it on one machine, so they are kept in `<results>/.base/`.
+"""Cache of a base policy's episodes, in `<results>/.base/`: all runs from one base on one machine share them.
 
-It is a cache: a file that is damaged, or that does not hold what is asked for, is set aside and made again, and no run fails for it.
+A file that is damaged or has other episodes is set aside and made again; no run fails because of it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ log = logging.getLogger("razorbench")
 
 
 def episodes(folder: RunFolder, name: str, identity: Identity, cells: Sequence[Cell], play: Callable[[], Episodes]) -> Episodes:
-    """Return the base's episodes of the cells, kept or played now. identity: all that decides them."""
+    """Return the base's episodes of the cells, from the cache or played now. identity: everything that determines them."""
     key = digest(identity)
     path = (folder.results / ".base" / f"{name}-{key[:12]}.episodes").absolute()
     try:
         if exists(path):
-            kept = Episodes.parsed(unseal(path, key).decode())
-            if [row[:5] for row in kept.rows] == [("base", cell.task.name, cell.split.value, cell.mode, int(start)) for cell in cells for start in cell.index]:
-                return kept
+            cached = Episodes.parsed(unseal(path, key).decode())
+            if [row[:5] for row in cached.rows] == [
+                ("base", cell.task.name, cell.split.value, cell.mode, int(start)) for cell in cells for start in cell.index
+            ]:
+                return cached
             raise FileDamaged(f"{near(path)} holds other episodes")
     except (OSError, Unreadable) as error:
-        log.warning("%s cannot be read (%s); the base is measured anew", near(path), error)
+        log.warning("%s cannot be read (%s); the base is measured again", near(path), error)
     except (FileDamaged, ValueError, StopIteration) as error:
-        log.warning("%s; it is set aside, and the base is measured anew", error)
+        log.warning("%s; it is set aside, and the base is measured again", error)
         with suppress(OSError):
             folder.set_aside(path)
     played = play()

@@ -1,4 +1,4 @@
-"""What a method must keep to: `razorbench check NAME` runs it; `check_method` returns one sentence per fault, none if the method conforms."""
+"""Conformance of methods, for `razorbench check NAME`: `check_method` returns a sentence for each fault, none if the method conforms."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from razorbench.store.folder import STATE
 from razorbench.types import FloatArray, State
 
 _KILLS = 3
-"""Loops of a method in which a run is killed, once each; a method has one to three."""
+"""Number of loops in which a run is killed, once each; a method has one to three."""
 
 
 class _Killed(BaseException):
-    """Ends a run as a power cut does: nothing catches it."""
+    """Ends a run like a power failure: nothing catches it."""
 
 
 class _KilledHalfway(Checkpoints):
-    """Keeps the state of each loop halfway and at its end, and ends the run the first time that it has kept one."""
+    """Saves the state of each loop halfway and at its end, and kills the run after the first save of each loop."""
 
     def __init__(self, spec: RunSpec, results: Path) -> None:
         folder = spec.folder(results)
@@ -49,7 +49,7 @@ class _KilledHalfway(Checkpoints):
         kills = first and len(self.places) < _KILLS
         if kills:
             self.places[loop] = f"update {update} of {total} of loop {loop + 1}"
-        self._cost = 0.0  # so that it is due
+        self._cost = 0.0  # makes the save due
         super().save(loop, update, total, state)
         if kills:
             raise _Killed
@@ -57,14 +57,14 @@ class _KilledHalfway(Checkpoints):
 
 @dataclass(frozen=True)
 class _Trial:
-    """A run of a method without measures. states: (N, O), where policies are compared with their files; upstream: the policy that the method builds on."""
+    """A run of a method without measurements. states: (N, O), for comparing policies with their files; upstream: the policy that the method builds on."""
 
     spec: RunSpec
     states: FloatArray
     upstream: ActorCriticPolicy | None = field(default=None, compare=False)
 
     def tuned(self, checkpoints: Checkpoints | None = None) -> tuple[ActorCriticPolicy, Used]:
-        """Return the policy that the method makes of a copy of the base, and its costs. Raises what a run would raise."""
+        """Adapt a copy of the base and return the tuned policy and its costs. Raises the errors of a run."""
         spec = self.spec
         rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
 
@@ -77,7 +77,7 @@ class _Trial:
             return self._filed(adapted(spec, network.clone(spec.base.policy).eval(), handle, rng)), handle.used
 
     def resumed(self, policy: ActorCriticPolicy, used: Used) -> Iterator[str]:
-        """Say where a run that is killed halfway through each loop, and goes on, differs from one that ended with this policy and these costs."""
+        """Yield the differences between a run that is killed halfway through each loop and resumes, and a run that ended with this policy and these costs."""
         with tempfile.TemporaryDirectory() as results:
             checkpoints = _KilledHalfway(self.spec, Path(results))
             while True:
@@ -87,12 +87,12 @@ class _Trial:
                 except _Killed:
                     continue
                 except Exception as error:
-                    yield f"a run that is killed after {_listed(checkpoints)} cannot go on: {_said(error, self.spec)}"
+                    yield f"a run that is killed after {_listed(checkpoints)} cannot resume: {_sentence(error, self.spec)}"
                     return
         if not (_same(policy, policy_) and used == used_):
             yield (
-                f"a run that is killed after {_listed(checkpoints)} and goes on ends with another policy or other costs than a run that is not killed: "
-                "give task.updates all that its loop changes, as in task.updates(total, policy=policy, optimizer=optimizer, batches=batches)"
+                f"a run that is killed after {_listed(checkpoints)} and resumes ends with another policy or other costs than a run that is not killed: "
+                "give task.updates everything that its loop changes, as in task.updates(total, policy=policy, optimizer=optimizer, batches=batches)"
             )
 
     def _filed(self, policy: ActorCriticPolicy) -> ActorCriticPolicy:
@@ -100,7 +100,7 @@ class _Trial:
 
 
 def check_method(spec: RunSpec) -> list[str]:
-    """Return what is wrong with a run's method, a sentence each. The run is done three times, so its budget should be tiny."""
+    """Return a sentence for each fault of a run's method. It does the run three times, so the budget should be tiny."""
     return list(_faults(spec))
 
 
@@ -114,13 +114,13 @@ def _faults(spec: RunSpec) -> Iterator[str]:
         trial = _Trial(spec, states, upstream)
         (policy, used), (policy_, used_) = trial.tuned(), trial.tuned()
     except Exception as error:
-        yield _said(error, spec)
-        return  # there is nothing to compare
+        yield _sentence(error, spec)
+        return  # nothing to compare
     if _same(policy, policy_) and used == used_:
         yield from trial.resumed(policy, used)
     else:
         yield (
-            "two runs with one seed end with different policies or costs: draw random numbers from the `rng` that `adapt` gets, "
+            "two runs with the same seed end with different policies or costs: draw random numbers from the `rng` that `adapt` gets, "
             "or from the global generators of Python, NumPy and torch, which the harness seeds"
         )
 
@@ -133,8 +133,8 @@ def _listed(checkpoints: _KilledHalfway) -> str:
     return " and ".join(checkpoints.places.values())
 
 
-def _said(error: Exception, spec: RunSpec) -> str:
-    """A sentence about an error; if it is none of ours, with the last line of the method's own file that led to it."""
+def _sentence(error: Exception, spec: RunSpec) -> str:
+    """Return a sentence about an error. For an unexpected error it quotes the last line of the method's file in the traceback."""
     if isinstance(error, RazorbenchError):
         return str(error)
     frames, file = traceback.extract_tb(error.__traceback__), inspect.getsourcefile(type(spec.method))

@@ -1,4 +1,4 @@
-"""Films of base and tuned policy, side by side."""
+"""Films of base and tuned policy side by side."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from razorbench.world.camera import Camera, Picture, caption, write
 from razorbench.world.engine import MujocoEngine
 
 _HOLD = 10
-"""Frames that the last picture of an episode stays."""
+"""Number of frames that show an episode's last picture."""
 
 
 def film(folder: Path, named: Callable[[Record], tuple[Task, Base]], kind: str, episodes: int) -> list[Path]:
-    """Film base and tuned policy side by side on the new task and on the most-forgotten skill; returns the files. named: task and base of a record."""
+    """Film base and tuned policy side by side on the new task and the most forgotten skill. Returns the files. named: returns a record's task and base."""
     record = read_run(folder / RECORD)
     task, base = named(record)
     tuned = policies.load(folder / POLICY, base.policy)
@@ -34,11 +34,11 @@ def film(folder: Path, named: Callable[[Record], tuple[Task, Base]], kind: str, 
     worst = max(skills, key=lambda name: lost.get(name, -2.0))
     (videos := folder / "videos").mkdir(exist_ok=True)
     if videos.is_symlink():
-        raise UsageError(f"{videos} is a link: films are kept in the run's own folder; remove the link")
+        raise UsageError(f"{videos} is a link, and films belong in the run's own folder; remove the link")
     paths = []
-    for each in (task, skills[worst]):
-        path = videos / f"{each.name}.{kind}"
-        frames = _side_by_side(each, {"base": base.policy, f"after {record.method.name}": tuned}, episodes)
+    for filmed in (task, skills[worst]):
+        path = videos / f"{filmed.name}.{kind}"
+        frames = _side_by_side(filmed, {"base": base.policy, f"after {record.method.name}": tuned}, episodes)
         write_atomically(path, partial(write, frames=frames))
         paths.append(path)
     return paths
@@ -57,7 +57,7 @@ def _side_by_side(task: Task, policies_by_name: Mapping[str, ActorCriticPolicy],
 
 
 def _take(task: Task, policy: ActorCriticPolicy, start: int, camera: Camera, title: str) -> Iterator[Picture]:
-    """One greedy episode on a TEST start, with a caption."""
+    """Yield the pictures of one greedy episode on a TEST start, with a caption."""
     engine, ids = MujocoEngine([task], 1, threads=1), np.zeros(1, dtype=np.int64)
     engine.begin(ids, 0, task.starts(Split.TEST, np.array([start])))
     goal = engine.goal[0, :3]

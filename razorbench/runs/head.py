@@ -1,4 +1,4 @@
-"""The head of a record: the run that it is of, its settings, and where it was made."""
+"""The head of a record: its run, its settings and its machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from razorbench.types import Settings
 
 
 def origin(spec: RunSpec, config: Settings) -> Origin:
-    """Return how a run, or a sequence that begins with it, is made."""
+    """Return the origin of a run, or of a sequence that begins with it."""
     return Origin(
         schema_=SCHEMA,
         protocol=PROTOCOL,
@@ -30,18 +30,18 @@ def origin(spec: RunSpec, config: Settings) -> Origin:
 
 
 def _settings(spec: RunSpec, config: Settings) -> Settings:
-    """A run's configuration as its objects have it: a method's defaults are in it, demonstrations from a file go by its content.
+    """Return a run's configuration with the method's defaults; demonstrations from a file are named by its digest.
 
-    Where files lie and who looks on is no part of a run, and may name a person's folders.
+    Folders and trackers are left out: they do not affect the run and may contain a person's name.
     """
-    kept = {key: value for key, value in config.items() if key not in ("results", "track")}
-    if "base" in kept:
-        kept["base"] = {key: value for key, value in kept["base"].items() if key not in ("directory", "policy")}
+    settings = {key: value for key, value in config.items() if key not in ("results", "track")}
+    if "base" in settings:
+        settings["base"] = {key: value for key, value in settings["base"].items() if key not in ("directory", "policy")}
     if spec.recorded:
-        kept["demos"] = spec.demos
-    return kept | {"method": _with_defaults(spec.method, kept.get("method", {}))}
+        settings["demos"] = spec.demos
+    return settings | {"method": _with_defaults(spec.method, settings.get("method", {}))}
 
 
 def _with_defaults(method: Any, node: Settings) -> Settings:
-    values = {each.name: getattr(method, each.name) for each in fields(method)}
+    values = {field.name: getattr(method, field.name) for field in fields(method)}
     return {**node, **{name: _with_defaults(value, node[name]) if isinstance(node.get(name), Mapping) else made_of(value) for name, value in values.items()}}

@@ -1,4 +1,4 @@
-"""What grows along a run: its episodes, its curve and its seconds; on disk with every checkpoint, so that a killed run goes on with them."""
+"""History of a run: its episodes, curve and times. Each checkpoint writes them, so a killed run resumes with them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Point = TypeVar("Point", bound=Costs)
 
 
 class Journal(Generic[Point]):
-    """Episodes and curve of a run or a sequence, with the times and machines that its parts were made in.
+    """Episodes and curve of a run or a sequence, with its times and machines.
 
-    kind: type of the curve's points; threads: physics threads, None for as many as this machine has processors.
+    kind: type of the curve's points; threads: number of physics threads, None for the number of processors of this machine.
     """
 
     def __init__(self, folder: RunFolder, kind: type[Point], threads: int | None) -> None:
@@ -47,13 +47,13 @@ class Journal(Generic[Point]):
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Count the block's seconds as spent on measuring."""
+        """Count the block's time as measuring time."""
         began = time.perf_counter()
         yield
         self._measuring += time.perf_counter() - began
 
     def conditions(self) -> Conditions:
-        """Return threads, other machines and seconds up to now."""
+        """Return the threads, the other machines and the seconds so far."""
         return Conditions(
             threads=self._threads,
             resumed_elsewhere=self._elsewhere,
@@ -62,9 +62,9 @@ class Journal(Generic[Point]):
         )
 
     def left_s(self, update: int, total: int, snapshots: int) -> float | None:
-        """Return the seconds that the rest may take after an update, with that many snapshots to come; None as long as nobody can say.
+        """Estimate the seconds left after an update. snapshots: number still to come. Returns None until there is an estimate.
 
-        Snapshots crowd at the beginning, so that the time per update alone would mislead.
+        Snapshots are denser at the beginning, so the time per update alone would mislead.
         """
         now, points = time.perf_counter(), len(self.curve)
         if self._first is None:
@@ -77,7 +77,7 @@ class Journal(Generic[Point]):
         return per_update * (total - update) + per_snapshot * snapshots
 
     def write(self) -> State:
-        """Write episodes and curve, and return what `resume` needs to go on from here."""
+        """Write episodes and curve, and return the state for `resume`."""
         size = len(self.episodes.rows), len(self.curve)
         if size != self._written:
             self._folder.write(EPISODES, self.episodes.write)
@@ -86,24 +86,24 @@ class Journal(Generic[Point]):
         return {**self.conditions().plain(), "episodes": size[0], "points": size[1], "digest": self._digest, "machine": self._machine}
 
     def resume(self, checkpoints: Checkpoints) -> bool:
-        """Go on where the latest checkpoint was taken; False if there is none to trust."""
-        kept = checkpoints.latest()
-        if kept is None:
+        """Resume from the latest checkpoint. Returns False if there is no valid one."""
+        state = checkpoints.latest()
+        if state is None:
             return False
         try:
-            rows, curve = Episodes.read(self._folder.path / EPISODES).rows[: kept["episodes"]], read_points(self._folder.path, self._kind)[: kept["points"]]
-            if _digest(rows, curve) != kept["digest"]:
-                raise FileDamaged(f"episodes and curve in {near(self._folder.path)} are not those that the checkpoint goes with")
+            rows, curve = Episodes.read(self._folder.path / EPISODES).rows[: state["episodes"]], read_points(self._folder.path, self._kind)[: state["points"]]
+            if _digest(rows, curve) != state["digest"]:
+                raise FileDamaged(f"episodes and curve in {near(self._folder.path)} do not match the checkpoint")
         except Unreadable:
             raise
         except FileDamaged as error:
             checkpoints.distrust(str(error))
             return False
         self.episodes, self.curve = Episodes(rows), curve
-        self._earlier, self._elsewhere = kept, list(kept["resumed_elsewhere"])
-        if kept["machine"] != self._machine:
-            self._elsewhere.append(kept["machine"])
-            log.warning("goes on with another processor or number of threads than before: the record will say so")
+        self._earlier, self._elsewhere = state, list(state["resumed_elsewhere"])
+        if state["machine"] != self._machine:
+            self._elsewhere.append(state["machine"])
+            log.warning("continues with another processor or number of threads: the record will say so")
         return True
 
 

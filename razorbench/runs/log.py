@@ -1,4 +1,4 @@
-"""A run's `log.txt`: no result depends on it, so a line that cannot be written costs no more than itself."""
+"""A run's `log.txt`. No result depends on it, so a line that cannot be written is lost and the run continues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("razorbench")
 
 
 class _Log(logging.FileHandler):
-    """Writes lines as long as the worker's claim holds; tells once if they cannot be written."""
+    """Writes lines while the worker's claim holds, and warns once if it cannot write."""
 
     def __init__(self, path: Path, claim: Claim) -> None:
         super().__init__(path, encoding="utf-8", delay=True)
@@ -36,7 +36,7 @@ class _Log(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         if not self._told:
             self._told = True
-            warn(f"{near(Path(self.baseFilename))} takes no more ({sys.exc_info()[1]}): lines of it are lost; results are not affected")
+            warn(f"{near(Path(self.baseFilename))} cannot be written ({sys.exc_info()[1]}): some of its lines are lost; results are not affected")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a run may do to the process that it is done in, and that nobody after it finds: all of it is put back."""
+"""Restoring of the process after a run: generators, torch settings, environment variables, working folder and memory."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class MethodExit(RazorbenchError):
 
 
 def give_back_memory() -> None:
-    """Have the C library return freed memory to the system, where it can.
+    """Return freed memory to the system on Linux.
 
-    Engines of many sizes leave holes between what is still used, and a worker grows by a megabyte or two a run without this.
+    Engines of many sizes fragment the memory: without this a worker grows by one or two megabytes per run.
     """
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
@@ -31,10 +31,10 @@ def give_back_memory() -> None:
 
 @contextmanager
 def lent(seed: int) -> Iterator[None]:
-    """Seed the global generators of Python, numpy and torch for the block, and put back what it changes in the process.
+    """Seed the global generators of Python, numpy and torch for the block, and restore the process after it.
 
-    That is: these generators, torch's gradient mode, default dtype, default device and threads, numpy's error state, warning filters, environment
-    variables and the working folder. Raises MethodExit where the block exits.
+    It restores these generators, torch's gradient mode, default dtype, default device and threads, numpy's error state, warning filters, environment
+    variables and the working folder. Raises MethodExit if the block calls `sys.exit`.
     """
     with ExitStack() as back:
         _keep_generators(back)
@@ -62,7 +62,7 @@ def _keep_torch(back: ExitStack) -> None:
     device = torch.get_default_device()
 
     def restore() -> None:
-        # A default device slows every call down, even that which is the default anyway.
+        # Setting a default device slows every call down, even if it is the CPU.
         if torch.get_default_device() != device:
             torch.set_default_device(None if device.type == "cpu" else device)
 

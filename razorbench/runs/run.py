@@ -1,4 +1,4 @@
-"""One run: adapt a base policy to a new task, measure along the way, write the record."""
+"""One run: adapt a base policy to a new task, measure snapshots, write the record."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from razorbench.world.rollout import Cell, play_policy
 
 log = logging.getLogger("razorbench")
 _PATIENCE_S = 1.0
-"""Seconds between looks whether another worker has finished."""
+"""Seconds between checks whether another worker has finished."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: its folder, its record, the snapshots of its curve, and whether any work was done."""
+    """Outcome of a run: its folder, record and curve. worked: whether this call did the run."""
 
     path: Path
     record: Record
@@ -55,7 +55,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher is told after each update. left_s: seconds that the rest may take, None as long as nobody can say."""
+    """Progress of a run after an update. left_s: estimated seconds left, None without an estimate; success: latest SELECT success on the new task."""
 
     update: int
     total: int
@@ -69,23 +69,23 @@ Watcher = Callable[[Progress], None]
 
 
 def no_watcher(progress: Progress) -> None:
-    """Watch nothing."""
+    """Ignore the progress."""
 
 
 def run(spec: RunSpec, results: Path, config: Settings, watch: Watcher = no_watcher, threads: int | None = None, *, with_policy: bool = False) -> Outcome:
-    """Do a run, or find it done. with_policy: do a run that was kept without its policy once more; until that is done its record stays as it is.
+    """Do a run, or return its finished outcome. with_policy: repeat a finished run whose policy was not kept; its record stays until the repetition is done.
 
-    Raises Claimed while another worker does the same run, and a RazorbenchError on wrong use, an exceeded budget or
-    numbers that are not finite; nothing that a later run would trust is left behind then.
+    Raises Claimed if another worker does the run, and RazorbenchError for wrong use, an exceeded budget or non-finite numbers; a failed run leaves nothing
+    that a later run would trust.
     """
     folder = working = spec.folder(results)
     if with_policy and folder.finished() and not exists(folder.path / POLICY):
         _check_versions(read_run(folder.path / RECORD), folder)
         working = folder.again()
     upstream = None
-    if (before := spec.upstream) is not None and not working.finished():
-        theirs = {**config, "method": config["method"]["upstream"]}
-        upstream = _patiently(lambda: run(before, results, theirs, watch, threads, with_policy=True))
+    if (upstream_spec := spec.upstream) is not None and not working.finished():
+        upstream_config = {**config, "method": config["method"]["upstream"]}
+        upstream = _patiently(lambda: run(upstream_spec, results, upstream_config, watch, threads, with_policy=True))
     worked = carry_out(working, lambda claim: _Run(spec, working, config, telling(claim, watch), threads, upstream).carry_out())
     if working is not folder:
         folder.adopt(working)
@@ -93,29 +93,29 @@ def run(spec: RunSpec, results: Path, config: Settings, watch: Watcher = no_watc
 
 
 def _check_versions(record: Record, folder: RunFolder) -> None:
-    """Raise UsageError if a run that was kept without its policy would come to another one by now."""
-    here = provenance.versions()
+    """Raise UsageError if the versions here would give another policy than those of a run whose policy was not kept."""
+    installed = provenance.versions()
     for package in ("mujoco", "torch"):
-        then = str(record.versions.get(package))
-        if then.split(".")[:2] != here[package].split(".")[:2]:
+        recorded = str(record.versions.get(package))
+        if recorded.split(".")[:2] != installed[package].split(".")[:2]:
             raise UsageError(
-                f"{near(folder.path)} was kept without the {POLICY} that this run builds on, and was made with {package} {then}, here is {here[package]}: "
+                f"{near(folder.path)} lacks the {POLICY} that this run builds on, and was made with {package} {recorded}, installed is {installed[package]}: "
                 "put the policy there, or choose another results folder with results=DIR"
             )
 
 
 def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
-    """Do a folder's work under a claim, with its log; False if there is a record already."""
+    """Do a folder's work under a claim, with a log. Returns False if the folder already has a record."""
     if not folder.finished():
         with folder.claimed() as claim, policies.one_thread(), logging_to(folder.path / LOG, claim):
             if claim.taken_from is not None:
                 log.warning("takes over from %s", claim.taken_from)
-            # Another worker may have finished it just before the claim.
+            # Another worker may have finished just before the claim.
             if not folder.finished():
                 try:
                     work(claim)
                 except KeyboardInterrupt:
-                    log.info("stopped; the same command goes on from the last checkpoint")
+                    log.info("stopped; the same command continues from the last checkpoint")
                     raise
                 finally:
                     process.give_back_memory()
@@ -125,17 +125,17 @@ def carry_out(folder: RunFolder, work: Callable[[Claim], None]) -> bool:
 
 
 def telling(claim: Claim, watch: Watcher) -> Watcher:
-    """Return a watcher that also leaves word with the claim, for `razorbench status`."""
+    """Return a watcher that also writes the progress to the claim, for `razorbench status`."""
 
-    def told(progress: Progress) -> None:
+    def watch_and_tell(progress: Progress) -> None:
         claim.progress = {"update": progress.update, "total": progress.total, "left_s": progress.left_s}
         watch(progress)
 
-    return told
+    return watch_and_tell
 
 
 def _patiently(work: Callable[[], Outcome]) -> Outcome:
-    """Do work that others may need too, waiting while one of them does it."""
+    """Do shared work, or wait while another worker does it."""
     while True:
         try:
             return work()
@@ -144,15 +144,15 @@ def _patiently(work: Callable[[], Outcome]) -> Outcome:
 
 
 class _Run:
-    """The steps of one run, sharing the episodes and the curve that grow along it."""
+    """Steps of one run, with its growing episodes and curve."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder, config: Settings, watch: Watcher, threads: int | None, upstream: Outcome | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads, self.upstream = spec, folder, config, watch, threads, upstream
-        made = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
+        upstream_policy = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
         self.rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
         self.journal = Journal(folder, Snapshot, threads)
         self.checkpoints = Checkpoints(folder, STATE, provenance.code(spec.method), self.journal.write)
-        self.handle = spec.handle(threads, self._on_update, made, self.checkpoints, self.rng)
+        self.handle = spec.handle(threads, self._on_update, upstream_policy, self.checkpoints, self.rng)
         self.split = Split(spec.eval.split)
         self.subject = Subject(spec.task.id, [skill.name for skill in spec.base.skills], spec.method_name, spec.seed, spec.eval.split)
         with self.journal.measuring():
@@ -190,19 +190,19 @@ class _Run:
                 filed = self._as_filed(policy)
                 self._snapshot(filed, update, f"update{update}")
                 self.folder.write(f"checkpoints/{update}.safetensors", lambda path: policies.save(filed, path))
-        left_s = self.journal.left_s(update, total, sum(each > update for each in self.schedule))
+        left_s = self.journal.left_s(update, total, sum(planned > update for planned in self.schedule))
         self.watch(Progress(update, total, left_s, self.handle.used, self.success, metrics))
 
     def _as_filed(self, policy: ActorCriticPolicy) -> ActorCriticPolicy:
-        """Return what is left of a policy in its file, which is what is measured."""
+        """Return the policy as its file stores it; only this one is measured."""
         return policies.as_filed(policy, self.spec.base.policy, self.states)
 
     def _cells(self, mode: Any = "greedy", *, skill_episodes: int, select: bool) -> list[Cell]:
-        """TEST episodes of the new task and of every skill, and SELECT episodes of the new task; in a run for tuning SELECT takes the place of TEST."""
-        spec, whole = self.spec, np.arange(self.spec.eval.episodes)
-        cells = [Cell(spec.task, self.split, whole, mode)]
+        """Return cells of TEST episodes of the new task and all skills, and of SELECT episodes of the new task. A tuning run has SELECT instead of TEST."""
+        spec, starts = self.spec, np.arange(self.spec.eval.episodes)
+        cells = [Cell(spec.task, self.split, starts, mode)]
         cells += [Cell(skill, self.split, np.arange(skill_episodes), mode) for skill in spec.base.skills]
-        return cells + ([Cell(spec.task, Split.SELECT, whole, mode)] if select and self.split is not Split.SELECT else [])
+        return cells + ([Cell(spec.task, Split.SELECT, starts, mode)] if select and self.split is not Split.SELECT else [])
 
     def _play(self, policy: ActorCriticPolicy, label: str, cells: list[Cell]) -> Episodes:
         return Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
@@ -212,7 +212,7 @@ class _Run:
         return self._cells(skill_episodes=n, select=True) + self._cells("sampled", skill_episodes=n, select=False)
 
     def _base_episodes(self) -> Episodes:
-        """The base's episodes: the same for every run from it on this machine, so they are kept beside the runs."""
+        """Return the base's episodes. All runs from a base on one machine have the same, so they are cached in the results folder."""
         spec = self.spec
         identity = {
             "protocol": PROTOCOL,
@@ -235,18 +235,18 @@ class _Run:
         moved = Moved(divergence=self.ruler.measure(policy), drift=self.drift.measure(policy))
         snapshot = Snapshot(update=update, **asdict(self.handle.used), **dict(success), **dict(moved))
         self.journal.curve.append(snapshot)
-        # What is watched while a run goes on may sway a person's choices, so it is SELECT, never TEST.
-        self.success, kept = snapshot.select_success, snapshot.retention.value
+        # Progress may affect a person's choices, so it shows SELECT success, never TEST.
+        self.success, retention = snapshot.select_success, snapshot.retention.value
         log.info(
             "update %d: new task (SELECT) %.2f, retention %s, forward KL %.3f",
             update,
             self.success,
-            "undefined" if kept is None else f"{kept:.2f}",
+            "undefined" if retention is None else f"{retention:.2f}",
             snapshot.forward_kl,
         )
 
     def _final(self, tuned: ActorCriticPolicy) -> tuple[FinalSuccess, Moved]:
-        """Measure the final policy in full."""
+        """Measure the final policy on all episodes, divergences and drift."""
         task = self.spec.task
         self.journal.episodes += self._play(tuned, "final", self._both_modes())
         states = probe_states.choose_states(probe_states.visited(tuned, [task])[0].pairs()[0], "tuned", task.id)
@@ -271,17 +271,17 @@ class _Run:
         )
 
     def _upstream(self) -> Upstream | None:
-        """What making the method's data cost: by the run that it builds on, and by sampling from a policy."""
+        """Return the costs of making the method's data: those of its upstream run, and those of sampling from a policy."""
         spec, used = self.spec, asdict(self.handle.counts.upstream)
         if self.upstream is None or spec.upstream is None:
             return Upstream(**used) if any(used.values()) else None
-        before = self.upstream.record
-        total = {cost: amount + getattr(before.budget, cost) for cost, amount in used.items()}
-        return Upstream(method=spec.upstream.method_name, run=before.hashes.run, **total)
+        record = self.upstream.record
+        total = {cost: amount + getattr(record.budget, cost) for cost, amount in used.items()}
+        return Upstream(method=spec.upstream.method_name, run=record.hashes.run, **total)
 
 
 def snapshot_schedule(total: int, count: int) -> set[int]:
-    """Update numbers to measure at: `count` of them, or all, geometric from the first update to the last."""
+    """Return the updates to measure at: `count` of them, or all, spaced geometrically from the first to the last."""
     updates = [1]
     while len(updates) < min(count, total):
         here, left = updates[-1], min(count, total) - len(updates)

@@ -1,4 +1,4 @@
-"""One sequence: a policy learns several tasks one after the other; after each, all are measured, and so are the original skills."""
+"""One sequence: a policy learns several tasks in turn; after each stage all tasks and original skills are measured."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ALONE = Undefined("a sequence of one task has none")
 
 @dataclass(frozen=True)
 class SequenceSpec:
-    """Tasks in order, each as the run that it would be alone; the runs differ in their task (and style) only. A task may come more than once."""
+    """Tasks in order, each as a single run; the runs differ in task and style only. A task may occur more than once. Raises UsageError if impossible."""
 
     name: str
     runs: tuple[RunSpec, ...]
@@ -53,37 +53,37 @@ class SequenceSpec:
             raise UsageError(f"sequence={self.name} with eval.split={self.first.eval.split}: tuning is done on single tasks; leave eval.split out")
         if self.first.upstream is not None:
             raise UsageError(
-                f"method={self.first.method_name} builds on a run of another method from the base: in a sequence there is none; choose another method"
+                f"method={self.first.method_name} builds on a run of another method from the base, which a sequence does not have; choose another method"
             )
 
         for task in self.tasks:
             if task.fingerprint() != self.distinct[task.name].fingerprint():
-                raise UsageError(f"sequence={self.name} has {task.name} with several settings: a task that comes more than once has the same ones each time")
+                raise UsageError(f"sequence={self.name} has {task.name} with different settings: a repeated task must keep its settings")
 
     @property
     def distinct(self) -> dict[str, Task]:
-        """The tasks by name, each once."""
+        """Distinct tasks by name."""
         return {task.name: task for task in self.tasks}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks in order."""
+        """Tasks in order."""
         return tuple(run.task for run in self.runs)
 
     @property
     def first(self) -> RunSpec:
-        """The first run, which holds what all share."""
+        """The first run, which has the settings that all runs share."""
         return self.runs[0]
 
     def folder(self, results: Path) -> SequenceFolder:
-        """Return where the sequence lies in a results folder."""
+        """Return the sequence's folder in a results folder."""
         identity = {"sequence": [run.identity() for run in self.runs]}
         return SequenceFolder(results, self.name, self.first.method_name, self.first.seed, digest(identity))
 
 
 @dataclass(frozen=True)
 class SequenceOutcome:
-    """What a sequence left: its folder, its record, and whether any work was done."""
+    """Outcome of a sequence: its folder and record. worked: whether this call did the sequence."""
 
     path: Path
     record: SequenceRecord
@@ -91,14 +91,14 @@ class SequenceOutcome:
 
 
 def run_sequence(spec: SequenceSpec, results: Path, config: Settings, watch: Watcher = no_watcher, threads: int | None = None) -> SequenceOutcome:
-    """Do a sequence, or find it done; raises as `razorbench.runs.run.run` does."""
+    """Do a sequence, or return its finished outcome. Raises as `razorbench.runs.run.run`."""
     folder = spec.folder(results)
     worked = carry_out(folder, lambda claim: _Sequence(spec, folder, config, telling(claim, watch), threads).carry_out())
     return SequenceOutcome(folder.path, read_sequence(folder.path / folder.file), worked)
 
 
 class _Sequence:
-    """The stages of one sequence, sharing the episodes and the curve that grow along it. Stage 0 is the base, stage i follows task i."""
+    """Stages of one sequence, with its growing episodes and curve. Stage 0 is the base; stage i learns task i."""
 
     def __init__(self, spec: SequenceSpec, folder: SequenceFolder, config: Settings, watch: Watcher, threads: int | None) -> None:
         self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
@@ -121,7 +121,7 @@ class _Sequence:
         self.folder.write_record(self._record())
 
     def _stage(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
-        """Learn a task and measure everything, or find it done."""
+        """Learn a task and measure everything, or load the finished stage."""
         if (state := self.stages.load(stage - 1)) is not None:
             tuned = policies.clone(policy).eval()
             tuned.load_state_dict(state["policy"])
@@ -143,7 +143,7 @@ class _Sequence:
         self.folder.write(name, lambda path: policies.save(policy, path))
 
     def _learn(self, policy: ActorCriticPolicy, stage: int, run: RunSpec) -> ActorCriticPolicy:
-        """Adapt the policy to one task, as a run of its own would adapt the base."""
+        """Adapt the policy to one task, as a single run adapts the base."""
         log.info("stage %d of %d: %s", stage, len(self.spec.runs), run.task.id)
         schedule: set[int] = set()
         success: float | None = None
@@ -156,12 +156,12 @@ class _Sequence:
                 with self.journal.measuring(), saying_where(f"measuring after update {update} of stage {stage}"):
                     success = self._snapshot(self._as_filed(policy), stage, run, update, handle)
             done, whole = round(1000 * (stage - 1 + update / total)), 1000 * len(self.spec.runs)
-            snapshots = sum(each > update for each in schedule) + (len(self.spec.runs) - stage) * len(schedule)
+            snapshots = sum(planned > update for planned in schedule) + (len(self.spec.runs) - stage) * len(schedule)
             self.watch(Progress(done, whole, self.journal.left_s(done, whole, snapshots), handle.used, success, metrics))
 
-        # A task that comes again is learned with other random numbers than before.
-        before = sum(task.name == run.task.name for task in self.spec.tasks[: stage - 1])
-        rng = seeding.generator("run", run.task.id, run.method_name, run.seed, *([before] if before else []))
+        # A repeated task gets new random numbers.
+        repetition = sum(task.name == run.task.name for task in self.spec.tasks[: stage - 1])
+        rng = seeding.generator("run", run.task.id, run.method_name, run.seed, *([repetition] if repetition else []))
         checkpoints = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)
         handle = run.handle(self.threads, on_update, checkpoints=checkpoints, rng=rng)
         if not self.journal.resume(checkpoints):
@@ -172,7 +172,7 @@ class _Sequence:
         return tuned
 
     def _snapshot(self, policy: ActorCriticPolicy, stage: int, run: RunSpec, update: int, handle: TaskHandle) -> float:
-        """Measure greedy success on the task that is being learned, add a point to the curve, and return the SELECT rate."""
+        """Measure greedy success on the stage's task, add a point to the curve, and return the SELECT rate."""
         label, starts = f"stage{stage}-update{update}", np.arange(run.eval.episodes)
         cells = [Cell(run.task, split, starts) for split in (Split.TEST, Split.SELECT)]
         self.journal.episodes += Episodes.of(label, cells, play_policy(policy, cells, threads=self.threads))
@@ -181,7 +181,7 @@ class _Sequence:
         return success["select"].rate
 
     def _measure_all(self, policy: ActorCriticPolicy, stage: int) -> None:
-        """Greedy TEST episodes of every task of the sequence and of every original skill."""
+        """Play greedy TEST episodes of all tasks of the sequence and all original skills."""
         starts = np.arange(self.spec.first.eval.episodes)
         cells = [Cell(task, Split.TEST, starts) for task in (*self.spec.distinct.values(), *self.base.skills)]
         with self.journal.measuring():
@@ -196,8 +196,8 @@ class _Sequence:
         rng = seeding.generator("bootstrap", spec.name, first.method_name, first.seed)
         outcomes = np.stack([np.stack([self._solved(stage, task.name) for task in spec.tasks]) for stage in stages])
         skills = [skill.name for skill in self.base.skills]
-        before = {skill: self._solved(0, skill) for skill in skills}
-        kept = [forgetting_and_retention(before, {skill: self._solved(stage, skill) for skill in skills}, rng) for stage in stages[1:]]
+        base = {skill: self._solved(0, skill) for skill in skills}
+        measures = [forgetting_and_retention(base, {skill: self._solved(stage, skill) for skill in skills}, rng) for stage in stages[1:]]
         method, styles = first.method, [run.style for run in spec.runs]
         return SequenceRecord(
             **dict(origin(first, self.config)),
@@ -214,15 +214,15 @@ class _Sequence:
             ),
             success={name: [rate(self._solved(stage, name)) for stage in stages] for name in [*spec.distinct, *skills]},
             original_skills=skills,
-            forgetting_of_skills=[forgot or UNSOLVED for forgot, _ in kept],
-            retention=[retained or UNSOLVED for _, retained in kept],
+            forgetting_of_skills=[forgot or UNSOLVED for forgot, _ in measures],
+            retention=[retained or UNSOLVED for _, retained in measures],
             divergence=self.divergence,
             transfer={name: value or _ALONE for name, value in transfer.estimates(outcomes, rng).items()},
         )
 
 
 def forward_transfer_auc(spec: SequenceSpec, results: Path) -> Estimate | Undefined:
-    """Forward transfer of a finished sequence: mean over the tasks after the first, against the same runs from the base in the results folder."""
+    """Return a finished sequence's forward transfer: mean over the tasks after the first, compared to the same runs from the base in the results folder."""
     if len(spec.runs) < 2:
         return _ALONE
     alone = [(run.task.name, run.folder(results)) for run in spec.runs[1:]]
@@ -231,19 +231,21 @@ def forward_transfer_auc(spec: SequenceSpec, results: Path) -> Estimate | Undefi
         first = spec.first
         wanted = f"task={','.join(missing)} method={first.method_name} seed={first.seed} base={first.base.id.rpartition('-s')[0]} budget={first.budget.name}"
         command = f"python -m razorbench -m {wanted} {shlex.quote(f'results={near(results)}')}"
-        return Undefined(f"it needs the same runs from the base: do `{command}`, with the sequence's other settings if there are any, then ask again")
-    here = spec.folder(results).path
-    curve, episodes = read_points(here, StageSnapshot), Episodes.of_run(here)
+        return Undefined(
+            f"it needs the same runs from the base: run `{command}`, with the sequence's other settings if there are any, then repeat this command"
+        )
+    path = spec.folder(results).path
+    curve, episodes = read_points(path, StageSnapshot), Episodes.of_run(path)
     areas = []
     for stage, (name, folder) in enumerate(alone, 2):
         inside = _areas([point for point in curve if point.stage == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
         areas.append((inside, _areas(read_snapshots(folder.path), Episodes.of_run(folder.path), name, "base", "")))
     rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)
-    return transfer.forward_transfer_auc_estimate(areas, rng) or Undefined("a task is solved from before the first update on without the sequence")
+    return transfer.forward_transfer_auc_estimate(areas, rng) or Undefined("a task is solved before the first update without the sequence")
 
 
 def _areas(curve: Sequence[Snapshot | StageSnapshot], episodes: Episodes, task: str, first: str, prefix: str) -> FloatArray:
-    """Mean success over a task's updates on each TEST start, (E,)."""
+    """Return the mean success over a task's updates on each TEST start, (E,)."""
     updates = [point.update for point in curve]
     labels = [first if update == 0 else f"{prefix}update{update}" for update in updates]
     solved = np.stack([episodes.success(label, task, "test") for label in labels], axis=-1)

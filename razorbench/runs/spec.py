@@ -1,4 +1,4 @@
-"""What a run is: all that decides its result, and so its name."""
+"""Specification of a run: everything that determines its result, and so its hash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from razorbench.method.handle import TaskHandle
 from razorbench.method.protocol import Method
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.folder import PROTOCOL, SCHEMA, RunFolder, digest
-from razorbench.task import SPLIT_SIZES, Split, Task
+from razorbench.task import SPLIT_SIZES, Split, Task, has_other_slots
 from razorbench.types import Identity
 
 OnUpdate = Callable[[ActorCriticPolicy, int, int, dict[str, float]], None]
@@ -26,9 +26,9 @@ OnUpdate = Callable[[ActorCriticPolicy, int, int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How much is measured. snapshots: along a run; episodes: per task for base, final and new task; skill_episodes: of each original skill at a snapshot.
+    """Amount of evaluation. snapshots: number along a run; episodes: per task for base and final policy, and on the new task at each snapshot.
 
-    split: `test`, or `select` for tuning: such a run never plays a TEST start.
+    skill_episodes: per original skill at each snapshot. split: `test`, or `select` for tuning: such a run never plays a TEST start.
     """
 
     snapshots: int = 24
@@ -45,12 +45,12 @@ class EvalSettings:
             if not low <= value <= (10_000 if name == "snapshots" else most):
                 raise UsageError(f"eval.{name} is {value}: it must lie between {low} and {most if name != 'snapshots' else 10_000}")
         if self.skill_episodes > self.episodes:
-            raise UsageError(f"eval.skill_episodes is {self.skill_episodes}, eval.episodes {self.episodes}: it must be no more; set eval.skill_episodes too")
+            raise UsageError(f"eval.skill_episodes is {self.skill_episodes}, above eval.episodes={self.episodes}: lower eval.skill_episodes")
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """All that decides a run's result, and its name."""
+    """Everything that determines a run's result. Raises UsageError for an impossible combination."""
 
     task: Task
     method_name: str
@@ -62,12 +62,12 @@ class RunSpec:
     eval: EvalSettings
     log_std: str = "trained"
     recorded: tuple[Demonstrations, str] | None = None
-    """Demonstrations from a file, and its SHA-256, in the place of the style's expert."""
+    """Demonstrations from a file, with its SHA-256, instead of the style's expert."""
     upstream: RunSpec | None = None
 
     def __post_init__(self) -> None:
         if self.log_std not in ("trained", "frozen"):
-            raise UsageError(f"log_std is {self.log_std!r}: it must be trained or frozen, for every method alike")
+            raise UsageError(f"log_std is {self.log_std!r}: it must be trained or frozen")
         if self.style not in (self.task.style, *self.task.experts):
             raise UsageError(f"demos={self.style}: {self.task.id} has no such demonstration style{among(self.style, self.task.experts)}")
         if self.seed < 0:
@@ -79,23 +79,23 @@ class RunSpec:
             raise UsageError(f"method={self.method_name} is undefined on {self.task.id} from {self.base.id}: it needs {' and '.join(sorted(lacking))}")
 
     def _has(self, need: Need) -> bool:
-        """Whether task, world and base have something that a method may need."""
+        """Whether the run's task, world and base fulfill a need of a method."""
         task, skills = self.task, self.base.skills
         return {
             Need.DEMONSTRATIONS: bool(task.experts) or self.recorded is not None,
             Need.EXPERT: bool(task.experts),
             Need.OLD_DEMONSTRATIONS: all(skill.experts for skill in skills),
-            Need.INSTRUCTIONS: task.world.instruction is not None and any(skill.slot != task.slot for skill in skills),
+            Need.INSTRUCTIONS: task.world.instruction is not None and has_other_slots(task, skills),
             Need.GOALS: self.base.goals is not None,
         }[need]
 
     @property
     def demos(self) -> str:
-        """What stands in the record for where demonstrations come from: the style, or the file's content."""
+        """Origin of the demonstrations for the record: the style, or the digest of their file."""
         return self.style if self.recorded is None else f"sha256:{self.recorded[1]}"
 
     def identity(self) -> Identity:
-        """What the run's hash is made of."""
+        """Return the content of the run's hash."""
         return {
             "schema": SCHEMA,
             "protocol": PROTOCOL,
@@ -111,12 +111,12 @@ class RunSpec:
         }
 
     def _settings(self) -> Identity:
-        """The method's settings; of the method that it builds on, the run that it builds on has them."""
-        return {each.name: made_of(getattr(self.method, each.name)) for each in fields(self.method) if each.name != "upstream"}  # type: ignore[arg-type]
+        """Return the method's settings, without those of its upstream method: these are in the upstream run's identity."""
+        return {field.name: made_of(getattr(self.method, field.name)) for field in fields(self.method) if field.name != "upstream"}  # type: ignore[arg-type]
 
     @property
     def code(self) -> str | None:
-        """Digest of a user's own method; None for one that comes with the package under this name, whose version stands for its code."""
+        """Digest of the code of a user's own method; None for a shipped method, whose version stands for its code."""
         cls = type(self.method)
         return None if self.method_name in shipped("method") and not own(cls) else digest(code(cls))
 
@@ -128,9 +128,9 @@ class RunSpec:
         checkpoints: Checkpoints | None = None,
         rng: np.random.Generator | None = None,
     ) -> TaskHandle:
-        """Return the handle that the method is given.
+        """Return the method's task handle.
 
-        upstream: the policy that the run it builds on ended with. checkpoints, rng: where a killed run goes on from, and the method's generator.
+        upstream: final policy of the upstream run. checkpoints: where a killed run resumes. rng: the method's generator.
         """
         return TaskHandle(
             task=counted(self.task),
@@ -150,5 +150,5 @@ class RunSpec:
         )
 
     def folder(self, results: Path) -> RunFolder:
-        """Return where the run lies in a results folder."""
+        """Return the run's folder in a results folder."""
         return RunFolder(results, self.task.name, self.method_name, self.seed, digest(self.identity()))

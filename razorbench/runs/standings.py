@@ -1,4 +1,4 @@
-"""What has become of the runs in a results folder: those that are there, and those that a sweep asked for."""
+"""Standings of the runs in a results folder: those that exist, and those that a sweep lists."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from razorbench.store.walk import tell, walk
 
 STATES = ("done", "running", "failed", "missing")
 _MOST_SWEEP = 32_000_000
-"""Bytes of the word that a sweep leaves."""
+"""Largest file of a sweep, in bytes."""
 _FOLDER = re.compile(rf"{NAME}/{NAME}/seed[0-9]+-[0-9a-f]+")
-"""A run's folder in its results folder; never a way out of it."""
+"""Pattern of a run's folder in its results folder; it never leaves that folder."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run stands. state: one of STATES; detail: more about it in words.
+    """Standing of a run. state: one of STATES; detail: a sentence about it.
 
-    overrides: what a sweep called it; of a run on its own, its folder. seconds: that it took, or that are left of it, if known.
+    overrides: the run's overrides in its sweep; for a single run, its folder. seconds: time that it took or has left, None if unknown.
     """
 
     folder: Path
@@ -43,59 +43,59 @@ class Standing:
 
 
 def standings(results: Path) -> list[Standing]:
-    """Return where each run stands, in order of folder; what cannot be looked into, and what a sweep left that cannot be read, is named on stderr.
+    """Return the standing of each run, in order of folder. Names unreadable places and unreadable sweep files on stderr.
 
-    Raises UsageError if there is no such folder or no run in it.
+    Raises UsageError if the folder does not exist or has no run.
     """
-    found = walk(results)
-    tell(found)
-    asked = {path.parent: str(path.parent.relative_to(results)) for path in (*found.runs, *found.sequences)}
-    asked |= {path: str(path.relative_to(results)) for path in found.begun}
-    for file in found.asked:
+    content = walk(results)
+    tell(content)
+    runs = {path.parent: str(path.parent.relative_to(results)) for path in (*content.runs, *content.sequences)}
+    runs |= {path: str(path.relative_to(results)) for path in content.begun}
+    for file in content.asked:
         try:
-            asked |= _left_word(file)
+            runs |= _sweep(file)
         except Refused as error:
-            warn(f"{near(file)} cannot be read ({error}): delete it, and start its sweep again to have it made anew")
-    if not asked:
+            warn(f"{near(file)} cannot be read ({error}): delete it, and start its sweep again to renew it")
+    if not runs:
         start = f"python -m razorbench task=pick_place method=ppo {shlex.quote(f'results={results}')}"
-        raise UsageError(f"{results}: no run in it and none asked for; start one with `{start}`")
-    records = {path.parent: path for path in (*found.runs, *found.sequences)}
-    watched = watch([folder for folder in asked if folder not in records])
-    return [_standing(folder, overrides, records.get(folder), watched.get(folder)) for folder, overrides in sorted(asked.items())]
+        raise UsageError(f"{results}: it has no run, and no sweep lists one; start one with `{start}`")
+    records = {path.parent: path for path in (*content.runs, *content.sequences)}
+    watched = watch([folder for folder in runs if folder not in records])
+    return [_standing(folder, overrides, records.get(folder), watched.get(folder)) for folder, overrides in sorted(runs.items())]
 
 
-def _left_word(file: Path) -> dict[Path, str]:
-    """The runs that a sweep asked for, by folder, each with what it called it."""
-    found = bounded.parsed(bounded.text(bounded.read(file, _MOST_SWEEP)))
-    if not isinstance(found, dict):
-        raise Refused("content", found, "a mapping")
-    for folder, overrides in found.items():
+def _sweep(file: Path) -> dict[Path, str]:
+    """Read the runs that a sweep lists: overrides by folder. Raises Refused for any other content."""
+    runs = bounded.parsed(bounded.text(bounded.read(file, _MOST_SWEEP)))
+    if not isinstance(runs, dict):
+        raise Refused("content", runs, "a mapping")
+    for folder, overrides in runs.items():
         if not _FOLDER.fullmatch(folder) or not isinstance(overrides, str):
             raise Refused("run", f"{folder}: {overrides}", "a run's folder and its overrides")
-    return {file.parents[1] / folder: overrides for folder, overrides in found.items()}
+    return {file.parents[1] / folder: overrides for folder, overrides in runs.items()}
 
 
-def left_s(found: Sequence[Standing]) -> float | None:
-    """Return the seconds that what is left may take with the workers there are (one, if none runs); None if nothing is done to judge by.
+def left_s(runs: Sequence[Standing]) -> float | None:
+    """Estimate the seconds left with the present workers (one if none runs); None if no finished run allows an estimate.
 
-    A missing run is taken to last as long as the mean of those done with the same method.
+    A missing run counts with the mean time of the finished runs of its method.
     """
-    took: defaultdict[str, list[float]] = defaultdict(list)
-    for one in found:
-        if one.state == "done" and one.seconds is not None:
-            took[one.folder.parent.name].append(one.seconds)
-    everything = [seconds for those in took.values() for seconds in those]
-    running = [one for one in found if one.state == "running"]
-    if not everything and any(one.seconds is None for one in found if one.state in ("running", "missing")):
+    by_method: defaultdict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        if run.state == "done" and run.seconds is not None:
+            by_method[run.folder.parent.name].append(run.seconds)
+    all_times = [seconds for times in by_method.values() for seconds in times]
+    running = [run for run in runs if run.state == "running"]
+    if not all_times and any(run.seconds is None for run in runs if run.state in ("running", "missing")):
         return None
 
-    def expected(one: Standing) -> float:
-        if one.seconds is not None:
-            return one.seconds
-        those = took.get(one.folder.parent.name) or everything
-        return sum(those) / len(those)
+    def expected(run: Standing) -> float:
+        if run.seconds is not None:
+            return run.seconds
+        times = by_method.get(run.folder.parent.name) or all_times
+        return sum(times) / len(times)
 
-    return sum(expected(one) for one in found if one.state in ("running", "missing")) / max(len(running), 1)
+    return sum(expected(run) for run in runs if run.state in ("running", "missing")) / max(len(running), 1)
 
 
 def _standing(folder: Path, overrides: str, record: Path | None, held: Holder | None) -> Standing:
@@ -113,6 +113,6 @@ def _standing(folder: Path, overrides: str, record: Path | None, held: Holder | 
         return Standing(folder, overrides, "failed", bounded.text(bounded.read(folder / FAILED, MOST_RECORD)).strip(), None)
     except bounded.Missing:
         gone = "" if held is None else f"; {held}" if held.is_here else f"; {held}, and silent since"
-        return Standing(folder, overrides, "missing", f"begun, and will go on where it was{gone}" if folder.exists() else "", None)
+        return Standing(folder, overrides, "missing", f"begun, and will resume where it stopped{gone}" if folder.exists() else "", None)
     except Refused as error:
         return Standing(folder, overrides, "failed", f"{near(folder / FAILED)} cannot be read: {error}", None)

@@ -1,4 +1,4 @@
-"""Commands that messages suggest, as they are to be pasted into a shell."""
+"""Commands in messages, ready to paste into a shell."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _COMMAND = re.compile(r"`((?:python -m )?razorbench\b[^`]*)`")
 
 
 def finding(config_dir: str | None) -> str:
-    """The end of a command that finds a user's own conf folder, if there is one."""
+    """Return the option for a user's own conf folder, empty if there is none."""
     return f" --config-dir {shlex.quote(config_dir)}" if config_dir else ""
 
 
 def completed(sentence: str, config_dir: str | None) -> str:
-    """Return a sentence with the user's own conf folder in every command that it suggests."""
-    return _COMMAND.sub(lambda found: found[0] if "--config-dir" in found[1] else f"`{found[1]}{finding(config_dir)}`", sentence)
+    """Return a sentence with the user's own conf folder added to every command in it."""
+    return _COMMAND.sub(lambda match: match[0] if "--config-dir" in match[1] else f"`{match[1]}{finding(config_dir)}`", sentence)
 
 
 def sweep(results: Path, budget: str, config_dir: str | None) -> str:
-    """The beginning of a command that adds runs to a folder of results."""
+    """Return the beginning of a command that adds runs to a results folder."""
     return f"python -m razorbench -m{finding(config_dir)} {shlex.quote(f'results={results}')} budget={budget}"

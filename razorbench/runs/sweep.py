@@ -1,4 +1,4 @@
-"""A command's runs, and what becomes of them: done, found done, tried again, done by others; read from the store alone."""
+"""A command's runs and their fate: done now or before, repeated, or done by other workers. It reads the store only."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from razorbench.store.reading import read_run
 from razorbench.store.walk import SWEEPS
 
 TRIES = 2
-"""Times that a command tries a run before it counts as failed."""
+"""Number of tries before a run counts as failed."""
 _LOOK_S = 2.0
-"""Seconds between looks at runs that others do."""
+"""Seconds between checks of runs that other workers do."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One run of a command: the overrides that name it, what it is, where it lies, and the user's own conf folder, if any."""
+    """One run of a command: its overrides, specification and folder, and the user's own conf folder, if any."""
 
     overrides: list[str]
     spec: RunSpec | SequenceSpec
@@ -38,22 +38,22 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """What tells it from other runs in its results folder, as it is to be typed after `python -m razorbench`."""
+        """Arguments of `python -m razorbench` that identify the run in its results folder."""
         return shlex.join(override for override in self.overrides if not override.startswith(("hydra", "results="))) + finding(self.config_dir)
 
     @property
     def done(self) -> bool:
-        """Whether it has a record, whole or not: what there is is never written over."""
+        """Whether it has a record, complete or not: no record is ever overwritten."""
         return (self.folder.path / self.folder.file).exists()
 
     @property
     def elsewhere(self) -> bool:
         """Whether another living worker does it now."""
-        found = holder(self.folder.path)
-        return found is not None and found.alive
+        worker = holder(self.folder.path)
+        return worker is not None and worker.alive
 
     def why_not(self) -> str | None:
-        """Return why it is not good, or None if it is."""
+        """Return why the run failed, None if it is finished."""
         try:
             if self.folder.finished():
                 return None
@@ -63,8 +63,8 @@ class Asked:
 
 
 def changed_code(asked: Sequence[Asked]) -> list[str]:
-    """Return a sentence for each method and each task of a user whose code is not that of earlier runs under the same version."""
-    found: Counter[str] = Counter()
+    """Return a sentence for each method and task of a user whose code differs from earlier runs of the same version."""
+    changed: Counter[str] = Counter()
     specs = {(one.folder.results, one.spec.task.name, one.spec.method_name): one.spec for one in asked if isinstance(one.spec, RunSpec)}
     for (root, task, method), spec in specs.items():
         own_task = spec.task.identity()["code"] is not None
@@ -72,26 +72,26 @@ def changed_code(asked: Sequence[Asked]) -> list[str]:
             with suppress(RazorbenchError):
                 record = read_run(path)
                 if record.protocol == PROTOCOL:
-                    found[f"method={method}"] += record.method.version == spec.method.version and record.method.code != spec.code
-                    found[f"task={task}"] += own_task and record.task == spec.task.id and record.hashes.task_spec != spec.task.fingerprint()
+                    changed[f"method={method}"] += record.method.version == spec.method.version and record.method.code != spec.code
+                    changed[f"task={task}"] += own_task and record.task == spec.task.id and record.hashes.task_spec != spec.task.fingerprint()
     return [
-        f"{what}: its code or settings are not those of {count} earlier run{'s' if count > 1 else ''} under the same version; those stay, "
-        "and new ones are made. Raise the version when a change moves results"
-        for what, count in found.items()
+        f"{part}: its code or settings differ from {count} earlier run{'s' if count > 1 else ''} of the same version; those stay, "
+        "and new ones are made. Raise the version when a change affects results"
+        for part, count in changed.items()
         if count
     ]
 
 
 def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], say: Callable[[str], None]) -> list[Asked]:
-    """Have all runs done that are not; those that fail, or whose worker dies without a word, are tried once more.
+    """Do all unfinished runs. A run that fails, or whose worker dies, is tried once more.
 
-    Runs that other workers do are waited for, and taken over if these die. launch: does runs, given by their overrides, and
-    skips those that others do; it may end early, if one of its workers is killed. Returns the runs that others have done.
+    Waits for runs of other workers, and takes them over if these die. launch: does runs, given by their overrides, and skips those of other workers; it may
+    end early if one of its workers is killed. Returns the runs that other workers have done.
     """
     tried: Counter[Path] = Counter()
     theirs: list[Asked] = []
     while todo := [one for one in asked if not one.done and tried[one.folder.path] < TRIES]:
-        before = {one.folder.path: one.folder.log_size() for one in todo}
+        log_sizes = {one.folder.path: one.folder.log_size() for one in todo}
         try:
             launch([one.overrides for one in todo])
         except RazorbenchError:
@@ -101,11 +101,11 @@ def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], sa
         left = [one for one in todo if not one.done]
         waiting = [one for one in left if one.elsewhere]
         ours = [one for one in left if one not in waiting]
-        # Where a launcher ended early, those that it never came to have not been tried.
-        begun = [one for one in ours if one.folder.failure() or one.folder.log_size() > before[one.folder.path]]
+        # If a launcher ended early, the runs that it did not begin have not been tried.
+        begun = [one for one in ours if one.folder.failure() or one.folder.log_size() > log_sizes[one.folder.path]]
         tried.update(one.folder.path for one in begun or ([] if len(left) < len(todo) else ours))
         if waiting:
-            say(f"waiting for other workers: {len(waiting)} of the runs are theirs; the first is done by {holder(waiting[0].folder.path)}")
+            say(f"waiting for other workers: they do {len(waiting)} of the runs; the first is done by {holder(waiting[0].folder.path)}")
         while any(one.elsewhere and not one.done for one in waiting):
             time.sleep(_LOOK_S)
         for one in waiting:
@@ -117,7 +117,7 @@ def finish(asked: Sequence[Asked], launch: Callable[[list[list[str]]], None], sa
 
 
 def ask(asked: Sequence[Asked]) -> None:
-    """Leave word of a sweep's runs in their results folders; once, however often the sweep is started."""
+    """Write a sweep's list of runs to their results folders; once, even if the sweep is started again."""
     for results in {one.folder.results for one in asked}:
         runs = {str(one.folder.path.relative_to(results)): one.name for one in asked if one.folder.results == results}
         path = results / SWEEPS / f"{digest(runs)[:12]}.json"

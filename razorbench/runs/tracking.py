@@ -1,4 +1,4 @@
-"""Metrics of a run as it goes on, for TensorBoard or Weights & Biases; both are extras, and no result depends on them."""
+"""Live metrics of a run for TensorBoard or Weights & Biases. Both are extras, and no result depends on them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from razorbench.store.output import harmless, once_harmless
 from razorbench.types import Settings
 
 Write = Callable[[int, Mapping[str, float]], None]
-"""(update, values by name): keeps them."""
+"""Stores values by name: (update, values)."""
 
 
 def check(names: object) -> Sequence[str]:
-    """Return the trackers of these names: one, a list, or None; raises UsageError for one that is unknown."""
-    asked: Sequence[object] = [] if names is None else list(names) if isinstance(names, list | tuple) else [names]
-    for name in asked:
+    """Return the names of trackers as a list. names: one name, a list, or None. Raises UsageError for an unknown tracker."""
+    trackers: Sequence[object] = [] if names is None else list(names) if isinstance(names, list | tuple) else [names]
+    for name in trackers:
         if name not in TRACKERS:
             raise UsageError(f"track={name}: no such tracker{among(str(name), TRACKERS)}, and lists of them")
-    return [str(name) for name in asked]
+    return [str(name) for name in trackers]
 
 
 @contextmanager
 def tracking(names: object, folder: Path, title: str, config: Settings) -> Iterator[Watcher]:
-    """Yield a watcher that writes a run's metrics to the trackers of these names.
+    """Yield a watcher that writes a run's metrics to the named trackers.
 
-    folder: the run's, whose name is what a continued run is known by. Raises UsageError for a tracker that is unknown or not installed.
+    folder: the run's folder, whose name identifies a resumed run. Raises UsageError for a tracker that is unknown or not installed.
     """
     with ExitStack() as stack:
         writers = [stack.enter_context(TRACKERS[name](folder, title, config)) for name in check(names)]
@@ -53,7 +53,7 @@ def _tensorboard(folder: Path, title: str, config: Settings) -> Iterator[Write]:
     def write(update: int, values: Mapping[str, float]) -> None:
         nonlocal writer
         if writer is None:
-            # Whatever a killed run wrote from here on is written again.
+            # Delete what a killed run wrote after this update.
             writer = _imported("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(folder / "tensorboard"), purge_step=update)
         for name, value in values.items():
             writer.add_scalar(name, value, update)
@@ -74,7 +74,7 @@ def _wandb(folder: Path, title: str, config: Settings) -> Iterator[Write]:
     try:
         run = wandb.init(project="razorbench", name=title, id=folder.name, resume="allow", dir=str(folder), config=dict(config))
     except Exception as error:
-        raise UsageError(f"track=wandb: it refuses ({' '.join(str(error).split())}): log in with `wandb login`, or set WANDB_MODE=offline") from error
+        raise UsageError(f"track=wandb failed ({' '.join(str(error).split())}): log in with `wandb login`, or set WANDB_MODE=offline") from error
     try:
         yield lambda update, values: run.log(dict(values), step=update)
     finally:
@@ -86,7 +86,7 @@ def _imported(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UsageError(f"track={extra} needs a package that is not here ({error}): pip install 'razorbench[{extra}]'") from error
+        raise UsageError(f"track={extra} needs a missing package ({error}): pip install 'razorbench[{extra}]'") from error
 
 
 TRACKERS = {"tensorboard": _tensorboard, "wandb": _wandb}

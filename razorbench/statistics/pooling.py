@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from razorbench.errors import UsageError
 from razorbench.statistics.finished_runs import Run
-from razorbench.store.record import Record, Settings, Snapshot
+from razorbench.store.record import Record, Snapshot
+from razorbench.types import Settings
 
 ALIKE = {6: 7}
 """Protocols whose numbers mean the same as those of a later protocol. Protocol 7 adds twelve instruction slots, which are zero in every task so far, and
@@ -139,7 +140,7 @@ def _setting(record: Record) -> Settings:
 
 
 def _flat(node: Mapping[str, object], path: str = "") -> Settings:
-    flat: Settings = {}
+    flat: dict[str, object] = {}
     for key, value in node.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{path}{key}.")

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from razorbench.errors import UsageError, among
-from razorbench.store.record import Config, Record, Settings
+from razorbench.store.record import Config, Record
+from razorbench.types import Settings
 
 Grid = Mapping[str, Sequence[Any]]
 _OF_THE_RUN = {"demos": ("demos",), "log_std": ("log_std",), "base": ("base", "name"), "instruction": ("task", "instruction")}

@@ -1,1 +1,1 @@
-"""Files: result folders, records, checkpoints, locks, and reading what may be damaged or hostile."""
+"""Files: result folders, records, checkpoints, locks, and safe reading of damaged or hostile files."""

@@ -1,6 +1,6 @@
-"""Reading what may be anything: no file that is no regular one, nothing larger or deeper than it may be, in time linear in what is read.
+"""Reading of untrusted files: regular files only, of limited size and nesting, in time linear in their size.
 
-Whatever is wrong raises Refused. Nothing is unpickled, and no file is opened twice: what is hashed is what was read.
+Every fault raises Refused. Nothing is unpickled, and no file is opened twice: the bytes that are hashed are the bytes that were read.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from pathlib import Path
 from typing import Any
 
 MOST_FILE = 256_000_000
-"""Bytes of a file of a results folder, packed or not; the episodes of ten thousand snapshots need 150 million."""
+"""Largest file of a results folder, in bytes, packed or unpacked; the episodes of ten thousand snapshots need 150 million."""
 MOST_TEXT = 32_000_000
-"""Characters of JSON, which as values take at most a gigabyte; the curve of ten thousand snapshots needs 30 million."""
+"""Longest JSON text, in characters; its values take at most a gigabyte; the curve of ten thousand snapshots needs 30 million."""
 MOST_NESTED = 24
-"""Lists and mappings of JSON within one another."""
+"""Deepest nesting of lists and mappings in JSON."""
 MOST_NUMBER = 1e30
-"""Size of a number: sums and products of measures stay finite."""
+"""Largest absolute value of a number: sums and products of measures stay finite."""
 _MOST_MEMORY = 16_000_000
-"""Bytes, for unpacking xz: ours need two million."""
+"""Memory limit for unpacking xz, in bytes: our files need two million."""
 PACKED = ("xz", "gz")
-"""Endings of packed files."""
+"""Extensions of packed files."""
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""Strings, the last of which may have no end: each byte is looked at once, as nothing is ever tried again from a later one."""
+"""A string; the last one may be unterminated. Possessive quantifiers prevent backtracking, so each byte is read once."""
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that a terminal or a page would obey and not show, or that no file can hold."""
+"""Characters that control a terminal or a page, or that no file can hold."""
 _SHOWN = 120
 
 
 class Refused(ValueError):
-    """What was read is not what it may be. field: what of it; found: what was found there; expected: what may be."""
+    """A file is not acceptable. field: the faulty property; found: its value; expected: the allowed values."""
 
     def __init__(self, field: str, found: object, expected: str) -> None:
         super().__init__(f"its {field} is {shown(found)}, expected {expected}")
@@ -45,15 +45,15 @@ class Refused(ValueError):
 
 
 class Missing(Refused):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 def read(path: Path, most: int = MOST_FILE, *, links: bool = True) -> bytes:
-    """Return a regular file's bytes, of which there may be `most`. links: whether the file may be a link to another."""
+    """Return the bytes of a regular file. most: largest size, in bytes; links: whether the path may be a symbolic link."""
     try:
         about = os.stat(path, follow_symlinks=links)
         _check(about, most)
-        # Neither to be held up by a pipe nor led away by a link that was put there in between.
+        # The file may have been replaced since: a pipe must not block, and a link must not be followed.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | (0 if links else getattr(os, "O_NOFOLLOW", 0))
         with open(os.open(path, flags), "rb") as file:
             _check(os.fstat(file.fileno()), most)
@@ -75,7 +75,7 @@ def _check(about: os.stat_result, most: int) -> None:
 
 
 def unpacked(data: bytes, kind: str, most: int = MOST_FILE) -> bytes:
-    """Return the content of one whole stream, of which there may be `most` bytes. kind: one of PACKED."""
+    """Return the content of one complete stream. kind: one of PACKED; most: largest size of the content, in bytes."""
     unpack: Any = zlib.decompressobj(wbits=31) if kind == "gz" else lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
     try:
         content: bytes = unpack.decompress(data, most + 1)
@@ -93,16 +93,16 @@ def text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refused("encoding", f"no UTF-8 at byte {error.start}", "UTF-8") from error
+        raise Refused("encoding", f"invalid UTF-8 at byte {error.start}", "UTF-8") from error
 
 
 def parsed(content: str) -> Any:
-    """Return JSON without NaN, infinities, numbers beyond 64 bits or 1e30, doubled keys, deep nesting, or characters that nothing shows."""
+    """Parse JSON. Refuses NaN, infinities, numbers beyond 64 bits or 1e30, duplicate keys, deep nesting and unprintable characters."""
     return _parsed(content, "JSON") if len(content) <= MOST_TEXT else _too_long(content)
 
 
 def parsed_lines(content: str) -> list[Any]:
-    """Return the JSON of every line."""
+    """Parse each line as JSON, with the limits of `parsed`."""
     if len(content) > MOST_TEXT:
         _too_long(content)
     return [_parsed(line, f"line {number}") for number, line in enumerate(content.splitlines(), 1)]
@@ -116,32 +116,32 @@ def _parsed(content: str, where: str) -> Any:
     if _nested(content.encode("utf-8", "surrogatepass")):
         raise Refused("nesting", f"more than {MOST_NESTED} levels", f"at most {MOST_NESTED}")
     try:
-        found = _DECODER.decode(content)
+        value = _DECODER.decode(content)
     except (ValueError, RecursionError) as error:
         raise Refused(where, str(error), "JSON") from error
     if "\\" in content or not content.isprintable():
-        _check_words(found)
-    return found
+        _check_words(value)
+    return value
 
 
-def shown(found: object) -> str:
-    """Return what a stranger wrote without control characters, cut short."""
-    word = found if isinstance(found, str) and found.isprintable() else ascii(found)
+def shown(value: object) -> str:
+    """Return an untrusted value as text without control characters, at most 120 characters long."""
+    word = value if isinstance(value, str) and value.isprintable() else ascii(value)
     return word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
 
 
 def _nested(data: bytes) -> bool:
-    """Whether lists and mappings stand deeper than they may within one another."""
+    """Whether lists and mappings are nested deeper than MOST_NESTED."""
     outside = _STRING.sub(b"", data) if b"\\" in data else b"".join(data.split(b'"')[::2])
     marks = outside.translate(_BRACKETS, _OTHERS)
     for _ in range(MOST_NESTED):
-        # Takes away what is innermost.
+        # Removes the innermost brackets.
         marks = marks.replace(b"[]", b"")
     return marks.startswith(b"[")
 
 
-def _check_words(found: Any) -> None:
-    waiting = [found]
+def _check_words(value: Any) -> None:
+    waiting = [value]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
@@ -149,11 +149,11 @@ def _check_words(found: Any) -> None:
         elif isinstance(node, list):
             waiting += node
         elif isinstance(node, str) and _UNSHOWN.search(node):
-            raise Refused("text", node, "characters that can be shown")
+            raise Refused("text", node, "printable characters")
 
 
 def _refuse(word: str) -> float:
-    raise ValueError(f"{word[:20]} is no number that may stand here")
+    raise ValueError(f"{word[:20]} is not an allowed number")
 
 
 def _finite(word: str) -> float:
@@ -167,10 +167,10 @@ def _whole(word: str) -> int:
 
 
 def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(items)
-    if len(made) != len(items):
-        raise ValueError("a key stands twice in one mapping")
-    return made
+    mapping = dict(items)
+    if len(mapping) != len(items):
+        raise ValueError("a mapping has the same key twice")
+    return mapping
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole, object_pairs_hook=_pairs)

@@ -1,7 +1,7 @@
-"""What a killed run goes on from: state at update boundaries, one file for each loop of its method.
+"""Checkpoints, from which a killed run resumes: the state at update boundaries, one file for each loop of its method.
 
-A file holds a seal (the run's hash, and a digest of all that follows), a line of JSON, and tensors as safetensors. It is
-trusted only by the run, the code and the package versions that wrote it. What is not is set aside, and the run begins anew.
+A file holds a seal (the run's hash, and a digest of all that follows), a line of JSON, and tensors as safetensors. A run trusts only checkpoints of the
+same run, code and package versions. It sets others aside and starts again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from razorbench.types import State
 log = logging.getLogger("razorbench")
 
 _SHARE = 1 / 50
-"""Of a run's time, what saving may take."""
+"""Largest share of a run's time that saving may take."""
 
 
 class Checkpoints:
-    """The states of one adaptation: kept in `<run>/<name>/`, numbered by loop.
+    """The states of one adaptation, in `<run>/<name>/`, numbered by loop.
 
-    code: what wrote the states, compared before they are trusted. along(): called at each save, returns what the run itself
-    needs to go on, as plain data.
+    code: identity of the code that writes the states; a run loads only states of the same code. along(): returns the run's own state as plain data; called
+    at each save.
     """
 
     def __init__(self, folder: RunFolder, name: str, code: State, along: Callable[[], State]) -> None:
@@ -44,9 +44,9 @@ class Checkpoints:
         self._saved, self._cost = time.perf_counter(), 0.0
 
     def latest(self) -> State | None:
-        """Return what `along` returned at the last save, or None if there is none to trust; what cannot be trusted is set aside.
+        """Return the run's own state from the newest valid checkpoint, or None. Sets invalid checkpoints aside.
 
-        Raises Unreadable if the file system refuses a file: it may be whole.
+        Raises Unreadable if the file system cannot read a file: the file may be intact.
         """
         try:
             states = [read_state(self._path(loop), self._folder.hash) for loop in self._loops()]
@@ -56,7 +56,7 @@ class Checkpoints:
             self.distrust(str(error))
             return None
         if any(state["code"] != self._code for state in states):
-            self.distrust("what there is of this run was written by other code or package versions")
+            self.distrust("other code or package versions wrote this run's checkpoints")
             return None
         if not states:
             return None
@@ -69,7 +69,7 @@ class Checkpoints:
         return read_state(self._path(loop), self._folder.hash) if exists(self._path(loop)) else None
 
     def save(self, loop: int, update: int, total: int, state: Callable[[], State]) -> None:
-        """Keep the state after an update, if it is the loop's last or if enough time has passed for its cost."""
+        """Save the state after an update, if it is the loop's last or if saving stays within its share of the time."""
         began = time.perf_counter()
         if update < total and began - self._saved < self._cost / _SHARE:
             return
@@ -79,16 +79,16 @@ class Checkpoints:
         self._cost = self._saved - began
 
     def distrust(self, why: str) -> None:
-        """Set all states aside, and say so."""
-        log.warning("%s; it is set aside, and the run begins anew", why)
+        """Set all states aside and log why."""
+        log.warning("%s; the checkpoints are set aside, and the run starts again", why)
         self._folder.set_aside(self.name)
 
     def _loops(self) -> list[int]:
-        """Return the loops that there are states of, in order; other files are passed over. Raises FileDamaged if one is missing."""
+        """Return the numbers of the loops with a state, in order, and ignore other files. Raises FileDamaged if one is missing."""
         if not exists(self._folder.path / self.name):
             return []
-        found = (re.fullmatch(r"loop(0|[1-9]\d{0,8})\.state", name) for name in os.listdir(self._folder.path / self.name))
-        loops = sorted(int(each[1]) for each in found if each)
+        matches = (re.fullmatch(r"loop(0|[1-9]\d{0,8})\.state", name) for name in os.listdir(self._folder.path / self.name))
+        loops = sorted(int(match[1]) for match in matches if match)
         if loops != list(range(len(loops))):
             raise FileDamaged(f"{near(self._folder.path / self.name)} lacks the state of a loop before loop {loops[-1]}")
         return loops
@@ -98,29 +98,29 @@ class Checkpoints:
 
 
 def write_state(state: Any, path: Path, owner: str) -> None:
-    """Write nested mappings, lists and tuples of tensors, arrays, numbers, words and None. owner: whose state it is, in one word."""
+    """Write nested mappings, lists and tuples of tensors, arrays, numbers, strings and None. owner: one word that identifies the owner of the state."""
     tensors: dict[str, torch.Tensor] = {}
     shape = json.dumps(_pack(state, tensors))
-    # Not by save_file, which tells of a full disk by an error of its own.
+    # save_file would report a full disk by an error of its own.
     path.write_bytes(seal(shape.encode() + b"\n" + save(tensors), owner))
 
 
 def read_state(path: Path, owner: str) -> Any:
-    """Read what `write_state` wrote. Raises FileDamaged if it is anything else, or another owner's, Unreadable if the file system refuses it."""
+    """Read a file of `write_state`. Raises FileDamaged if it is not one or has another owner, Unreadable if the file system cannot read it."""
     shape, _, tensors = unseal(path, owner).partition(b"\n")
     try:
         return _unpack(json.loads(shape), load(tensors).__getitem__)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise FileDamaged(f"{near(path)} is no checkpoint of this version ({error})") from error
+        raise FileDamaged(f"{near(path)} is not a checkpoint of this version ({error})") from error
 
 
 def _pack(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """The JSON form of a node: what JSON lacks stands in a list, its kind first. Tensors are collected beside."""
+    """Return the JSON form of a node. A type that JSON lacks becomes a list of its kind and its content; tensors are added to `tensors`."""
     if isinstance(node, torch.Tensor | np.ndarray):
         name = str(len(tensors))
         # A copy, because safetensors refuses tensors that share memory.
         tensors[name] = node.detach().clone().contiguous() if isinstance(node, torch.Tensor) else torch.from_numpy(node.copy())
-        # Fused optimisers walk through memory, so a parameter's moments must lie there as it does itself.
+        # Fused optimizers go through memory in order, so a parameter's moments need the parameter's strides.
         return ["tensor", [name, torch.empty_like(node).stride()]] if isinstance(node, torch.Tensor) else ["array", name]
     if isinstance(node, Mapping):
         return ["mapping", [[key, _pack(value, tensors)] for key, value in node.items()]]

@@ -46,7 +46,7 @@ class Undefined:
 
 
 def number(value: float, like: float | None = None) -> str:
-    """Format a number for reading: two decimals, three for small ones, two digits for tiny ones. like: the size that decides, by default its own."""
+    """Format a number: two decimals, three below 0.01, two digits below 0.0005, none from 1000. like: the number that decides, by default the value."""
     size = abs(value if like is None else like)
     if size >= 1000:
         return f"{value:,.0f}"
@@ -57,7 +57,7 @@ def number(value: float, like: float | None = None) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """Format an interval for reading where it stands apart from its value: `0.12 to 0.34`."""
+    """Format an interval without its value: `0.12 to 0.34`."""
     return f"{_fixed(low, 2)} to {_fixed(high, 2)}"
 
 
@@ -66,18 +66,18 @@ def _fixed(value: float, decimals: int) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
-def plain(found: Estimate | Undefined) -> dict[str, Any]:
-    """Return the form in which records keep an estimate."""
-    if isinstance(found, Undefined):
-        return {"value": None, "ci95": None, "undefined": found.why}
-    return {"value": found.value, "ci95": [found.low, found.high]}
+def plain(estimate: Estimate | Undefined) -> dict[str, Any]:
+    """Return an estimate in the form of records."""
+    if isinstance(estimate, Undefined):
+        return {"value": None, "ci95": None, "undefined": estimate.why}
+    return {"value": estimate.value, "ci95": [estimate.low, estimate.high]}
 
 
-def _parsed(found: object) -> Estimate | Undefined:
-    """Read what `plain` returns; null counts as not measured."""
-    if isinstance(found, Estimate | Undefined):
-        return found
-    match found:
+def _parsed(node: object) -> Estimate | Undefined:
+    """Read the form of `plain`; null counts as not measured."""
+    if isinstance(node, Estimate | Undefined):
+        return node
+    match node:
         case None:
             return Undefined("not measured")
         case {"value": None, "undefined": str(why)} if len(why) <= _MOST_WHY:
@@ -86,14 +86,14 @@ def _parsed(found: object) -> Estimate | Undefined:
             return Undefined("not measured")
         case {"value": value, "ci95": [low, high]} if all(map(_is_number, (value, low, high))):
             return Estimate(value, low, high)
-    what = "a value with its 95% interval, ci95" if isinstance(found, Mapping) else "a mapping"
-    raise PydanticCustomError("estimate", "{what}", {"what": what})
+    expected = "a value with its 95% interval, ci95" if isinstance(node, Mapping) else "a mapping"
+    raise PydanticCustomError("estimate", "{expected}", {"expected": expected})
 
 
-def _is_number(found: object) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool)
+def _is_number(node: object) -> bool:
+    return isinstance(node, int | float) and not isinstance(node, bool)
 
 
 _MOST_WHY = 200
 Estimated = Annotated[Estimate | Undefined, PlainValidator(_parsed), PlainSerializer(plain)]
-"""A field of a record."""
+"""Type of a record's field."""

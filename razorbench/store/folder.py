@@ -1,4 +1,4 @@
-"""Where results lie and how they are written: one folder per run, every file atomically, `record.json` last."""
+"""Result folders: one per run, every file written atomically, `record.json` last."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from razorbench.store.sequence_record import SequenceRecord
 from razorbench.store.writable import make_writable
 
 STATE = "state"
-"""Folder of what a killed run goes on from."""
+"""Folder of a run's checkpoints."""
 RECORD, CURVE, EPISODES, POLICY, LOG, FAILED = "record.json", "curve.jsonl", "episodes.csv.gz", "policy.safetensors", "log.txt", "failed.txt"
 PACKED_CURVE, PACKED_EPISODES = "curve.jsonl.xz", "episodes.columns.xz"
-"""As `compact` keeps them; of episodes, a line holds a column, which packs three times as well as rows."""
+"""Files of `compact`. A line of episodes holds a column, which packs three times as well as rows."""
 _AGAIN = "delete its folder and run again"
 MOST_RECORD = 8_000_000
-"""Bytes of a record; most have 16 thousand."""
+"""Largest record, in bytes; most have 16 thousand."""
 SCHEMA = 1
 PROTOCOL = 7
-"""Raised by any change of measure, split or harness that could move a result."""
+"""Raised by any change of a measure, a split or the harness that could change a result."""
 REQUIRED = (
     *("schema", "protocol", "task", "method", "base", "seed", "budget", "upstream", "config", "hashes", "versions", "machine"),
     *("git", "wall_s", "new_task", "original", "forgetting", "retention", "score", "divergence"),
@@ -42,12 +42,12 @@ REQUIRED = (
 
 
 def digest(identity: Any) -> str:
-    """SHA-256 of canonical JSON."""
+    """Return the SHA-256 of canonical JSON."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 
 def write_atomically(final: Path, write: Callable[[Path], object], temporary: Path | None = None) -> None:
-    """Call `write` on a temporary path and move the result into place; whenever the power fails, the old file or the new one is whole."""
+    """Call `write` on a temporary path and move the result into place. After a power failure either the old or the new file is complete."""
     temporary = temporary or final.parent / f"{uuid.uuid4().hex}-{final.name}"
     try:
         write(temporary)
@@ -67,19 +67,19 @@ def raw(path: Path, remedy: str = _RESTORE) -> bytes:
     try:
         return bounded.read(path)
     except bounded.Missing as error:
-        raise FileDamaged(f"{path} cannot be read: there is no such file; {remedy}") from error
+        raise FileDamaged(f"{path} does not exist; {remedy}") from error
     except bounded.Refused as error:
         raise _unreadable(error, path) or FileDamaged(f"{path} cannot be read ({error}); {remedy}") from error
 
 
 def _unreadable(error: bounded.Refused, path: Path) -> Unreadable | None:
-    """The error for a file that the file system refuses, None if it was read and is not what it may be."""
-    said = None if error.__cause__ is None else trouble(error.__cause__, path)
-    return None if said is None else Unreadable(said)
+    """Return the error for a file that the file system cannot read, None if it was read and refused for its content."""
+    sentence = None if error.__cause__ is None else trouble(error.__cause__, path)
+    return None if sentence is None else Unreadable(sentence)
 
 
 def content(path: Path, remedy: str = _RESTORE, most: int = bounded.MOST_FILE) -> bytes:
-    """Return a file's bytes, at most so many, unpacked if its name ends in .gz or .xz; raises FileDamaged if it cannot be read."""
+    """Return a file's bytes, unpacked if its name ends in .gz or .xz. most: largest unpacked size, in bytes. Raises FileDamaged if it cannot be read."""
     data, packed = raw(path, remedy), path.suffix.removeprefix(".")
     try:
         return bounded.unpacked(data, packed, most) if packed in bounded.PACKED else data
@@ -88,7 +88,7 @@ def content(path: Path, remedy: str = _RESTORE, most: int = bounded.MOST_FILE) -
 
 
 def turned(table: str) -> str:
-    """Return a table of plain words and commas with rows for columns; raises ValueError if its rows are not of one length."""
+    """Transpose a table of plain words and commas. Raises ValueError if its rows differ in length."""
     return "".join(",".join(column) + "\n" for column in zip(*(line.split(",") for line in table.splitlines()), strict=True))
 
 
@@ -101,7 +101,7 @@ class RunFolder:
     def __init__(self, results: Path, task: str, method: str, seed: int, run_hash: str) -> None:
         for name in (task, method):
             if not re.fullmatch(NAME, name):
-                raise UsageError(f"{bounded.shown(name)} would be a folder's name: use letters, digits, _, . and -, the first a letter or a digit")
+                raise UsageError(f"{bounded.shown(name)} cannot be a folder's name: use letters, digits, _, . and -, and begin with a letter or a digit")
         self.results = results
         self.path = results / task / method / f"seed{seed}-{run_hash[:12]}"
         self.hash = run_hash
@@ -109,9 +109,9 @@ class RunFolder:
 
     @contextmanager
     def claimed(self) -> Iterator[Claim]:
-        """Hold the folder for the block, and forget why an earlier try failed.
+        """Claim the folder for the block, and delete the reason of an earlier failure.
 
-        Raises UsageError if the folder cannot be made, Claimed if another living worker holds it, and TakenOver from `write` once one has taken it over.
+        Raises UsageError if the folder cannot be made, Claimed if another living worker holds it. `write` raises TakenOver after another worker has taken it.
         """
         make_writable(self.path, f"results={near(self.results)}", "results=DIR")
         with Claim(self.path) as self._claim:
@@ -122,20 +122,20 @@ class RunFolder:
                 self._claim = None
 
     def finished(self) -> bool:
-        """Return whether there is a record; raises FileDamaged if it is not a whole one."""
+        """Whether the run has a record. Raises FileDamaged if the record is incomplete."""
         path = self.path / self.file
         return exists(path) and bool(read_record(path, self.required))
 
     def again(self) -> RunFolder:
-        """Return a folder in this one for doing a finished run once more: until `adopt`, what there is stays as it is."""
+        """Return a folder inside this one for repeating a finished run. The finished files stay unchanged until `adopt`."""
         twin = copy.copy(self)
         twin.path, twin.file = self.path / ".again", "again.json"
         return twin
 
     def adopt(self, again: RunFolder) -> None:
-        """Put what a run left that was done once more in the place of what there is: the record first, the policy last, so that a kill in between is made good.
+        """Replace this run's files by those of its repetition, the record first and the policy last, so that a second call completes a killed one.
 
-        Raises Claimed while another worker does so.
+        Raises Claimed if another worker does so.
         """
         with self.claimed():
             if not exists(again.path / again.file):
@@ -151,9 +151,9 @@ class RunFolder:
         shutil.rmtree(again.path, ignore_errors=True)
 
     def write(self, name: str | Path, write: Callable[[Path], object]) -> None:
-        """Write a file atomically, if the claim still holds; name: in the folder, or an absolute path.
+        """Write a file atomically if the claim still holds. name: a name in the folder, or an absolute path.
 
-        What is being written lies in the claim. Whoever takes the run over removes that, so that nothing of a worker that wakes gets into place.
+        The temporary file lies in the claim. A worker that takes the run over deletes it, so a worker that wakes up cannot move it into place.
         """
         final = self.path / name
         if self._claim is None:
@@ -168,7 +168,7 @@ class RunFolder:
             raise
 
     def set_aside(self, name: str | Path) -> None:
-        """Move a file or folder that is not to be trusted out of the way, if the claim still holds; `tidy` removes what lies in the folder."""
+        """Rename an invalid file or folder to `<name>.set-aside` if the claim still holds. `tidy` deletes that of the state."""
         if self._claim is not None:
             self._claim.check()
         aside = self.path / f"{name}.set-aside"
@@ -181,13 +181,13 @@ class RunFolder:
         self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def write_record(self, record: Record | SequenceRecord) -> None:
-        """Write the record; its presence is what makes the run finished."""
+        """Write the record. A run with a record is finished."""
         (self.path / FAILED).unlink(missing_ok=True)
         self.write_text(self.file, json.dumps(record.plain(), indent=2, allow_nan=False) + "\n")
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what only unfinished work needs, and what a worker left that failed while another finished."""
+        """Delete files that only an unfinished run needs, and those of a worker that failed while another finished."""
         for name in (STATE, f"{STATE}.set-aside"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         with suppress(OSError):
@@ -195,16 +195,16 @@ class RunFolder:
         clear(self.path)
 
     def write_failure(self, error: Exception) -> None:
-        """Leave word of why the run has no record, in `failed.txt` and as the last line of `log.txt`; there with its traceback if the error is unexpected.
+        """Write why the run failed to `failed.txt` and to the end of `log.txt`, there with the traceback if the error is unexpected.
 
-        Nothing is left if there is a record: then the run is done, whatever failed later. Where nothing can be written the sentence goes to stderr.
+        Writes nothing if there is a record: then the run is finished, whatever failed later. If the disk refuses, the sentence goes to stderr.
         """
         log = self.path / LOG
         trace: list[str] = []
         if isinstance(error, RazorbenchError):
             sentence = str(error)
-        elif (said := trouble(error, self.path)) is not None:
-            sentence = said
+        elif (fault := trouble(error, self.path)) is not None:
+            sentence = fault
         else:
             sentence, trace = f"unexpected {type(error).__name__}: {error} ({_place(error)}); see {near(log)}", traceback.format_exception(error)
         try:
@@ -219,21 +219,21 @@ class RunFolder:
             warn(sentence)
 
     def failure(self) -> str | None:
-        """Return why the run failed last time, if it did."""
-        return self._said(FAILED).strip() or None
+        """Return why the run failed last time, None if it did not."""
+        return self._text(FAILED).strip() or None
 
     def log_size(self) -> int:
-        """Return how many bytes the run has logged so far."""
+        """Return the size of the run's log, in bytes."""
         path = self.path / LOG
         return path.stat().st_size if exists(path) else 0
 
     def last_word(self) -> str:
-        """Return the last line of the run's log, or that there is none."""
-        lines = self._said(LOG).splitlines()
+        """Return the last line of the run's log, or `there is none`."""
+        lines = self._text(LOG).splitlines()
         return lines[-1] if lines else "there is none"
 
-    def _said(self, name: str) -> str:
-        """Return what a text file of the folder says, or why it cannot be read; nothing if it is not there."""
+    def _text(self, name: str) -> str:
+        """Return the text of a file in the folder, or why it cannot be read; empty if the file does not exist."""
         try:
             return bounded.read(self.path / name).decode(errors="replace")
         except bounded.Missing:
@@ -253,7 +253,7 @@ class SequenceFolder(RunFolder):
 
 
 def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any]:
-    """Read a record; raises FileDamaged if it is not a whole record of this schema."""
+    """Read a record. Raises FileDamaged if it is not a complete record of this schema."""
     try:
         record = bounded.parsed(bounded.text(bounded.read(path, MOST_RECORD)))
     except bounded.Missing as error:
@@ -261,8 +261,8 @@ def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any
     except bounded.Refused as error:
         raise _unreadable(error, path) or FileDamaged(f"record {path} cannot be read ({error}): it is damaged or cut short; {_AGAIN}") from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-        found = record.get("schema") if isinstance(record, dict) else type(record).__name__
-        raise FileDamaged(f"record {path} has schema {bounded.shown(found)}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
+        wrong = record.get("schema") if isinstance(record, dict) else type(record).__name__
+        raise FileDamaged(f"record {path} has schema {bounded.shown(wrong)}, this version reads {SCHEMA}: read it with the version that wrote it, or run again")
     missing = [key for key in required if key not in record]
     if missing:
         raise FileDamaged(f"record {path} lacks {', '.join(missing)}: it is damaged; {_AGAIN}")
@@ -270,7 +270,7 @@ def read_record(path: Path, required: Sequence[str] = REQUIRED) -> dict[str, Any
 
 
 def read_curve(folder: Path) -> list[dict[str, Any]]:
-    """Read a run's snapshots, as the run left them or packed; raises FileDamaged if the file is missing or damaged."""
+    """Read a run's snapshots, packed or not. Raises FileDamaged if the file is missing or damaged."""
     path = folder / PACKED_CURVE if (folder / PACKED_CURVE).exists() else folder / CURVE
     try:
         return bounded.parsed_lines(bounded.text(content(path, _AGAIN, bounded.MOST_TEXT)))
@@ -279,14 +279,14 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
 
 
 def _place(error: Exception) -> str:
-    """Say where an error came up: the last line that is not of an installed package."""
+    """Return where an error was raised: the last line outside installed packages."""
     frames = traceback.extract_tb(error.__traceback__)
     last = [frame for frame in frames if "site-packages" not in frame.filename][-1:] or frames[-1:]
     return "".join(f"line {frame.lineno} of {near(Path(frame.filename))}" for frame in last)
 
 
 def _sync(path: Path) -> None:
-    """Have the disk keep what was written to a file, or which files a folder holds."""
+    """Flush a file, or a folder's list of files, to the disk."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,9 +1,8 @@
-"""Who does a run: a worker claims its folder by a file that it touches while it lives, so that many can share a results folder.
+"""Claims of run folders: a worker claims a folder by a file that it touches while it lives, so many workers can share a results folder.
 
-A claim is the folder `claim-<n>`, made atomically, with a file in it that is named by a random token; the highest n holds. A
-claim whose worker is dead is topped by the next number, which again only one can make: nothing depends on what happens in
-between. A worker that was topped, say after its machine slept, finds out before its next write: its token is gone, even if
-another claim has come to the same number since.
+A claim is the folder `claim-<n>`, made atomically; it contains a file named by a random token, and the highest n holds. If a claim's worker is dead,
+another worker makes the claim with the next number, which only one can do. The old worker may wake up, for example after its machine slept. It notices
+before its next write that its token is gone, even if another claim has the same number by then.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from razorbench.store.disk import exists, trouble
 BEAT_S = 5.0
 """Seconds between signs of life."""
 SILENT_S = 60.0
-"""Seconds of watching without one after which a worker elsewhere counts as dead; one of this machine's own is simply looked up."""
+"""Seconds without a sign of life after which a worker on another machine counts as dead. Workers of this machine are looked up by process id."""
 _MOST = 100_000
-"""Bytes of a claim."""
+"""Largest claim, in bytes."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A process, told apart from all others: host by name, boot and process namespace; began: since when, by its kernel."""
+    """Identity of a process. host: name of its machine; space: the machine's boot and process namespace; began: start of the process, by its kernel."""
 
     host: str
     space: str
@@ -45,7 +44,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a claim, for how many seconds this process has seen no sign of life of it, whether it has seen any, and what it says of its progress."""
+    """The worker that holds a claim. silent_s: seconds since its last sign of life seen here; heard: whether one was seen; progress: its own report."""
 
     worker: Worker | None
     silent_s: float
@@ -55,7 +54,7 @@ class Holder:
 
     @property
     def alive(self) -> bool:
-        """Whether the worker is to be believed at work."""
+        """Whether the worker counts as alive."""
         if self.worker == _here():
             return self.token in _HELD
         if self.worker is not None and self.is_here:
@@ -64,7 +63,7 @@ class Holder:
 
     @property
     def is_here(self) -> bool:
-        """Whether the worker is a process of this machine, which can be looked up."""
+        """Whether the worker is a process of this machine, so that it can be looked up."""
         here = _here()
         return self.worker is not None and (self.worker.host, self.worker.space) == (here.host, here.space) and bool(here.began)
 
@@ -74,9 +73,9 @@ class Holder:
 
 
 class Claim:
-    """A hold on a folder, from `with Claim(folder):` to its end. progress: what `status` may tell of the work, plain data that the worker sets.
+    """A claim of a folder for a block: `with Claim(folder):`. progress: plain data for `status`, set by the worker.
 
-    Raises Claimed on entering if another living worker holds it.
+    Raises Claimed on entering if another living worker holds the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,7 +106,7 @@ class Claim:
 
     @property
     def room(self) -> Path:
-        """Folder for what is being written; it goes when the claim goes."""
+        """Folder for temporary files; it is deleted with the claim."""
         return self._path.parent
 
     def check(self) -> None:
@@ -117,13 +116,13 @@ class Claim:
             raise TakenOver(f"{self._folder} was taken over by another worker, because this one gave no sign of life for over {SILENT_S:.0f} s")
 
     def _taken(self) -> bool:
-        """Try to take the folder; False if another worker was quicker, and may be done already."""
+        """Try to claim the folder. Returns False if another worker was faster; it may have finished already."""
         numbers = _numbers(self._folder)
         self.taken_from = _read(self._folder, numbers[-1]) if numbers else None
         if numbers and self.taken_from is None:
             return False
         if self.taken_from is not None and self.taken_from.alive:
-            raise Claimed(f"{self._folder} is being done by {self.taken_from}: wait for it, or stop it")
+            raise Claimed(f"{self.taken_from} works on {self._folder}: wait for it, or stop it")
         self._path = self._folder / f"claim-{numbers[-1] + 1 if numbers else 1}" / self._token
         try:
             self._path.parent.mkdir()
@@ -135,7 +134,7 @@ class Claim:
             if numbers and (topped := _read(self._folder, numbers[-1])) is not None and topped.alive:
                 raise TakenOver(str(topped))
         except (FileNotFoundError, TakenOver):
-            # This worker slept in between: its claim, still empty, was taken for a dead one's, or the one it topped is another's by now.
+            # This worker slept in between: another worker took its empty claim for a dead one, or has renewed the claim below it.
             self._leave()
             return False
         except OSError:
@@ -146,7 +145,7 @@ class Claim:
         return True
 
     def _leave(self) -> None:
-        """Remove the claim. Where that fails it is left, as a dead worker's would be."""
+        """Delete the claim. If that fails it stays, like a dead worker's."""
         for remove in (self._path.unlink, self._path.parent.rmdir):
             with suppress(OSError):
                 remove()
@@ -154,7 +153,7 @@ class Claim:
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_S):
             try:
-                # Not made anew if it is gone: then the claim is lost.
+                # "r+" does not create the file again: if it is gone, the claim is lost.
                 with self._path.open("r+", encoding="utf-8") as file:
                     file.write(self._text())
                     file.truncate()
@@ -166,26 +165,26 @@ class Claim:
 
 
 def holder(folder: Path) -> Holder | None:
-    """Return who holds a folder, alive or dead, or None."""
+    """Return the holder of a folder, alive or dead, or None."""
     numbers = _numbers(folder)
     return _read(folder, numbers[-1]) if numbers else None
 
 
 def clear(folder: Path) -> None:
-    """Remove the claims of workers that are dead as far as this process can see: another one would have to watch them as long."""
+    """Delete the claims of dead workers, so that other processes need not watch them first."""
     with suppress(OSError):
         for number in _numbers(folder):
-            found = _read(folder, number)
-            if found is not None and not found.alive:
+            worker = _read(folder, number)
+            if worker is not None and not worker.alive:
                 _remove(folder / f"claim-{number}")
 
 
 _HELD: set[str] = set()
-"""Tokens of the claims that this process holds, or tries to."""
+"""Tokens of the claims that this process holds or tries to get."""
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Return the numbers of a folder's claims in order; not by glob, which takes a folder that cannot be read for an empty one."""
+    """Return the numbers of a folder's claims in order. Glob would treat an unreadable folder as empty."""
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
@@ -194,13 +193,13 @@ def _numbers(folder: Path) -> list[int]:
 
 
 def _read(folder: Path, number: int) -> Holder | None:
-    """Return who holds a claim; None if it has just been given up."""
+    """Return the holder of a claim; None if the claim was just released."""
     claim = folder / f"claim-{number}"
     try:
-        # What is being written has a name with a hyphen.
+        # Names of temporary files have a hyphen.
         path = claim / next((name for name in os.listdir(claim) if "-" not in name), "")
     except NotADirectoryError:
-        path = claim  # of an earlier version
+        path = claim  # written by an earlier version
     except FileNotFoundError:
         return None
     try:
@@ -213,20 +212,20 @@ def _read(folder: Path, number: int) -> Holder | None:
         text, touched = "", 0
     silent, heard = _silence(claim, (path.name, text, touched))
     try:
-        found = bounded.parsed(text)
-        return Holder(Worker(**found["worker"]), silent, heard, dict(found["progress"]), path.name)
+        content = bounded.parsed(text)
+        return Holder(Worker(**content["worker"]), silent, heard, dict(content["progress"]), path.name)
     except (ValueError, TypeError, KeyError):
         return Holder(None, silent, heard, {})
 
 
 _SEEN: dict[Path, tuple[object, float, int]] = {}
-"""What this process saw of a claim last, when by its own clock, and how often that was something new."""
+"""By claim: its last content seen by this process, the time of its last change on this process's clock, and the number of changes."""
 
 
 def _silence(claim: Path, sign: object) -> tuple[float, bool]:
-    """Seconds since this process saw a claim change, and whether it has seen it change at all.
+    """Return the seconds since this process saw a claim change, and whether it has seen a change.
 
-    By no clock but this process's own: that of the worker, or of the file system, may be wrong by hours, and a time in the future would never pass.
+    Uses this process's clock only. The clocks of the worker and the file system may be wrong by hours, and a time in the future would never pass.
     """
     now = time.monotonic()
     last, since, changes = _SEEN.get(claim, (None, now, -1))
@@ -237,20 +236,20 @@ def _silence(claim: Path, sign: object) -> tuple[float, bool]:
 
 
 def watch(folders: Sequence[Path]) -> dict[Path, Holder]:
-    """Return who holds each folder that is held. Workers elsewhere are listened to until each has given a sign of life, for two of them at most."""
-    found = {folder: held for folder in folders if (held := holder(folder)) is not None}
+    """Return the holders of those folders that are claimed. Waits up to two beats for a sign of life of each worker on another machine."""
+    holders = {folder: held for folder in folders if (held := holder(folder)) is not None}
     began = time.monotonic()
     while time.monotonic() - began < 2 * BEAT_S:
-        silent = [folder for folder, held in found.items() if not (held.is_here or held.heard)]
+        silent = [folder for folder, held in holders.items() if not (held.is_here or held.heard)]
         if not silent:
             break
         time.sleep(BEAT_S / 20)
-        found |= {folder: held for folder in silent if (held := holder(folder)) is not None}
-    return found
+        holders |= {folder: held for folder in silent if (held := holder(folder)) is not None}
+    return holders
 
 
 def _remove(claim: Path) -> None:
-    """Remove a dead worker's claim; where that fails it stays, topped."""
+    """Delete a dead worker's claim. If that fails it stays, below a higher one."""
     shutil.rmtree(claim, ignore_errors=True)
     with suppress(OSError):
         claim.unlink(missing_ok=True)
@@ -266,8 +265,8 @@ def _here() -> Worker:
 
 
 def _began(pid: int) -> str:
-    """When a process of this machine began, in its kernel's ticks; empty if there is none, or if this system does not tell."""
-    # The name in the second field may hold spaces and parentheses.
+    """Return when a process of this machine began, in kernel ticks; empty if there is no such process, or no /proc."""
+    # The name in the second field may contain spaces and parentheses.
     fields = _first_line(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
 

@@ -1,4 +1,4 @@
-"""Standard output and error that cannot stop the work: a reader that goes away, a full disk or a narrow encoding cost lines, never a run."""
+"""Standard output and error that cannot stop a run: a closed pipe, a full disk or a narrow encoding lose lines only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ P = ParamSpec("P")
 
 
 class Lenient:
-    """A text stream that drops what cannot be written. A reader that went away is passed over in silence; any other reason is told once, on stderr."""
+    """A text stream that drops text that it cannot write. It reports the reason once on stderr, except for a closed pipe."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream, self._name = stream, name
 
     def write(self, text: str) -> int:
-        """Write text, characters that the encoding lacks as escapes; returns its length."""
+        """Write text and return its length. Characters that the encoding lacks become escapes."""
         try:
             self._stream.write(text)
         except UnicodeEncodeError:
@@ -31,7 +31,7 @@ class Lenient:
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop what cannot be written."""
+        """Flush, or drop the text if that fails."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
@@ -41,32 +41,32 @@ class Lenient:
         return getattr(self._stream, name)
 
     def _drop(self, error: Exception) -> None:
-        # Into nothing from here on, or Python would try to write the rest again at exit and end with a code of its own.
+        # Redirect the stream to the null device, or Python would write the rest again at exit and return an exit code of its own.
         with suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
             os.close(null)
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            warn(f"{self._name} takes no more ({error.strerror}): what else there is to show is left out; results are not affected")
+            warn(f"{self._name} cannot be written ({error.strerror}): the rest of it is lost; results are not affected")
 
 
 @contextmanager
 def lenient() -> Iterator[None]:
-    """Make standard output and error of the block lenient, and put back what was there."""
-    before = sys.stdout, sys.stderr
-    # A process may be started without either.
-    sys.stdout, sys.stderr = (stream and Lenient(stream, name) for stream, name in zip(before, ("standard output", "standard error"), strict=True))  # type: ignore[assignment]
+    """Make standard output and error lenient in the block, and restore them after it."""
+    streams = sys.stdout, sys.stderr
+    # A process may start without either.
+    sys.stdout, sys.stderr = (stream and Lenient(stream, name) for stream, name in zip(streams, ("standard output", "standard error"), strict=True))  # type: ignore[assignment]
     try:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, Lenient):
                 stream.flush()
-        sys.stdout, sys.stderr = before
+        sys.stdout, sys.stderr = streams
 
 
 def in_a_sentence(main: Callable[[], object]) -> NoReturn:
-    """Run a module's `main` and exit: an error of ours as one line on stderr and its exit code."""
+    """Run a module's `main` and exit. A RazorbenchError becomes one line on stderr and its exit code."""
     try:
         main()
     except RazorbenchError as error:
@@ -82,7 +82,7 @@ def warn(sentence: str) -> None:
 
 @contextmanager
 def harmless(what: str) -> Iterator[None]:
-    """Tell of an error in the block in one line on stderr, and go on: what is shown never decides over what is done."""
+    """Report an error in the block in one line on stderr and continue: display must not stop a run. what: name of the failed part."""
     try:
         yield
     except Exception as error:
@@ -90,7 +90,7 @@ def harmless(what: str) -> Iterator[None]:
 
 
 def once_harmless(function: Callable[P, object], what: str) -> Callable[P, None]:
-    """Return a function that is harmless, and that is not called again once it has failed."""
+    """Return a harmless function that does nothing after its first failure. what: its name."""
     works = True
 
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:

@@ -1,4 +1,4 @@
-"""What a result was made with: package versions, machine, source revision."""
+"""Provenance of a result: package versions, machine, source revision."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ PACKAGES = ("razorbench", "mujoco", "torch", "stable-baselines3", "gymnasium", "
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that affect results."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             from razorbench import __version__
 
-            found[package] = __version__ if package == "razorbench" else "missing"
-    return found
+            installed[package] = __version__ if package == "razorbench" else "missing"
+    return installed
 
 
 def code(method: object) -> Identity:
-    """What unfinished work may be continued by: the same packages, source revision, and files of the method's class and its bases."""
-    files = {inspect.getsourcefile(each) for each in type(method).__mro__ if each.__module__ != "builtins"}
+    """Identify the code that writes a checkpoint: packages, source revision, and files of the method's class and its bases. A run resumes only with it."""
+    files = {inspect.getsourcefile(parent) for parent in type(method).__mro__ if parent.__module__ != "builtins"}
     digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(filter(None, files))))
     revision = git()
     return {"versions": versions(), "revision": revision and revision["revision"], "method": digest.hexdigest()}
 
 
 def machine() -> dict[str, Plain]:
-    """Operating system, processor, its vector instructions and its count, without names of hosts or users."""
+    """Return the operating system, the processor, its vector instructions and the number of cores, without names of hosts or users."""
     return {
         "system": platform.system(),
         "architecture": platform.machine(),
@@ -54,7 +54,7 @@ def machine() -> dict[str, Plain]:
 
 @functools.cache
 def git() -> dict[str, Plain] | None:
-    """Revision of the checkout and whether it was changed; None outside a checkout."""
+    """Return the revision of the checkout and whether it was changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -77,7 +77,7 @@ def _processor() -> str:
 
 
 def _simd() -> str:
-    """The widest vector instructions that numpy found: processors of one name differ in them, and so do the last bits of its functions."""
+    """Return the widest vector instructions that numpy found. Processors of the same name may differ in them, which changes last bits of results."""
     config: Any = np.show_config(mode="dicts")
     extensions = config["SIMD Extensions"]
     return str([*extensions["baseline"], *extensions["found"]][-1])

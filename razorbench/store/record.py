@@ -1,4 +1,4 @@
-"""Records by name and type: of a run, of a sequence, and of the snapshots along a run. Reading checks every value (`razorbench.store.reading`)."""
+"""Types of a run's record and of its snapshots. Reading checks every value (`razorbench.store.reading`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from razorbench.store.estimate import Estimate, Estimated, Undefined
+from razorbench.types import Settings
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
-"""Of tasks, bases, methods, budgets and sequences: never a path."""
+"""Pattern for names of tasks, bases, methods, budgets and sequences: never a path."""
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 Word = Annotated[str, Field(max_length=200)]
@@ -20,13 +21,11 @@ BaseId = Annotated[str, Field(pattern=rf"^{NAME}-s[0-9]{{1,9}}$")]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Plain = str | int | float | bool | None
-Settings = dict[str, Any]
-"""Part of a configuration: plain data of any depth, which is compared and shown, and never built."""
 
 
-def _mapping(found: object) -> object:
+def _mapping(node: object) -> object:
     """Read null as an empty mapping."""
-    return {} if found is None else found
+    return {} if node is None else node
 
 
 def task_name(task: str) -> str:
@@ -35,17 +34,17 @@ def task_name(task: str) -> str:
 
 
 class Part(BaseModel):
-    """A part of a record. Keys that this version does not know are ignored: later versions may write more."""
+    """A part of a record. It ignores unknown keys, because later versions may write more."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     def plain(self) -> dict[str, Any]:
-        """Return the part as plain data, in the form of its file, without what its file left out."""
+        """Return the part as plain data, as in its file, without fields that the file lacks."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class Rate(Part):
-    """A success rate: how many episodes succeeded, of how many, their share and its 95% Wilson interval."""
+    """A success rate: number of successes and of episodes, their ratio and its 95% Wilson interval."""
 
     successes: Count
     episodes: Annotated[int, Field(ge=1)]
@@ -59,7 +58,7 @@ class Rate(Part):
 
 
 class Costs(Part):
-    """What was used up: environment steps, demonstrations, queries of the expert, gradient steps."""
+    """Spent costs: environment steps, demonstrations, expert queries, gradient steps."""
 
     env_steps: Count
     demo_episodes: Count
@@ -68,25 +67,25 @@ class Costs(Part):
 
 
 class Drift(Part):
-    """How far weights moved, by norm, and activations, by states and norm."""
+    """Drift of weights, by norm, and of activations, by states and norm."""
 
     weights: dict[str, float | None] = {}
     activations: dict[str, dict[str, float | None]] = {}
 
 
 Divergence = dict[str, dict[str, float]]
-"""Of a policy from its base, by divergence and states; nats per decision, or as docs/measures.md says."""
+"""Divergences of a policy from its base, by divergence and states; in nats per decision unless docs/measures.md says otherwise."""
 
 
 class Kept(Part):
-    """What a policy lost and kept of the original skills."""
+    """Forgetting and retention of the original skills."""
 
     forgetting: Estimated = Undefined("not measured")
     retention: Estimated = Undefined("not measured")
 
 
 class Moved(Part):
-    """How far a policy moved from its base, by divergence and states."""
+    """Divergence and drift of a policy from its base."""
 
     divergence: Annotated[Divergence, BeforeValidator(_mapping)] = {}
     drift: Annotated[Drift, BeforeValidator(_mapping)] = Drift()
@@ -99,14 +98,14 @@ class Moved(Part):
     def number(self, path: str) -> float | None:
         """Return a divergence or a drift by its dotted path, such as `drift.activations.new.cka`; None if it was not measured or is not finite."""
         part, *keys = path.split(".")
-        found: Any = getattr(self, part) if part == "divergence" else getattr(self.drift, keys.pop(0))
+        node: Any = getattr(self, part) if part == "divergence" else getattr(self.drift, keys.pop(0))
         for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+            node = node.get(key) if isinstance(node, Mapping) else None
+        return float(node) if isinstance(node, int | float) and math.isfinite(node) else None
 
 
 class Splits(Part):
-    """Greedy success on the new task, by the starts: TEST for every number shown, SELECT to choose. A run for tuning has SELECT alone."""
+    """Greedy success on the new task, by starts: TEST for every published number, SELECT for choices. A tuning run has SELECT only."""
 
     test: Rate | None = None
     select: Rate | None = None
@@ -119,9 +118,9 @@ class Success(Kept):
     original: Annotated[dict[Name, Rate], BeforeValidator(_mapping)] = {}
 
 
-# Fields stand in files in the order of the bases, the last base first.
+# Files list the fields in the order of the base classes, the last one first.
 class Evaluation(Moved, Success, Costs):
-    """One policy of a run. update: the update after which it was taken, None if that is not known."""
+    """Measurements of one policy of a run. update: the number of updates before it, None if unknown."""
 
     update: Count | None = None
 
@@ -143,7 +142,7 @@ class Snapshot(Evaluation):
 
 
 class Modes(Part):
-    """Success of one policy, by how it acts."""
+    """Success of one policy with greedy and with sampled actions."""
 
     greedy: Rate
     sampled: Rate
@@ -157,13 +156,13 @@ class BeforeAfter(Part):
 
 
 class NewTask(BeforeAfter):
-    """Success on the new task. select: of the final policy, greedy, on SELECT starts."""
+    """Success on the new task. select: greedy success of the final policy on SELECT starts."""
 
     select: Rate | None = None
 
 
 class FinalSuccess(Kept):
-    """Success of a run's base and final policy. score: None where it is undefined."""
+    """Success of a run's base and final policy. score: None if it is undefined."""
 
     new_task: NewTask
     original: Annotated[dict[Name, BeforeAfter], BeforeValidator(_mapping)]
@@ -182,7 +181,7 @@ class Score(FinalSuccess):
 
 
 class Budget(Costs):
-    """What a run used. name, caps: the budget, and what it allows; uncounted: how often a cost may have gone uncounted; old_task_data: whether it had any."""
+    """Costs of a run. name, caps: the budget and its caps; uncounted: number of uncounted costs by kind; old_task_data: whether the method had such data."""
 
     name: Name
     uncounted: dict[str, Count] = {}
@@ -191,7 +190,7 @@ class Budget(Costs):
 
 
 class Config(Part):
-    """What a run was composed of, with every default. Nothing in it is ever built: see `razorbench.registry.recorded`."""
+    """Configuration of a run, with every default. It is compared and shown, never built: see `razorbench.registry.recorded`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -204,14 +203,14 @@ class Config(Part):
 
 
 class Upstream(Costs):
-    """What making a method's data cost. method, run: of the run that made them, None if none did."""
+    """Costs of making a method's data. method, run: the run that made the data, None if no run did."""
 
     method: Name | None = None
     run: Hash | None = None
 
 
 class Method(Part):
-    """A run's method. code: digest of a user's own; demos: style of demonstrations, or the digest of a file of them."""
+    """A run's method. code: digest of a user's own code; demos: style of demonstrations, or the digest of their file."""
 
     name: Name
     family: Word
@@ -221,7 +220,7 @@ class Method(Part):
 
 
 class Hashes(Part):
-    """Digests of a run, of its task, of the base policy, and of the states that divergences are measured on."""
+    """Digests of a run, its task, the base policy, and the states for divergences."""
 
     run: Hash
     task_spec: Word | None = None
@@ -230,7 +229,7 @@ class Hashes(Part):
 
 
 class Origin(Part):
-    """What a run or a sequence was made from, by which versions, on which machine. world: its name and version; None in records before there were two."""
+    """Origin of a run or a sequence: base, seed, configuration, versions, machine. world: its name and version; None in records before the second world."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -256,7 +255,7 @@ class Origin(Part):
 
 
 class Conditions(Part):
-    """The conditions of the work: physics threads, other machines that took part, seconds in all and for measuring."""
+    """Conditions of a run: physics threads, other machines on which it resumed, seconds in total and for measuring."""
 
     threads: Count | None = None
     resumed_elsewhere: list[dict[str, Plain]] = []
@@ -281,7 +280,7 @@ class Record(Moved, FinalSuccess, Conditions, Origin):
         return task_name(self.task)
 
     def final(self, update: int | None) -> Evaluation:
-        """Return the final policy's numbers. update: the last one, None if it is not known."""
+        """Return the measurements of the final policy. update: the last update, None if unknown."""
         used = {cost: getattr(self.budget, cost) for cost in Costs.model_fields}
         measured = {name: getattr(self, name) for name in (*Kept.model_fields, *Moved.model_fields)}
         new = Splits(test=self.new_task.final.greedy, select=self.new_task.select)

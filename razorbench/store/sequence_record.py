@@ -1,4 +1,4 @@
-"""Records of sequences by name and type."""
+"""Types of a sequence's record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from razorbench.store.record import Conditions, Costs, Count, Divergence, Hashes
 
 
 class StageSnapshot(Costs):
-    """A line of a sequence's curve: success on the task that a stage learns. stage: 1 for the first task; task: its name; update: within the stage."""
+    """A line of a sequence's curve: success on the current stage's task. stage: number from 1; task: its name; update: number within the stage."""
 
     stage: Annotated[int, Field(ge=1)]
     task: Name
@@ -32,13 +32,13 @@ class SequenceHashes(Hashes):
 
 
 class StageCosts(Costs):
-    """What one stage of a sequence used. uncounted: as of `Budget`."""
+    """Costs of one stage of a sequence. uncounted: as in `Budget`."""
 
     uncounted: dict[str, Count] = Field(default_factory=dict)
 
 
 class SequenceBudget(Part):
-    """What each stage of a sequence used, of the same budget."""
+    """Costs of the stages of a sequence; each stage has the same budget."""
 
     name: Name
     caps: dict[str, Plain] | None = None
@@ -63,5 +63,5 @@ class SequenceRecord(Conditions, Origin):
 
     @property
     def task_names(self) -> list[str]:
-        """Names of the tasks, in the order in which they were learned."""
+        """Names of the tasks, in learning order."""
         return list(map(task_name, self.tasks))

@@ -1,7 +1,6 @@
-"""The one walk over results, for every command: which runs and sequences lie below a folder, and which places could not be looked into.
+"""Walk over a results folder, the same for all commands: finds runs and sequences, and reports unreadable places.
 
-Links are followed, each folder is entered once, and folders whose name begins with a dot are left out: they hold what sweeps, caches and half-written files
-need, never a result.
+It follows links, enters each folder once, and skips folders whose name begins with a dot: they hold sweeps, caches and temporary files, never a result.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from razorbench.store.reading import read_run
 from razorbench.store.record import Record
 
 SWEEPS = ".sweeps"
-"""Folder of results where sweeps leave word of the runs that they ask for."""
+"""Folder in which sweeps list their runs."""
 MOST_ENTRIES = 1_000_000
-"""Files and folders that are looked at."""
+"""Largest number of files and folders."""
 MOST_DEPTH = 16
-"""Folders within folders."""
+"""Deepest nesting of folders."""
 _SHOWN = 20
 T = TypeVar("T")
 
 
 @dataclass
 class Walk:
-    """What lies below a folder, in order of path. runs, sequences: their records; begun: folders of runs without a record; asked: where sweeps left word.
+    """Content of a results folder, in order of path. runs, sequences: their records; begun: folders of runs without a record; asked: files of sweeps.
 
-    unread: places that could not be looked into, each with the reason.
+    unread: unreadable places with the reason.
     """
 
     runs: list[Path] = field(default_factory=list)
@@ -46,11 +45,11 @@ class Walk:
 
 
 def walk(results: Path) -> Walk:
-    """Look through a results folder. Raises UsageError if there is no such folder."""
+    """Walk through a results folder. Raises UsageError if it does not exist."""
     if not results.is_dir():
         raise UsageError(f"{results}: no such folder; give the one that `results=` named")
-    found, seen, looked = Walk(), set[tuple[int, int]](), 0
-    # What is in the tree itself comes before what links lead to, so that nothing is known by its link that has a place of its own.
+    content, seen, visited = Walk(), set[tuple[int, int]](), 0
+    # Visit the tree before the targets of links, so that a folder inside the tree is known by its own path.
     own, linked = deque([(results, 0)]), deque[tuple[Path, int]]()
     while own or linked:
         folder, depth = (own or linked).popleft()
@@ -59,13 +58,13 @@ def walk(results: Path) -> Walk:
                 continue
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            found.unread.append((folder, str(error.strerror)))
+            content.unread.append((folder, str(error.strerror)))
             continue
-        looked += len(entries)
-        if looked > MOST_ENTRIES or depth > MOST_DEPTH:
-            found.unread.append((folder, f"more than {MOST_ENTRIES:,} files before it" if looked > MOST_ENTRIES else f"more than {MOST_DEPTH} folders deep"))
+        visited += len(entries)
+        if visited > MOST_ENTRIES or depth > MOST_DEPTH:
+            content.unread.append((folder, f"more than {MOST_ENTRIES:,} files before it" if visited > MOST_ENTRIES else f"more than {MOST_DEPTH} folders deep"))
             continue
-        _sort(folder, {entry.name: entry for entry in entries}, found, seen)
+        _sort(folder, {entry.name: entry for entry in entries}, content, seen)
         for entry in entries:
             if entry.name.startswith(".") or entry.name in _RECORDS:
                 continue
@@ -75,18 +74,18 @@ def walk(results: Path) -> Walk:
                 elif entry.is_symlink():
                     entry.stat()
             except OSError as error:
-                found.unread.append((folder / entry.name, f"a link that leads nowhere: {error.strerror}"))
-    for paths in (found.runs, found.sequences, found.begun, found.asked):
+                content.unread.append((folder / entry.name, f"a broken link: {error.strerror}"))
+    for paths in (content.runs, content.sequences, content.begun, content.asked):
         paths.sort()
-    return found
+    return content
 
 
 _RECORDS = (RunFolder.file, SequenceFolder.file)
 
 
-def _sort(folder: Path, entries: dict[str, os.DirEntry[str]], found: Walk, seen: set[tuple[int, int]]) -> None:
-    """Put what a folder holds where it belongs."""
-    for name, records in zip(_RECORDS, (found.runs, found.sequences), strict=True):
+def _sort(folder: Path, entries: dict[str, os.DirEntry[str]], content: Walk, seen: set[tuple[int, int]]) -> None:
+    """Add a folder's records, its begun run and its sweeps to the walk."""
+    for name, records in zip(_RECORDS, (content.runs, content.sequences), strict=True):
         if name in entries:
             try:
                 new = _first(entries[name].stat(), seen)
@@ -95,13 +94,13 @@ def _sort(folder: Path, entries: dict[str, os.DirEntry[str]], found: Walk, seen:
             if new:
                 records.append(folder / name)
     if fnmatch(folder.name, "seed*-*") and not any(name in entries for name in _RECORDS):
-        found.begun.append(folder)
+        content.begun.append(folder)
     if SWEEPS in entries:
-        found.asked += sorted((folder / SWEEPS).glob("*.json"))
+        content.asked += sorted((folder / SWEEPS).glob("*.json"))
 
 
 def _first(about: os.stat_result, seen: set[tuple[int, int]]) -> bool:
-    """Whether a file or folder is looked at for the first time."""
+    """Whether a file or folder is visited for the first time."""
     place = about.st_dev, about.st_ino
     new = place not in seen
     seen.add(place)
@@ -109,14 +108,14 @@ def _first(about: os.stat_result, seen: set[tuple[int, int]]) -> bool:
 
 
 def read_records(results: Path) -> list[Record]:
-    """Read every run's record below a folder, in order of path; what cannot be read is named on stderr and left out."""
-    found = walk(results)
-    tell(found)
-    return [record for _, record in readable(found.runs, read_run)]
+    """Read every run's record below a folder, in order of path. Names unreadable records on stderr and leaves them out."""
+    content = walk(results)
+    tell(content)
+    return [record for _, record in readable(content.runs, read_run)]
 
 
 def readable(paths: list[Path], read: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
-    """Read files; what cannot be read is named on stderr and left out. Raises UsageError if that is every one of them."""
+    """Read files. Names unreadable files on stderr and leaves them out. Raises UsageError if no file is readable."""
     bad: list[str] = []
     for path in paths:
         try:
@@ -135,9 +134,9 @@ def _printable(path: Path) -> str:
     return str(path) if str(path).isprintable() else ascii(str(path))
 
 
-def tell(found: Walk) -> None:
-    """Name on stderr what could not be looked into."""
-    for path, why in found.unread[:_SHOWN]:
-        warn(f"not looked into: {_printable(near(path))} ({why})")
-    if len(found.unread) > _SHOWN:
-        warn(f"not looked into: {len(found.unread) - _SHOWN} more places")
+def tell(content: Walk) -> None:
+    """Name unreadable places on stderr."""
+    for path, why in content.unread[:_SHOWN]:
+        warn(f"cannot read {_printable(near(path))} ({why})")
+    if len(content.unread) > _SHOWN:
+        warn(f"cannot read {len(content.unread) - _SHOWN} more places")

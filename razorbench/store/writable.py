@@ -1,4 +1,4 @@
-"""Folders that a command is to write into: made, tried, and left as they were if the command fails."""
+"""Output folders of commands: made, tested for writing, and restored if the command fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from razorbench.errors import UsageError
 
 
 def make_writable(folder: Path, given: str, setting: str) -> None:
-    """Make a folder and see that files can be written there; raises UsageError naming what was given and the setting to change."""
+    """Make a folder and test that files can be written there. Raises UsageError with the user's value `given` and the setting to change."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -23,7 +23,7 @@ def make_writable(folder: Path, given: str, setting: str) -> None:
 
 @contextmanager
 def filling(folder: Path, given: str, setting: str) -> Iterator[None]:
-    """Make a folder for the block to fill. If the block fails, what was missing or empty before is so again; what held something is left as it is."""
+    """Make a folder for the block to fill. If the block fails, a folder that was missing or empty is so again; others stay unchanged."""
     folder = folder.absolute()
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     make_writable(folder, given, setting)
@@ -31,9 +31,9 @@ def filling(folder: Path, given: str, setting: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for each in folder.iterdir() if empty else ():
-            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
-        with suppress(OSError):  # something else has come there
+        for path in folder.iterdir() if empty else ():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        with suppress(OSError):  # another process has written there
             for place in missing:
                 place.rmdir()
         raise

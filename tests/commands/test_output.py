@@ -57,7 +57,7 @@ def test_a_stream_that_fails_is_told_of_once_unless_its_reader_went_away(capsys)
         stream = Lenient(Broken(error), "standard output")
         assert stream.write("one line\n") == 9
         err = capsys.readouterr().err
-        assert err.count("standard output takes no more (No space left on device)") == said
+        assert err.count("standard output cannot be written (No space left on device)") == said
         assert len(err.splitlines()) == said
 
 
@@ -75,7 +75,7 @@ def test_a_reader_that_goes_away_changes_nothing():
 def test_a_full_disk_behind_standard_output_is_one_line():
     code, _, err = shell(f"{program(*FROZEN)} > /dev/full")
     assert code == 0
-    assert err == "razorbench: standard output takes no more (No space left on device): what else there is to show is left out; results are not affected\n"
+    assert err == "razorbench: standard output cannot be written (No space left on device): the rest of it is lost; results are not affected\n"
     assert len(list(Path("results").rglob("record.json"))) == 1
 
 

@@ -105,11 +105,10 @@ WRONG = {
     "no such demonstrations": (["task=pick_place", "method=sft", "demos=a=b.safetensors"], "demos=a=b.safetensors: there is no such file"),
     **{
         f"no such config dir for {words[0]}": ([*words, "--config-dir", "nowhere"], "--config-dir nowhere: no such folder")
-        for words in (["list"], ["check", "stack"], ["demos", "stack"], ["tune", "sft"], ["video", "x"], ["pretrain"], ["study=parity"])
-    },
-    **{
-        f"no such config dir for {words[0]}": ([*words, "--config-dir", "nowhere"], "--config-dir nowhere: no such folder")
-        for words in (["compare", "x", "a", "b"], ["claims", "x"], ["report", "x", "--out", "y"])
+        for words in (
+            *(["list"], ["check", "stack"], ["demos", "stack"], ["tune", "sft"], ["video", "x"], ["pretrain"], ["study=parity"]),
+            *(["compare", "x", "a", "b"], ["claims", "x"], ["report", "x", "--out", "y"]),
+        )
     },
     "several values without -m": (["task=pick_place", "method=ppo,sft"], "need -m"),
     "broken override": (["task=pick_place", "method=ppo", "a=[1"], "key=value"),

@@ -181,7 +181,7 @@ def test_changed_code_under_one_version_is_said(own_task, tmp_path, capsys):
     own_task(limit=0.7)
     code, _, err = run()
     assert code == 0
-    assert "task=high: its code or settings are not those of 1 earlier run under the same version; those stay, and new ones are made." in err
+    assert "task=high: its code or settings differ from 1 earlier run of the same version; those stay, and new ones are made." in err
     assert len(list(tmp_path.glob("results/high/frozen/*/record.json"))) == 2
 
 

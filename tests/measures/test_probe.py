@@ -118,7 +118,7 @@ def test_where_there_is_no_other_instruction_nothing_is_asked_by_one(base):
     assert far.slot == skill.slot
     measured = probe_states.Ruler(base.policy, base.probes, far, [skill]).measure(base.policy)
     assert set(measured["tv"]) == {"new", "original"}
-    with pytest.raises(UsageError, match="there is no other instruction to ask for"):
+    with pytest.raises(UsageError, match="there is no other one"):
         other_slots(far, [skill])
     assert "random" in probe_states.Ruler(base.policy, base.probes, task("pick_place"), [skill]).measure(base.policy)["tv"]
 

@@ -124,7 +124,7 @@ def test_a_full_disk_is_a_sentence_and_what_there_is_goes_on(capsys, monkeypatch
         code, out, err = razorbench(capsys, "task=stack", "method=sft", *TINY, "method.epochs=2")
     assert code == 1
     assert "no space left on the disk of results/stack/sft/seed0-" in re.sub(r"\s+", " ", out)
-    assert "runs go on where they were" in re.sub(r"\s+", " ", out)
+    assert "runs resume where they stopped" in re.sub(r"\s+", " ", out)
     assert "Traceback" not in out + err
     code, out, _ = razorbench(capsys, "task=stack", "method=sft", *TINY, "method.epochs=2")
     assert code == 0
@@ -142,7 +142,7 @@ def test_a_run_of_a_stranger_is_waited_for_and_taken_over(capsys, monkeypatch):
     (one.folder.path / "claim-1" / "token").write_text(json.dumps(stranger))
     code, out, _ = razorbench(capsys, "task=stack", "method=frozen", *TINY)
     assert code == 0
-    assert "waiting for other workers: 1 of the runs are theirs" in out
+    assert "waiting for other workers: they do 1 of the runs" in out
     assert re.search(r"takes over seed0-\w+ from process \d+ on elsewhere, first seen \d+ s ago", out)
     assert not list(one.folder.path.glob("claim-*"))
 
@@ -232,7 +232,7 @@ def test_a_signal_ends_a_run_cleanly_and_says_how_to_go_on(number):
     assert "Traceback" not in said
     folder = next(Path("results/stack/sft").iterdir())
     assert not list(folder.glob("claim-*"))
-    assert "stopped; the same command goes on from the last checkpoint" in (folder / "log.txt").read_text().splitlines()[-1]
+    assert "stopped; the same command continues from the last checkpoint" in (folder / "log.txt").read_text().splitlines()[-1]
 
 
 def test_a_portion_of_a_sweep_ends_in_time():
@@ -274,7 +274,7 @@ def test_status_tells_done_running_failed_and_missing(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"), [(["nowhere"], "nowhere: no such folder"), (["."], "no run in it and none asked for"), ([], "required: results")]
+    ("words", "sentence"), [(["nowhere"], "nowhere: no such folder"), (["."], "it has no run, and no sweep lists one"), ([], "required: results")]
 )
 def test_status_of_nothing(capsys, words, sentence):
     code, _, err = status(capsys, *words)
@@ -308,7 +308,7 @@ WRONG = {
         ["-m", "task=stack", "method=frozen", "hydra/launcher=cloud"],
         "hydra/launcher=cloud: no such hydra/launcher; there are basic",
     ),
-    "more skill episodes than episodes": (["task=stack", "method=sft", "eval.episodes=10"], "eval.skill_episodes is 25, eval.episodes 10"),
+    "more skill episodes than episodes": (["task=stack", "method=sft", "eval.episodes=10"], "eval.skill_episodes is 25, above eval.episodes=10"),
 }
 
 

@@ -112,14 +112,14 @@ class Crashing(Sound):
 
 
 BROKEN = {
-    Random: "two runs with one seed end with different policies or costs: draw random numbers from the `rng` that `adapt` gets, "
+    Random: "two runs with the same seed end with different policies or costs: draw random numbers from the `rng` that `adapt` gets, "
     "or from the global generators of Python, NumPy and torch, which the harness seeds",
-    Forgetful: "a run that is killed after update 2 of 4 of loop 1 and goes on ends with another policy or other costs than a run that is not killed: "
-    "give task.updates all that its loop changes, as in task.updates(total, policy=policy, optimizer=optimizer, batches=batches)",
-    Unkept: "a run that is killed after update 2 of 4 of loop 1 cannot go on: adapt raised TypeError (a checkpoint cannot hold set: "
+    Forgetful: "a run that is killed after update 2 of 4 of loop 1 and resumes ends with another policy or other costs than a run that is not killed: "
+    "give task.updates everything that its loop changes, as in task.updates(total, policy=policy, optimizer=optimizer, batches=batches)",
+    Unkept: "a run that is killed after update 2 of 4 of loop 1 cannot resume: adapt raised TypeError (a checkpoint cannot hold set: "
     "give tensors, arrays, numbers, words, or mappings and lists of these) in `for update in task.updates(total, **self.parts(policy, optimizer)):`",
     Greedy: "env_steps would reach 961, the budget `standard` allows 960: lower the method's use or set budget.env_steps=961 or more",
-    InPlace: "method=sft changed the policy that it was given: `adapt` must train a copy, such as razorbench.method.clone's",
+    InPlace: "method=sft changed the policy that it was given: `adapt` must train a copy, from razorbench.method.clone",
     Silent: "the method trained (gradient steps counted: 4) and reported no update, so nothing was measured along the way: "
     "call task.update(policy, update, total) after each update",
     Skipping: "the method reported update 2 of 4 after update 0 of 4: number updates 1, 2, 3 and so on to one total, "

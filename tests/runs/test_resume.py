@@ -267,6 +267,6 @@ def test_what_cannot_be_trusted_is_begun_anew(damage, tmp_path, power, always_du
         path.write_bytes(path.read_bytes()[:-30])
     again = work()
     log = (folder / "log.txt").read_text()
-    assert "the run begins anew" in log
+    assert "the run starts again" in log
     assert again.record.resumed_elsewhere == []
     assert again.record.new_task.final.greedy.episodes == 4

@@ -80,7 +80,7 @@ def test_no_change_of_a_state_is_taken_for_the_state(tmp_path_factory, data):
         st.sampled_from([whole[:at] + bytes([whole[at] ^ 1 << data.draw(st.integers(0, 7))]) + whole[at + 1 :], whole[:at], whole + whole[:at] + b"\n"])
     )
     path.write_bytes(changed)
-    with pytest.raises(FileDamaged, match=r"damaged or cut short|is of another run"):
+    with pytest.raises(FileDamaged, match=r"damaged or cut short|belongs to another run"):
         read_state(path, "me")
 
 
@@ -91,7 +91,7 @@ def test_a_seal_says_whose_state_it_is(tmp_path_factory, data, owner, other):
     path.write_bytes(seal(data, owner))
     assert unseal(path, owner) == data
     if other != owner:
-        with pytest.raises(FileDamaged, match="is of another run"):
+        with pytest.raises(FileDamaged, match="belongs to another run"):
             unseal(path, other)
 
 
@@ -126,9 +126,9 @@ def turned_bit(path):
 
 DAMAGE = {
     "a bit of a weight": ("state/loop0.state", turned_bit, "is damaged or cut short"),
-    "outcomes of kept episodes": ("episodes.csv.gz", turned_episodes, "are not those that the checkpoint goes with"),
-    "numbers of the curve": ("curve.jsonl", turned_curve, "are not those that the checkpoint goes with"),
-    "a curve that is gone": ("curve.jsonl", lambda path: path.unlink(), "there is no such file"),
+    "outcomes of kept episodes": ("episodes.csv.gz", turned_episodes, "do not match the checkpoint"),
+    "numbers of the curve": ("curve.jsonl", turned_curve, "do not match the checkpoint"),
+    "a curve that is gone": ("curve.jsonl", lambda path: path.unlink(), "does not exist"),
     "a state that is gone": ("state/loop0.state", lambda path: path.rename(path.with_name("loop1.state")), "lacks the state of a loop before loop 1"),
     "a folder for a state": ("state/loop0.state", lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
 }
@@ -142,7 +142,7 @@ def test_damaged_state_is_set_aside_and_the_run_ends_as_any_other(damage, tmp_pa
     change(folder / name)
     again = do(tmp_path)
     log = (folder / "log.txt").read_text()
-    assert re.search(rf"{said}.*; it is set aside, and the run begins anew", log), log
+    assert re.search(rf"{said}.*; the checkpoints are set aside, and the run starts again", log), log
     same(again, whole)
     assert not [path.name for path in folder.iterdir() if path.name.startswith(("state", "claim"))]
 
@@ -164,7 +164,7 @@ def test_the_state_of_another_seed_is_set_aside_and_foreign_files_are_passed_ove
     ours = cut_short(tmp_path / "again", monkeypatch, 14)
     shutil.copy(theirs / "state" / "loop0.state", ours / "state" / "loop0.state")
     same(do(tmp_path / "again"), whole)
-    assert "loop0.state is of another run; it is set aside, and the run begins anew" in (ours / "log.txt").read_text()
+    assert "loop0.state belongs to another run; the checkpoints are set aside, and the run starts again" in (ours / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("damage", ["bit", "failures", "another task's", "other rows", "a folder"])
@@ -185,7 +185,7 @@ def test_damaged_episodes_of_the_base_are_made_again(damage, tmp_path, whole):
         kept.unlink()
         kept.mkdir()
     again = do(tmp_path)
-    assert "it is set aside, and the base is measured anew" in (again.path / "log.txt").read_text()
+    assert "it is set aside, and the base is measured again" in (again.path / "log.txt").read_text()
     assert kept.read_bytes() == good
     same(again, whole)
 
@@ -234,7 +234,7 @@ def test_a_run_of_other_versions_is_not_made_again_under_its_old_record(tmp_path
     shutil.rmtree(done.path)
     record = json.loads((folder / "record.json").read_text())
     (folder / "record.json").write_text(text := json.dumps({**record, "versions": {**record["versions"], "torch": "1.0.3"}}))
-    with pytest.raises(UsageError, match=r"was made with torch 1\.0\.3, here is .*: put the policy there, or choose another results folder"):
+    with pytest.raises(UsageError, match=r"was made with torch 1\.0\.3, installed is .*: put the policy there, or choose another results folder"):
         do(tmp_path, "sft_rl")
     assert (folder / "record.json").read_text() == text
     (folder / "record.json").write_text(json.dumps({**record, "versions": {**record["versions"], "torch": f"{provenance.versions()['torch']}.post1"}}))

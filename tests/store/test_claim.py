@@ -48,7 +48,7 @@ def test_one_at_a_time(tmp_path):
         assert found.alive
         assert found.worker.pid == os.getpid()
         with (
-            pytest.raises(Claimed, match=rf"is being done by process {os.getpid()} on .*: wait for it, or stop it"),
+            pytest.raises(Claimed, match=rf"process {os.getpid()} on .* works on .*: wait for it, or stop it"),
             Claim(tmp_path),
         ):
             pass

@@ -358,7 +358,7 @@ def test_one_walk_for_all(tmp_path, capsys, monkeypatch):
         states = [one.state for one in standings(results)]
     assert sorted(states) == ["done"] * 6 + ["failed", "missing"]
     said = capsys.readouterr().err
-    for words in ("itself (a link that leads nowhere: Too many levels", "gone (a link that leads nowhere: No such file", "deep (more than 16 folders deep)"):
+    for words in ("itself (a broken link: Too many levels", "gone (a broken link: No such file", "deep (more than 16 folders deep)"):
         assert words in said
     for words in ("two.json cannot be read (its run is ../../../etc: task=alpha seed=8", "three.json cannot be read (its kind is no regular file"):
         assert words in said

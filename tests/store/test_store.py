@@ -76,7 +76,7 @@ def test_an_unwritable_place_is_named(tmp_path):
 @pytest.mark.parametrize("name", ["..", "../away", "a/b", "/etc", ".hidden", "", "new\nline", "a" * 101])
 def test_a_name_never_leads_away(tmp_path, name):
     for names in ((name, "method"), ("task", name)):
-        with pytest.raises(UsageError, match="would be a folder's name"):
+        with pytest.raises(UsageError, match="cannot be a folder's name"):
             RunFolder(tmp_path, *names, 0, "ab" * 32)
 
 
@@ -137,7 +137,7 @@ def test_a_compact_run_is_read_as_the_run(tmp_path):
         assert read_curve(made) == read_curve(whole)
         assert Episodes.read(made / "episodes.columns.xz").rows == rows
     (whole / "curve.jsonl").unlink()
-    with pytest.raises(FileDamaged, match=r"curve\.jsonl cannot be read: there is no such file; do the run again"):
+    with pytest.raises(FileDamaged, match=r"curve\.jsonl does not exist; do the run again"):
         compact(whole, tmp_path / "three", policy=False)
 
 
@@ -164,7 +164,7 @@ def test_what_a_worker_was_writing_when_it_fell_asleep_never_gets_into_place(tmp
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (errno.EACCES, r"Permission denied: .*seed0-abababababab: see to its permissions and give the same command again"),
+        (errno.EACCES, r"Permission denied: .*seed0-abababababab: change its permissions and give the same command again"),
         (errno.ENOSPC, r"no space left on the disk of .*seed0-abababababab: free some space and give"),
         (errno.ESTALE, r"Stale file handle: .*: mount it again and give"),
         (errno.EIO, r"Input/output error: .*: check the disk and give"),
@@ -202,7 +202,7 @@ def test_a_log_that_takes_no_more_costs_lines_only(folder, capsys, monkeypatch):
         log.info("two")
         log.info("three")
     said = capsys.readouterr().err
-    assert said.count("log.txt takes no more") == 1
+    assert said.count("log.txt cannot be written") == 1
     assert "results are not affected" in said
     (folder.path / "log.txt").rmdir()
     with logging_to(folder.path / "log.txt", folder._claim):
