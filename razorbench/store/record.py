@@ -219,13 +219,17 @@ class Hashes(Part):
 
 
 class Origin(Part):
-    """What a run or a sequence was made from, by which versions, on which machine. world: its name and version; None in records before there were two."""
+    """What a run or a sequence was made from, by which versions, on which machine.
+
+    world: its name and version; None in records before there were two. promises: what the world promises, None if it promises all that there is.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
     schema_: Annotated[int, Field(alias="schema")]
     protocol: Count
     world: Word | None = None
+    promises: list[Word] | None = None
     base: BaseId
     seed: Count
     config: Annotated[Config, BeforeValidator(_mapping)]
