@@ -55,6 +55,7 @@ class Worker:
                 )
         except OSError as error:
             os.close(self._lifeline)
+            self._said.close()
             raise UsageError(f"python={python} cannot be started ({error.strerror}): name a Python that has gymnasium installed") from error
         finally:
             os.close(theirs)
