@@ -24,7 +24,7 @@ from razorbench.identity.parts import made_of, own, shipped
 from razorbench.identity.source import digest as code_digest
 from razorbench.types import BoolArray, FloatArray, IntArray, Settings
 
-__all__ = ["Engine", "Expert", "Goals", "MujocoWorld", "Split", "Start", "Task", "World", "code_digest"]
+__all__ = ["PROMISES", "Engine", "Expert", "Goals", "MujocoWorld", "Split", "Start", "Task", "World", "code_digest"]
 
 
 class Split(Enum):
@@ -40,10 +40,15 @@ SPLIT_SIZES = {Split.SELECT: 500, Split.TEST: 100, Split.PROBE: 100}
 """Starts per task that exist in each held-out split; TRAIN has no end."""
 
 
+PROMISES = ("seeded", "alone_equal", "resumable")
+"""What a world may promise: a start decides what follows, an episode is the same alone and among others, and its actions restore it halfway."""
+
+
 class World(Protocol):
     """A world that tasks share: sizes, starts, and an engine that steps its tasks.
 
-    A world that is MuJoCo models needs no engine of its own (`MujocoWorld`). Any other one has a method `engine(tasks, size, threads) -> Engine`.
+    A world that is MuJoCo models needs no engine of its own (`MujocoWorld`). Any other one has a method `engine(tasks, size, threads) -> Engine`, and may have
+    `promises`, those of PROMISES that hold, and a method `versions()` of packages that it runs on besides this Python's, for the record.
     """
 
     version: str
@@ -243,6 +248,18 @@ class Engine(Protocol):
 
     def readings(self, ids: IntArray) -> Any:
         """Return what success, experts and goals read of environments as they are now."""
+
+
+def promises(world: World) -> tuple[str, ...]:
+    """Return what a world promises: all of PROMISES unless it says less."""
+    kept: tuple[str, ...] = getattr(world, "promises", PROMISES)
+    return kept
+
+
+def world_versions(world: World) -> dict[str, str]:
+    """Return the versions of packages that a world runs on besides this Python's, each by `world.PACKAGE`."""
+    versions: Callable[[], Mapping[str, str]] = getattr(world, "versions", dict)
+    return {f"world.{name}": version for name, version in versions().items()}
 
 
 def stack_starts(parts: list[Start]) -> Start:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from razorbench.task import Goals, Task, spaces
 from razorbench.types import Identity
 
 CARD_SCHEMA = 1
+LOCAL = ("directory", "demos", "policy")
+"""Settings of a recipe that name files of one machine: they are in no record."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Recipe:
 
     skills, easy: tasks by name. episodes: demonstrations per original skill. shares: per new task, demonstrations of its easy variant as a share of those
     of all skills together. rounds: if not 0, shares are not used; instead, the easy variants join in at most this many rounds of further training,
-    each until the policy begins to solve its task (`bases.easy_rounds`). goals: goals of a skill in a scene that is not its own.
-    policy: path of a zip that Stable-Baselines3 saved, PPO or A2C; then the base is this policy, and nothing is pretrained.
+    each until the policy begins to solve its task (`bases.easy_rounds`). goals: goals of a skill in a scene that is not its own. demos: demonstration
+    files by skill, all of whose episodes are used, in the place of scripted experts. policy: path of a zip that Stable-Baselines3 saved, PPO or A2C;
+    then the base is this policy, and nothing is pretrained.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Recipe:
     directory: str | None = None
     goals: Goals | None = None
     policy: str | None = None
+    demos: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

@@ -14,8 +14,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from razorbench import seeding
 from razorbench.bases.base import CARD_SCHEMA, Recipe, sha256
 from razorbench.bases.easy_rounds import introduce
+from razorbench.errors import UsageError
 from razorbench.measures import probe_states
 from razorbench.measures.episodes import rate
+from razorbench.method import demonstrations
 from razorbench.method.data import ACTION_NOISE
 from razorbench.policy import network
 from razorbench.store.provenance import versions
@@ -66,6 +68,7 @@ def _pretrain(recipe: Recipe, new_tasks: Sequence[Task], seed: int, folder: Path
             "batch_size": recipe.batch_size,
             "learning_rate": recipe.learning_rate,
             "rounds": recipe.rounds,
+            **({"demos": {skill: sha256(Path(file)) for skill, file in recipe.demos.items()}} if recipe.demos else {}),
         },
         "sha256": {"policy": sha256(weights), "probe": sha256(states)},
         "tasks": {task.name: task.fingerprint() for task in tasks},
@@ -89,15 +92,27 @@ def success(tuned: ActorCriticPolicy, tasks: Sequence[Task], split: Split) -> di
 
 
 def _demonstrations(recipe: Recipe, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return observations (M, O) and actions (M, A) of successful noisy demonstrations: all skills, and without rounds also the shares of easy variants."""
+    """Return observations (M, O) and actions (M, A) of successful noisy demonstrations: all skills, and without rounds also the shares of easy variants.
+
+    A skill with a file is demonstrated by all episodes of that. Raises UsageError for a skill with neither a file nor a scripted expert.
+    """
+    if unknown := sorted(set(recipe.demos) - set(recipe.skills)):
+        raise UsageError(f"base.demos names {', '.join(unknown)}: no such skill of {recipe.name}; there are {', '.join(recipe.skills)}")
     offset = seed * 2**20
-    cells = [Cell(task, Split.TRAIN, offset + np.arange(recipe.episodes)) for task in recipe.skills.values()]
+    scripted = {name: task for name, task in recipe.skills.items() if name not in recipe.demos}
+    if mute := [name for name, task in scripted.items() if not task.experts]:
+        raise UsageError(f"base={recipe.name}: {', '.join(mute)} has no scripted expert; give files of demonstrations under `demos` in the base's yaml")
+    filed = [demonstrations.load(Path(file), recipe.skills[name])[0] for name, file in recipe.demos.items()]
+    cells = [Cell(task, Split.TRAIN, offset + np.arange(recipe.episodes)) for task in scripted.values()]
     for name, task in () if recipe.rounds else recipe.easy.items():
         count = round(recipe.shares[name] * recipe.episodes * len(recipe.skills))
         cells.append(Cell(task, Split.TRAIN, offset + np.arange(count)))
-    played = play_expert(cells, noise=ACTION_NOISE, keep=True)
-    observations, actions, _ = played.pairs(played.success)
-    return torch.from_numpy(observations), torch.from_numpy(actions)
+    parts = [(demos.observations, demos.actions) for demos in filed]
+    if cells:
+        played = play_expert(cells, noise=ACTION_NOISE, keep=True)
+        observations, actions, _ = played.pairs(played.success)
+        parts.append((torch.from_numpy(observations), torch.from_numpy(actions)))
+    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
 def _fit(recipe: Recipe, observations: torch.Tensor, actions: torch.Tensor, seed: int, say: Say) -> ActorCriticPolicy:

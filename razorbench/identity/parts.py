@@ -90,8 +90,8 @@ def _made_of(item: Any, above: tuple[int, ...]) -> Any:
     if not hasattr(item, "__dict__") and not is_dataclass(item):
         return _name(item if hasattr(item, "__qualname__") else type(item))
     if is_dataclass(item) and not own(type(item)):
-        # Only non-default fields, so that a shipped class may be moved, renamed, or get a new field with a default.
-        return {field.name: inner(value) for field in fields(item) if (value := getattr(item, field.name)) != field.default}
+        # Only non-default fields, so that a shipped class may be moved, renamed, or get a new field with a default; and none that equality passes over.
+        return {field.name: inner(value) for field in fields(item) if field.compare and (value := getattr(item, field.name)) != field.default}
     attributes = {field.name: getattr(item, field.name) for field in fields(item)} if is_dataclass(item) else vars(item)
     return {"of": code(type(item)), **{name: inner(value) for name, value in attributes.items()}}
 

@@ -37,18 +37,24 @@ def retention(base: FloatArray, final: FloatArray) -> float | None:
     return float(np.sum(final)) / total if total > 0 else None
 
 
-def forgetting_and_retention(base: Mapping[str, BoolArray], final: Mapping[str, BoolArray], rng: np.random.Generator) -> tuple[Estimate, Estimate | None]:
+def forgetting_and_retention(
+    base: Mapping[str, BoolArray], final: Mapping[str, BoolArray], rng: np.random.Generator, *, paired: bool = True
+) -> tuple[Estimate, Estimate | None]:
     """Return forgetting and retention with 95% intervals by paired bootstrap over episodes within skills, 10 000 resamples.
 
     base, final: per skill, success on the same starts, (E,). The interval describes one policy; it does not compare methods.
-    Only the four (base, final) outcomes of an episode matter, so resampling episodes is a multinomial draw over these four.
+    Only the four (base, final) outcomes of an episode matter, so resampling episodes is a multinomial draw over these four. paired: whether a start has one
+    episode of each policy; without that, the episodes of base and final are resampled apart.
     """
     rates0 = np.array([np.mean(base[skill]) for skill in base])
     rates1 = np.array([np.mean(final[skill]) for skill in base])
     boot0, boot1 = np.empty((len(base), RESAMPLES)), np.empty((len(base), RESAMPLES))
     for j, skill in enumerate(base):
         outcome = 2 * base[skill].astype(int) + final[skill].astype(int)
-        counts = rng.multinomial(len(outcome), np.bincount(outcome, minlength=4) / len(outcome), RESAMPLES)
+        shares = np.bincount(outcome, minlength=4) / len(outcome)
+        if not paired:
+            shares = np.outer([1 - rates0[j], rates0[j]], [1 - rates1[j], rates1[j]]).ravel()
+        counts = rng.multinomial(len(outcome), shares, RESAMPLES)
         boot0[j] = (counts[:, 2] + counts[:, 3]) / len(outcome)
         boot1[j] = (counts[:, 1] + counts[:, 3]) / len(outcome)
     forgot = Estimate(forgetting(rates0, rates1), *percentile(np.mean(boot0 - boot1, axis=0)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from razorbench import seeding
 from razorbench.measures.episodes import Episodes, rate
 from razorbench.measures.success import forgetting_and_retention, score
-from razorbench.store.estimate import Undefined
+from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.record import BeforeAfter, FinalSuccess, Modes, NewTask, Splits, Success
 from razorbench.types import BoolArray
 from razorbench.world.rollout import Mode
@@ -19,13 +19,17 @@ UNSOLVED = Undefined("the base solves no original skill")
 
 @dataclass(frozen=True)
 class Subject:
-    """The run that the episodes belong to. task: id of the new task, `push_far-v1`; skills: original skills by name; split: `test`, `select` in a search."""
+    """The run that the episodes belong to. task: id of the new task, `push_far-v1`; skills: original skills by name; split: `test`, `select` in a search.
+
+    paired: whether base and final policy meet the same episodes, see `forgetting_and_retention`.
+    """
 
     task: str
     skills: Sequence[str]
     method: str
     seed: int
     split: str
+    paired: bool = True
 
     @property
     def name(self) -> str:
@@ -35,7 +39,7 @@ class Subject:
     def snapshot(self, episodes: Episodes, label: str, first: int) -> Success:
         """Return success at a snapshot. first: number of episodes per original skill."""
         after = self._skills(episodes, label, first)
-        forgot, retained = forgetting_and_retention(self._skills(episodes, "base", first), after, seeding.generator(*self._bootstrap(label)))
+        forgot, retained = self._kept(self._skills(episodes, "base", first), after, label)
         return Success(
             new_task=Splits(**{split: rate(episodes.success(label, self.name, split)) for split in (self.split, "select")}),
             original={skill: rate(solved) for skill, solved in after.items()},
@@ -45,9 +49,7 @@ class Subject:
 
     def final(self, episodes: Episodes) -> FinalSuccess:
         """Return success of base and final policy."""
-        forgot, retained = forgetting_and_retention(
-            self._skills(episodes, "base"), self._skills(episodes, "final"), seeding.generator(*self._bootstrap("final"))
-        )
+        forgot, retained = self._kept(self._skills(episodes, "base"), self._skills(episodes, "final"), "final")
         s, s0 = (float(episodes.success(who, self.name, self.split).mean()) for who in ("final", "base"))
         return FinalSuccess(
             new_task=NewTask(**self._rates(episodes, self.name), select=rate(episodes.success("final", self.name, "select"))),
@@ -63,5 +65,6 @@ class Subject:
     def _skills(self, episodes: Episodes, label: str, first: int | None = None) -> dict[str, BoolArray]:
         return {skill: episodes.success(label, skill, self.split, first=first) for skill in self.skills}
 
-    def _bootstrap(self, label: str) -> tuple[object, ...]:
-        return "bootstrap", self.task, self.method, self.seed, label
+    def _kept(self, base: Mapping[str, BoolArray], after: Mapping[str, BoolArray], label: str) -> tuple[Estimate, Estimate | None]:
+        rng = seeding.generator("bootstrap", self.task, self.method, self.seed, label)
+        return forgetting_and_retention(base, after, rng, paired=self.paired)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -55,6 +56,19 @@ def save(demos: Demonstrations, task: Task, style: str, path: Path) -> None:
     tensors |= {"observations": demos.observations, "actions": demos.actions}
     tensors = {name: tensors[name].to(kind).contiguous() for name, kind in _TENSORS.items()}
     path.write_bytes(tensors_to_bytes(tensors, {"task": task.id, "spec": task.fingerprint(), "style": style}))
+
+
+def from_arrays(path: Path, task: Task) -> Demonstrations:
+    """Read episodes of a task from a NumPy file with observations (M, O), actions (M, A) and episode (M,). Raises FileDamaged if they do not fit."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            tensors = {name: torch.from_numpy(file[name]).to(kind) for name, kind in _TENSORS.items() if name != "start"}
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise FileDamaged(f"--from {near(path)}: it cannot be read ({error}); write it with numpy.savez, with observations, actions and episode") from error
+    tensors["start"] = torch.arange(len(tensors["episode"].unique()))
+    if fault := _fault(tensors, task):
+        raise FileDamaged(f"--from {near(path)}: {fault}")
+    return Demonstrations(tensors["observations"], tensors["actions"], tensors["episode"].numpy(), tensors["start"].numpy())
 
 
 def load(path: Path, task: Task) -> tuple[Demonstrations, str]:

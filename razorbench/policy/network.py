@@ -94,6 +94,15 @@ def actor_optimizer(policy: ActorCriticPolicy, learning_rate: float, *, log_std_
     return optimizer
 
 
+def rescale_actions(policy: ActorCriticPolicy, low: FloatArray, high: FloatArray) -> None:
+    """Scale the actions of a `gaussian` policy from the box low, high (A,) float32 to [-1, 1]; divergences between two such policies stay as they are."""
+    half, middle = torch.from_numpy((high - low) / 2), torch.from_numpy((high + low) / 2)
+    with torch.no_grad():
+        policy.action_net.weight.div_(half[:, None])
+        policy.action_net.bias.sub_(middle).div_(half)
+        policy.log_std.sub_(half.log())
+
+
 def stray_log_std(tensors: Mapping[str, torch.Tensor]) -> list[float] | None:
     """Return a policy's log-std if it is out of range; None if it is in range or absent."""
     log_std, (low, high) = tensors.get("log_std"), LOG_STD_RANGE

@@ -72,13 +72,7 @@ def load(path: Path, observation_space: Box, action_space: Box) -> ActorCriticPo
     _check_shapes(path, tensors, policy.state_dict())
     policy.load_state_dict(dict(tensors))
     if not tokens:
-        low, high = _box(path, actions, action_space.shape[0])
-        half, middle = torch.from_numpy((high - low) / 2), torch.from_numpy((high + low) / 2)
-        # Actions are affine in the last layer, so that scaling it is exact, and leaves every divergence as it is.
-        with torch.no_grad():
-            policy.action_net.weight.div_(half[:, None])
-            policy.action_net.bias.sub_(middle).div_(half)
-            policy.log_std.sub_(half.log())
+        network.rescale_actions(policy, *_box(path, actions, action_space.shape[0]))
     return policy.eval()
 
 

@@ -25,6 +25,13 @@ BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
 """Files of a run to link if they exist, in addition to the films in `videos`."""
 
 
+_LOST = {
+    "alone_equal": "base and tuned policies did not meet the same episodes, so the intervals of forgetting and retention resample them apart",
+    "resumable": "a run that was stopped began anew",
+}
+"""What follows where a world does not promise all of `razorbench.task.PROMISES`."""
+
+
 def forgetting(material: Material) -> Section:
     """Return the section of forgetting per skill."""
     return Section(
@@ -140,6 +147,8 @@ def every_run(material: Material) -> Section:
     for arm, runs in material.by_arm.items():
         sentences = dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.uncounted))
         text += [f"Costs of `{arm}` that went uncounted: {sentence}." for sentence in sentences]
+    for world, kept in dict.fromkeys((str(run.record.world), tuple(run.record.promises or _LOST)) for run in material.runs):
+        text += [f"World `{world}` does not promise `{promise}`: {sentence}." for promise, sentence in _LOST.items() if promise not in kept]
     if material.apart:
         count = len(material.apart)
         text.append(f"{count} record{'s were' if count > 1 else ' was'} set apart and {'are' if count > 1 else 'is'} in no number above.")

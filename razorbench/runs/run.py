@@ -23,7 +23,7 @@ from razorbench.method.data import Used
 from razorbench.policy import network as policies
 from razorbench.runs import base_cache, process
 from razorbench.runs.adapting import adapted
-from razorbench.runs.head import origin
+from razorbench.runs.head import code, origin, versions
 from razorbench.runs.history import Journal
 from razorbench.runs.log import logging_to
 from razorbench.runs.spec import RunSpec
@@ -34,7 +34,7 @@ from razorbench.store.folder import LOG, POLICY, PROTOCOL, RECORD, STATE, RunFol
 from razorbench.store.lock import Claim
 from razorbench.store.reading import read_run, read_snapshots
 from razorbench.store.record import Budget, FinalSuccess, Hashes, Method, Moved, Record, Snapshot, Upstream
-from razorbench.task import Split
+from razorbench.task import Split, promises
 from razorbench.types import Settings
 from razorbench.world.rollout import Cell, play_policy
 
@@ -151,10 +151,12 @@ class _Run:
         upstream_policy = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
         self.rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
         self.journal = Journal(folder, Snapshot, threads)
-        self.checkpoints = Checkpoints(folder, STATE, provenance.code(spec.method), self.journal.write)
+        promised = promises(spec.task.world)
+        self.checkpoints = Checkpoints(folder, STATE, code(spec), self.journal.write) if "resumable" in promised else None
         self.handle = spec.handle(threads, self._on_update, upstream_policy, self.checkpoints, self.rng)
         self.split = Split(spec.eval.split)
-        self.subject = Subject(spec.task.id, [skill.name for skill in spec.base.skills], spec.method_name, spec.seed, spec.eval.split)
+        skills = [skill.name for skill in spec.base.skills]
+        self.subject = Subject(spec.task.id, skills, spec.method_name, spec.seed, spec.eval.split, "alone_equal" in promised)
         with self.journal.measuring():
             probes = spec.base.probes_with(spec.task)
             self.ruler = probe_states.Ruler(spec.base.policy, probes, spec.task, spec.base.skills)
@@ -167,7 +169,7 @@ class _Run:
         spec = self.spec
         log.info("%s with %s from %s, seed %d, budget %s", spec.task.id, spec.method_name, spec.base.id, spec.seed, spec.budget.name)
         self.folder.write_text("config.yaml", yaml.safe_dump(self.config, sort_keys=False))
-        if self.journal.resume(self.checkpoints):
+        if self.checkpoints is not None and self.journal.resume(self.checkpoints):
             self.success = self.journal.curve[-1].select_success
         else:
             with self.journal.measuring():
@@ -220,7 +222,7 @@ class _Run:
             "tasks": [task.fingerprint() for task in (spec.task, *spec.base.skills)],
             "episodes": spec.eval.episodes,
             "split": spec.eval.split,
-            "versions": provenance.versions(),
+            "versions": versions(spec.task.world),
             "machine": provenance.machine(),
         }
         cells = self._both_modes()

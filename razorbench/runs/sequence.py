@@ -20,11 +20,10 @@ from razorbench.measures.summary import UNSOLVED
 from razorbench.method.handle import TaskHandle
 from razorbench.policy import network as policies
 from razorbench.runs.adapting import adapted
-from razorbench.runs.head import origin
+from razorbench.runs.head import code, origin
 from razorbench.runs.history import Journal
 from razorbench.runs.run import Progress, Watcher, carry_out, log, no_watcher, snapshot_schedule, telling
 from razorbench.runs.spec import RunSpec
-from razorbench.store import provenance
 from razorbench.store.checkpoint import Checkpoints
 from razorbench.store.disk import near
 from razorbench.store.estimate import Estimate, Undefined
@@ -32,7 +31,7 @@ from razorbench.store.folder import STATE, SequenceFolder, digest
 from razorbench.store.reading import read_points, read_sequence, read_snapshots
 from razorbench.store.record import Divergence, Snapshot, Splits
 from razorbench.store.sequence_record import SequenceBudget, SequenceHashes, SequenceMethod, SequenceRecord, StageCosts, StageSnapshot
-from razorbench.task import Split, Task
+from razorbench.task import Split, Task, promises
 from razorbench.types import BoolArray, FloatArray, Settings
 from razorbench.world.rollout import Cell, play_policy
 
@@ -104,7 +103,7 @@ class _Sequence:
         self.spec, self.folder, self.config, self.watch, self.threads = spec, folder, config, watch, threads
         self.base = spec.first.base
         self.journal = Journal(folder, StageSnapshot, threads)
-        self.code = provenance.code(spec.first.method)
+        self.code = code(spec.first)
         self.stages = Checkpoints(folder, STATE, self.code, self.journal.write)
         self.used: list[StageCosts] = []
         self.divergence: list[Divergence] = []
@@ -162,9 +161,10 @@ class _Sequence:
         # A repeated task gets new random numbers.
         repetition = sum(task.name == run.task.name for task in self.spec.tasks[: stage - 1])
         rng = seeding.generator("run", run.task.id, run.method_name, run.seed, *([repetition] if repetition else []))
-        checkpoints = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)
+        stored = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)
+        checkpoints = stored if "resumable" in promises(run.task.world) else None
         handle = run.handle(self.threads, on_update, checkpoints=checkpoints, rng=rng)
-        if not self.journal.resume(checkpoints):
+        if checkpoints is None or not self.journal.resume(checkpoints):
             with self.journal.measuring():
                 self._snapshot(policy, stage, run, 0, handle)
         tuned = adapted(run, policy, handle, rng)
@@ -197,7 +197,9 @@ class _Sequence:
         outcomes = np.stack([np.stack([self._solved(stage, task.name) for task in spec.tasks]) for stage in stages])
         skills = [skill.name for skill in self.base.skills]
         base = {skill: self._solved(0, skill) for skill in skills}
-        measures = [forgetting_and_retention(base, {skill: self._solved(stage, skill) for skill in skills}, rng) for stage in stages[1:]]
+        tuned = [{skill: self._solved(stage, skill) for skill in skills} for stage in stages[1:]]
+        paired = "alone_equal" in promises(first.task.world)
+        measures = [forgetting_and_retention(base, success, rng, paired=paired) for success in tuned]
         method, styles = first.method, [run.style for run in spec.runs]
         return SequenceRecord(
             **dict(origin(first, self.config)),

@@ -229,13 +229,17 @@ class Hashes(Part):
 
 
 class Origin(Part):
-    """Origin of a run or a sequence: base, seed, configuration, versions, machine. world: its name and version; None in records before the second world."""
+    """Origin of a run or a sequence: base, seed, configuration, versions, machine.
+
+    world: its name and version; None in records before the second world. promises: what the world promises, None if it promises all that there is.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
     schema_: Annotated[int, Field(alias="schema")]
     protocol: Count
     world: Word | None = None
+    promises: list[Word] | None = None
     base: BaseId
     seed: Count
     config: Annotated[Config, BeforeValidator(_mapping)]

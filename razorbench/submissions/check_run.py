@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from razorbench.bases.base import Base
+from razorbench.bases.base import LOCAL, Base
 from razorbench.errors import UsageError
 from razorbench.measures.episodes import Episodes
 from razorbench.measures.summary import Subject
@@ -29,7 +29,7 @@ from razorbench.submissions.installed import Known, compare, differences
 from razorbench.submissions.package import Package
 from razorbench.submissions.schema import Submission, run_folder
 from razorbench.submissions.weights import measured_anew
-from razorbench.task import Task
+from razorbench.task import Task, promises
 from razorbench.types import Settings
 
 COSTS = tuple(item.name for item in fields(Used))
@@ -59,7 +59,8 @@ class Expected:
     @property
     def subject(self) -> Subject:
         """Whose episodes they are."""
-        return Subject(self.task.id, [skill.name for skill in self.base.skills], self.submission.method, self.seed, self.settings.split)
+        skills, paired = [skill.name for skill in self.base.skills], "alone_equal" in promises(self.task.world)
+        return Subject(self.task.id, skills, self.submission.method, self.seed, self.settings.split, paired)
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def _config(told: Told, expected: Expected, file: str, faults: Faults) -> None:
     wanted = {
         "task": known.node("task", expected.task.id.rpartition("-v")[0]),
         # Where its files lay is no part of a run.
-        "base": {key: value for key, value in known.node("base", expected.submission.track.base).items() if key != "directory"},
+        "base": {key: value for key, value in known.node("base", expected.submission.track.base).items() if key not in LOCAL},
         "budget": asdict(known.budgets[expected.submission.track.budget]),
         "seed": expected.seed,
         "log_std": "trained",

@@ -39,7 +39,7 @@ from razorbench.submissions.rows import here, told_rows
 from razorbench.submissions.schema import Submission
 from razorbench.submissions.trials import Played
 from razorbench.submissions.weights import VISITED, read_policy
-from razorbench.task import Split, Task
+from razorbench.task import Split, Task, World
 from razorbench.types import BoolArray, IntArray, Settings
 from razorbench.world.rollout import Cell, play_policy
 
@@ -110,7 +110,7 @@ def replay(
         tuned = read_policy(package, f"{run.folder.as_posix()}/{POLICY}", base.policy, faults)
         if tuned is None:
             continue
-        exact = same_place(run)
+        exact = same_place(run, task.world)
         with policies.one_thread():
             cells = _published(package, run, task, base, tuned, known.settings, episodes, exact, faults)
             if (key := (run.task, seed)) not in bases:
@@ -184,9 +184,9 @@ def rates(found: Sequence[Replayed]) -> list[str]:
     return [f"{'':26}success on the new task        retention", f"{'':26}    told  replayed     fresh       told   replayed      fresh", *map(line, found)]
 
 
-def same_place(run: Run) -> bool:
+def same_place(run: Run, world: World) -> bool:
     """Whether results have to repeat to the last bit, see `rows.here`."""
-    return here(run.record)
+    return here(run.record, world)
 
 
 def _published(

@@ -56,7 +56,7 @@ def retrain(submission: Submission, runs: Sequence[Run], known: Known, folder: P
         say(f"training {number} of {len(runs)}: {run.task}, seed {spec.seed}")
         outcome = do(spec, folder, run.record.config.plain())
         again.append(Run(outcome.record, outcome.curve, run.styles, outcome.path))
-        if same_place(run):
+        if same_place(run, task.world):
             exact += _repeats(again[-1], run, faults)
         else:
             _used(again[-1], run, faults)

@@ -11,6 +11,7 @@ from razorbench.bases.base import Base
 from razorbench.measures.episodes import COLUMNS, Episodes, Row
 from razorbench.measures.summary import MODES
 from razorbench.policy import network as policies
+from razorbench.runs.head import versions
 from razorbench.store import provenance
 from razorbench.store.folder import turned
 from razorbench.store.record import Record
@@ -18,7 +19,7 @@ from razorbench.submissions import hostile
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.installed import Known
 from razorbench.submissions.package import Package
-from razorbench.task import Split, Task
+from razorbench.task import Split, Task, World, promises
 from razorbench.world.rollout import Cell, Mode, play_policy
 
 Key = tuple[str, str, str, str, int]
@@ -29,9 +30,10 @@ SHARE = 0.01
 """Of all of them together."""
 
 
-def here(record: Record) -> bool:
-    """Whether results have to repeat to the last bit: same processor, system and versions, and never made on two machines."""
-    return (record.machine, record.versions, record.resumed_elsewhere) == (provenance.machine(), provenance.versions(), [])
+def here(record: Record, world: World) -> bool:
+    """Whether results have to repeat to the last bit: same processor, system and versions, never made on two machines, and the world promises it."""
+    same_here = (record.machine, record.versions, record.resumed_elsewhere) == (provenance.machine(), versions(world), [])
+    return same_here and "alone_equal" in promises(world)
 
 
 def expected_rows(updates: Sequence[int], task: Task, base: Base, known: Known) -> dict[Key, int]:
@@ -96,7 +98,7 @@ def told_rows(package: Package, name: str) -> dict[Any, tuple[bool, int]]:
 def check_base(name: str, episodes: Episodes, record: Record, task: Task, base: Base, known: Known, faults: Faults) -> None:
     """Hold the base's rows against those of the shipped base, played here: they are nobody's to tell."""
     ours = _played(task, base, known)
-    same(name, (row for row in episodes.rows if row[0] == "base"), ours, "the shipped base", here(record), faults)
+    same(name, (row for row in episodes.rows if row[0] == "base"), ours, "the shipped base", here(record, task.world), faults)
 
 
 def check_last(name: str, episodes: Episodes, update: int, record: Record, faults: Faults) -> None:

@@ -12,11 +12,11 @@ from typing import Any, cast
 import mujoco
 import numpy as np
 
-from razorbench import seeding
 from razorbench.task import SPLIT_SIZES, Engine, Split, Task
 from razorbench.types import FloatArray, IntArray
 from razorbench.world import golden
 from razorbench.world.engine import MujocoEngine, engine_for, is_mujoco, mujoco_world
+from razorbench.world.promises import broken
 from razorbench.world.rollout import Cell, Played, play, play_expert
 
 EXPERT_SUCCESS = 0.98
@@ -38,7 +38,8 @@ def check_task(task: Task, others: Sequence[Task] = ()) -> list[str]:
     faults = list(_shapes(task))
     if faults:
         return faults  # the task cannot be played
-    for check in (_starts, _repeats, _success):
+    # A world's promises are measured first, as long as its engine is fresh.
+    for check in (_starts, _repeats, _success) if is_mujoco(task) else (broken, _starts, _success):
         faults += check(task)
     if is_mujoco(task):
         faults += [*_places(task), *_physics(task)]
@@ -159,7 +160,7 @@ def _places(task: Task) -> Iterator[str]:
 def _repeats(task: Task) -> Iterator[str]:
     def played(index: IntArray, threads: int | None) -> Played:
         cells = [Cell(task, Split.SELECT, index)]
-        return play_expert(cells, noise=0.2, keep=True, threads=threads) if task.experts else play(cells, _wander, keep=True, threads=threads)
+        return play_expert(cells, noise=0.2, keep=True, threads=threads)
 
     first, again, alone = played(np.arange(16), 1), played(np.arange(16), None), played(np.array([5]), None)
     if not all(np.array_equal(a, b) for a, b in zip(first.pairs(), again.pairs(), strict=True)):
@@ -244,11 +245,6 @@ def _deepest(task: Task, states: FloatArray) -> float:
 
 def _idle(engine: Engine, ids: IntArray, *_: Any) -> FloatArray:
     return np.zeros((len(ids), engine.world.action_size))
-
-
-def _wander(engine: Engine, ids: IntArray, observation: FloatArray, live: IntArray, decision: IntArray) -> FloatArray:
-    """Random actions, the same for every episode."""
-    return 2 * seeding.uniforms(seeding.key("wander"), decision.astype(np.uint64), engine.world.action_size) - 1
 
 
 def _said(error: Exception) -> str:
