@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import joblib
 import numpy as np
 import stable_baselines3
 from mujoco.batch import Batch
@@ -59,7 +60,7 @@ def bench(spec: RunSpec, num_envs: int, rounds: int, peers_python: str | None, s
         "num_envs": num_envs,
         "rounds": rounds,
         "threads": cores.threads(),
-        "usable_cores": cores.usable(),
+        "usable_cores": joblib.cpu_count(),
         "machine": provenance.machine(),
         "versions": provenance.versions(),
         **table,

@@ -94,9 +94,11 @@ def _mujoco() -> str:
 
 
 def _cores() -> str:
+    import joblib
+
     from razorbench.world import cores
 
-    return f"{cores.threads()} for a run, of {cores.usable():g} that this process may use"
+    return f"{cores.threads()} for a run, of {joblib.cpu_count()} that this process may use"
 
 
 def _writable(results: Path) -> str:

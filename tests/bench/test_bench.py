@@ -41,33 +41,11 @@ def test_each_second_counts_once_and_for_its_scope():
     assert not hasattr(_Work.outer, "__wrapped__")
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({}, None),
-        ({"cpu.max": "max 100000\n"}, None),
-        ({"cpu.max": "50000 100000\n"}, 0.5),
-        ({"cpu/cpu.cfs_quota_us": "75000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.75),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
-        ({"cpu.max": "nonsense\n"}, None),
-    ],
-)
-def test_a_containers_quota_is_kept(tmp_path, files, expected):
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    unlimited = cores.usable(tmp_path / "nowhere")
-    assert unlimited >= 1
-    assert cores.usable(tmp_path) == (unlimited if expected is None else expected)
-
-
-def test_threads_follow_the_quota_and_the_variable(tmp_path, monkeypatch):
+def test_threads_follow_the_grant_and_the_variable(monkeypatch):
     for name in ("RAZORBENCH_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"):
         monkeypatch.delenv(name, raising=False)
-    for quota, threads in ((0.25, 1), (1.0, 1), (1.5, 2)):
-        monkeypatch.setattr(cores, "usable", lambda quota=quota: quota)
-        assert cores.threads() == threads
-    monkeypatch.setattr(cores, "usable", lambda: 8.0)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    assert cores.threads() == 8
     for name, grant, threads in (("SLURM_CPUS_PER_TASK", "6", 6), ("OMP_NUM_THREADS", "4", 4), ("OMP_NUM_THREADS", "16", 6), ("OMP_NUM_THREADS", "4,2", 6)):
         monkeypatch.setenv(name, grant)
         assert cores.threads() == threads
