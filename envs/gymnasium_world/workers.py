@@ -23,8 +23,8 @@ from razorbench.types import FloatArray
 
 _SCRIPT = Path(__file__).with_name("worker.py")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_MOST = 2**20
-"""Longest head of an answer, bytes."""
+_MOST, _CHUNK = 2**20, 2**16
+"""Longest head of an answer, and most that is read at once, bytes."""
 
 
 class WorkerFailed(RazorbenchError):
@@ -61,6 +61,7 @@ class Worker:
             os.close(theirs)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout.fileno()
+        self._held = b""
         self._ready = select.poll()
         self._ready.register(self._from, select.POLLIN)
 
@@ -89,16 +90,15 @@ class Worker:
         return head, values
 
     def _read(self, size: int, deadline: float) -> bytes:
-        parts, left = list[bytes](), size
-        while left:
+        while len(self._held) < size:
             if not self._ready.poll(max(0.0, 1000.0 * (deadline - time.monotonic()))):
                 raise WorkerFailed(f"a worker gave no answer for {self._patience:g} s: it hangs; mend the environment, or raise `patience` in the world's yaml")
-            part = os.read(self._from, left)
+            part = os.read(self._from, _CHUNK)
             if not part:
                 raise WorkerFailed(self._ended())
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts)
+            self._held += part
+        taken, self._held = self._held[:size], self._held[size:]
+        return taken
 
     def _ended(self) -> str:
         """Say that the process ended, with the last line that it wrote."""

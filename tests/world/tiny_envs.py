@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 import time
 
 import gymnasium
@@ -32,10 +33,7 @@ class Point(gymnasium.Env):
         angle = np.pi * (rng.random() - 0.5)
         self.at = 0.4 * rng.random(2) - 0.2
         self.goal = np.array([self.side * np.cos(angle), np.sin(angle)])
-        if self.fault != "remembers":
-            self.push = 1.0
-        else:
-            self.push = 0.5 * getattr(self, "push", 2.0)  # each episode is heavier than the one before
+        self.push = 0.5 * getattr(self, "push", 2.0) if self.fault == "remembers" else 1.0  # each episode heavier than the one before
         self.steps = 0
         return self._seen(), {}
 
@@ -44,8 +42,12 @@ class Point(gymnasium.Env):
         self.steps += 1
         noise = random.random() if self.fault == "noisy" else 0.0
         self.at = self.at + self.push * np.asarray(action) / 100 + 0.01 * noise
+        if self.fault == "slow":
+            until = time.process_time() + 0.001
+            while time.process_time() < until:
+                pass
         if self.steps == 3 and self.fault == "dies":
-            print("the motor burns", file=__import__("sys").stderr)
+            print("the motor burns", file=sys.stderr)
             os._exit(7)
         if self.steps == 3 and self.fault == "hangs":
             while True:
