@@ -97,10 +97,10 @@ WRONG = {
     "a list for a method": (["task=pick_place", "method=[sft]"], "method=[sft]: it must be a name"),
     "a mapping for a method": (["task=pick_place", "method={a:1}"], "method={a:1}: it must be a name"),
     "eval is null": (["task=pick_place", "method=sft", "eval=null"], "eval is null: it holds settings; leave it out"),
-    "a resolver": (["task=pick_place", "method=sft", "seed=${oc.env:HOME}"], "seed: what ${name:...} gives may differ from job to job"),
+    "a resolver": (["task=pick_place", "method=sft", "seed=${oc.env:HOME}"], "seed: the value of ${name:...} may differ between jobs"),
     "a reference to nothing": (["task=pick_place", "method=sft", "seed=${nothing}"], "seed: Interpolation key 'nothing' not found"),
     "empty results": (["task=pick_place", "method=sft", "results="], "results=: the path is empty"),
-    "a reference in a path": (["task=pick_place", "method=sft", "results=${seed}"], "paths are taken as they stand"),
+    "a reference in a path": (["task=pick_place", "method=sft", "results=${seed}"], "a path cannot contain ${...}"),
     "demonstrations in another format": (["task=pick_place", "method=sft", "demos=mine.npz"], "demonstrations come in a .safetensors file"),
     "no such demonstrations": (["task=pick_place", "method=sft", "demos=a=b.safetensors"], "demos=a=b.safetensors: there is no such file"),
     **{

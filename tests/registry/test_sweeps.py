@@ -301,7 +301,7 @@ WRONG = {
     ),
     "a tracker that is none": (["task=stack", "method=frozen", "track=paper", *TINY], "track=paper: no such tracker; there are tensorboard, wandb"),
     "a search on TEST": (["-m", "hydra/sweeper=optuna", "task=stack", "method=sft"], "needs -m and eval.split=select"),
-    "params of Hydra's own sweeper": (["-m", "task=stack", "method=frozen", "+experiment=params", "--config-dir", "mine"], "would be passed over"),
+    "params of Hydra's own sweeper": (["-m", "task=stack", "method=frozen", "+experiment=params", "--config-dir", "mine"], "but RazorBench ignores it"),
     "every style of a sequence": (["-m", "sequence=core6", "method=sft", "demos=every"], "demos=every with a sequence"),
     "every style without -m": (["task=stack", "method=sft", "demos=every"], "every style is several runs and needs -m"),
     "an unknown launcher": (

@@ -124,7 +124,7 @@ def test_a_task_of_ones_own_is_found_in_ones_own_folder_with_its_settings(finish
         assert task.slot != registry.item("task", "pile").slot
         for key, value, said in (
             ("instruction", 3, "must be a plain value such as own"),
-            ("height", 1, "no setting of what is registered; there are easy, id, in"),
+            ("height", 1, "no such registered setting; there are easy, id, in"),
         ):
             told = {**record, "config": {"task": {**record["config"]["task"], key: value}}}
             with pytest.raises(UsageError, match=said):
