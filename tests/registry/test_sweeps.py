@@ -228,7 +228,7 @@ def test_a_signal_ends_a_run_cleanly_and_says_how_to_go_on(number):
     program.send_signal(number)
     said = program.communicate(timeout=30)[0]
     assert program.returncode == 1
-    assert said.splitlines()[-1] == "stopped: 0 of 1 runs are done; the same command goes on from here"
+    assert said.splitlines()[-1] == "stopped: 0 of 1 run is done; the same command continues from here"
     assert "Traceback" not in said
     folder = next(Path("results/stack/sft").iterdir())
     assert not list(folder.glob("claim-*"))
@@ -239,7 +239,7 @@ def test_a_portion_of_a_sweep_ends_in_time():
     program = begin("-m", *LONG, "--hours", "0.002")
     said = program.communicate(timeout=60)[0]
     assert program.returncode == 0, said
-    assert said.splitlines()[-1] == "time is up: 0 of 1 runs are done; the same command goes on from here"
+    assert said.splitlines()[-1] == "time is up: 0 of 1 run is done; the same command continues from here"
 
 
 def status(capsys, *words):
