@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT / "docs" / "make"))
 SKILLS = sorted(path.stem for path in (_CONF / "skill").glob("*.yaml"))
 TASKS = sorted(path.stem for path in (_CONF / "task").glob("*.yaml"))
 METHODS = sorted(path.stem for path in (_CONF / "method").glob("*.yaml"))
+IDS = {name: f"razorbench:RazorBench/{name.title().replace('_', '')}-v1" for name in (*SKILLS, *TASKS)}
+"""Gymnasium's names of all tasks and skills."""
 _BUILT: dict[str, Task] = {}
 MOST_WORKERS = 4
 """Of `pytest -n auto`; each takes a gigabyte."""
@@ -39,6 +41,8 @@ TINY = [
     "budget.gradient_steps=200",
 ]
 """Overrides for a whole run in seconds."""
+FROZEN = ["-m", "task=pick_place,stack", "method=frozen", *TINY]
+"""Words of the smallest sweep."""
 _PPO = ["method.num_envs=16", "method.n_steps=20", "method.batch_size=160", "method.n_epochs=1"]
 _UPSTREAM = [setting.replace("method.", "method.upstream.") for setting in _PPO]
 _FIT = ["method.epochs=2", "method.batch_size=32"]
@@ -66,6 +70,10 @@ TINY_METHOD |= {
     "sft_oracle": [*_FIT, "method.tries=40", "budget.demo_episodes=20"],
     "frozen": [],
 }
+
+
+def close(found, wanted, abs=1e-6):
+    assert found == pytest.approx(wanted, abs=abs)
 
 
 def task(name: str) -> Task:

@@ -1,6 +1,6 @@
-"""Writes what README.md says that a run prints, from a record, and the page of base policies, from their cards, so that no number is typed.
+"""Writes README.md's example output from a record, and the page of base policies from their cards, so that no number is typed.
 
-`python docs/make/readme.py` does it; a test says when it has to be done again.
+Run `python docs/make/readme.py`; a test fails when the pages are out of date.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from razorbench.bases import base
 from razorbench.commands.terminal import report
 from razorbench.registry.config import Registry, registry
 from razorbench.reports.tables import markdown
+from razorbench.store.estimate import Estimate
 from razorbench.store.output import in_a_sentence
 from razorbench.store.reading import read_run
 from razorbench.store.record import Record
 
 
 def section(text: str, name: str, content: str) -> str:
-    """Return the text with what stands between the marks of a section replaced."""
+    """Return the text with new content between the marks of a section."""
     pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
     return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
 
 
 def base_table(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> str:
-    """Success of a base policy's pretraining seeds on SELECT starts, from their cards: sampled on new tasks, greedy on the original skills."""
+    """Return the success of a base policy's pretraining seeds on SELECT starts, from their cards: sampled on new tasks, greedy on original skills."""
     first, policies = cards[0], [f"`{card['id']}`" for card in cards]
     about = (
         f"Base policy `{first['id'].rpartition('-s')[0]}`, trained in {first['trained_s']:.0f} s, in {len(cards)} pretraining seeds; "
@@ -48,18 +49,18 @@ def base_table(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> s
 
 
 def off_bars(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> list[str]:
-    """Return what lies off its bar on SELECT starts: sampled success on a new task outside .02 to .40, greedy on an original skill below .95."""
-    found = []
+    """Return the rates off their bar on SELECT starts: sampled success on a new task outside .02 to .40, greedy on an original skill below .95."""
+    off = []
     for card in cards:
         for name, rates in card["success"]["select"].items():
             rate = rates["greedy" if name in skills else "sampled"]["rate"]
             if rate < 0.95 if name in skills else not 0.02 <= rate <= 0.40:
-                found.append(f"`{card['id']}` on `{name}` ({rate:.3f})")
-    return found
+                off.append(f"`{card['id']}` on `{name}` ({rate:.3f})")
+    return off
 
 
 def bases_page(text: str, cards: Mapping[str, Sequence[Mapping[str, Any]]], skills: Collection[str]) -> str:
-    """Return the text of the page of base policies with a table for each. cards: of the shipped seeds, by name of the base."""
+    """Return the page of base policies with a table for each. cards: of the shipped seeds, by name of the base."""
     parts = []
     for name, mine in cards.items():
         off = off_bars(mine, skills)
@@ -68,11 +69,11 @@ def bases_page(text: str, cards: Mapping[str, Sequence[Mapping[str, Any]]], skil
 
 
 def _cell(rate: Mapping[str, Any]) -> str:
-    return f"{rate['rate']:.3f} [{rate['ci95'][0]:.2f}, {rate['ci95'][1]:.2f}]"
+    return Estimate(rate["rate"], *rate["ci95"]).text(decimals=3)
 
 
 def example(record: Record) -> str:
-    """What a run prints at its end."""
+    """Return the output at a run's end."""
     console = Console(width=110, record=True, force_terminal=False, file=io.StringIO())
     report(record, console)
     text = "\n".join(line.rstrip() for line in console.export_text().splitlines())
@@ -80,12 +81,12 @@ def example(record: Record) -> str:
 
 
 def render(text: str, shown: Record) -> str:
-    """Return README's text with its output written anew. shown: the record of `make run`."""
+    """Return README's text with new example output. shown: the record of `make run`."""
     return section(text, "output", example(shown))
 
 
 def shipped(registered: Registry) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the cards of the shipped policies, by name of the base; those without any are left out."""
+    """Return the cards of the shipped policies, by name of the base, without bases that ship none."""
     recipes = {name: registered.item("base", name) for name in registered.names("base")}
     return {name: [base.load(recipe, seed).card for seed in recipe.seeds()] for name, recipe in recipes.items() if recipe.seeds()}
 

@@ -1,4 +1,4 @@
-"""What `razorbench bench` measured, as tables in a terminal."""
+"""Tables of `razorbench bench` for a terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from razorbench.types import Measurements
 
 
 def tables(measured: Measurements, console: Console) -> None:
-    """Print rates against raw, one run by phase, and the single figures."""
+    """Print rates compared to raw MuJoCo, the times of one run by phase, and the single numbers."""
     counts = {"environment": measured["num_envs"], "thread": measured["threads"], "usable core": measured["usable_cores"], "round": measured["rounds"]}
-    rates = Table(title="medians: " + ", ".join(f"{count:g} {what}{'' if count == 1 else 's'}" for what, count in counts.items()), title_justify="left")
+    rates = Table(title="medians: " + ", ".join(f"{count:g} {unit}{'' if count == 1 else 's'}" for unit, count in counts.items()), title_justify="left")
     for column in ("", "env steps/s", "over raw", "engine is"):
         rates.add_column(column, justify="left" if not column else "right", no_wrap=True)
     for name, row in measured["rates"].items():

@@ -1,4 +1,4 @@
-"""`razorbench check`: say what is wrong with a task or a method, a sentence per fault."""
+"""`razorbench check`: report the faults of a task or a method, a sentence each."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from razorbench.registry.config import Registry
 
 _TINY = ("env_steps=16384", "demo_episodes=40", "expert_queries=2000", "gradient_steps=200")
-"""The budget of a method's runs; three iterations of `ppo` with its own settings."""
+"""Budget of a method's runs: three iterations of `ppo` with its own settings."""
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Say what is wrong with a task, a method, or all tasks; 1 if anything is. Raises UsageError for a name that is neither, or both."""
-    made = Parser(
+    """Report the faults of a task, a method, or all tasks. Returns 1 if there are any. Raises UsageError for an unknown or ambiguous name."""
+    parser = Parser(
         prog="razorbench check",
-        description="Say what is wrong with a task or a method, a sentence per fault. Of a task: shapes, starts, success, experts, physics. "
-        "Of a method: whether tiny runs repeat, keep the budget, go on after a kill, leave the base alone and report updates.",
+        description="Report the faults of a task or a method, a sentence each. For a task: shapes, starts, success, experts, physics. "
+        "For a method: whether tiny runs repeat, keep the budget, resume after a kill, leave the base unchanged and report updates.",
     )
-    made.add_argument("name", help="name of a new task, an original skill or a method, or `all` for all tasks")
-    made.add_argument("settings", nargs="*", help="for a method: settings of its tiny runs, as in method.epochs=2 budget.env_steps=40960")
-    made.add_argument("--config-dir", help="your own conf folder")
-    made.add_argument(
-        "--golden", type=Path, metavar="FILE", help="for a task: also compare with the golden trajectories in this .npz file, written if there is none yet"
+    parser.add_argument("name", help="name of a new task, an original skill or a method, or `all` for all tasks")
+    parser.add_argument("settings", nargs="*", help="for a method: settings of its tiny runs, such as method.epochs=2 budget.env_steps=40960")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    parser.add_argument(
+        "--golden", type=Path, metavar="FILE", help="for a task: also compare with the golden trajectories in this .npz file, or write it if it does not exist"
     )
-    options = made.parse_intermixed_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
     from razorbench.registry import config
 
@@ -49,7 +49,7 @@ def _described(name: str) -> str:
 
 
 def _is_method(registry: Registry, name: str) -> bool:
-    """Whether a name is that of a method; False for a task, and for `all`. Raises UsageError if it is both, or neither."""
+    """Whether a name is that of a method; False for a task and for `all`. Raises UsageError if it is both or neither."""
     methods, tasks = registry.names("method"), [*registry.names("task"), *registry.names("skill")]
     if name in methods and name in tasks:
         raise UsageError(f"{name} is the name of a task and of a method: rename one of the two yaml files")
@@ -65,7 +65,7 @@ def _check_method(registry: Registry, name: str, settings: Sequence[str]) -> int
 
     for setting in settings:
         if not setting.startswith(("method.", "method@", "budget.")):
-            raise UsageError(f"{setting}: a method is checked with settings of its own and of its budget, as in method.epochs=2 or budget.env_steps=40960")
+            raise UsageError(f"{setting}: a method's check takes settings of the method and its budget only, as in method.epochs=2 or budget.env_steps=40960")
     tiny = ["budget.name=check", *(f"budget.{cap}" for cap in _TINY)]
     composed = registry.compose(["task=pick_place", f"method={name}", *tiny, *settings])
     spec = config.spec(composed, composed.hydra.runtime.choices)

@@ -1,4 +1,4 @@
-"""`razorbench claims`: what the runs say about the paper's claims."""
+"""`razorbench claims`: decide the paper's claims on finished runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from razorbench.statistics.pooling import pool
 
 Styles = Mapping[str, Sequence[str]]
 RULES = "claims2"
-"""The study that holds the rules of the claims."""
+"""Name of the study with the rules of the claims."""
 
 
 def styles_of(registered: Registry) -> Styles:
@@ -34,11 +34,11 @@ def styles_of(registered: Registry) -> Styles:
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Decide the paper's claims on finished runs; 1 if one has no verdict at all, else 0."""
+    """Decide the paper's claims on finished runs. Returns 1 if a claim has no verdict, else 0."""
     options = _claim_options(
         Parser(
             prog="razorbench claims",
-            description="Decide the paper's claims on the runs below a folder, by the rules of conf/study/claims2.yaml. Exit code 1: one has no verdict.",
+            description="Decide the paper's claims on the runs below a folder, by the rules of conf/study/claims2.yaml. Exit code 1: a claim has no verdict.",
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
@@ -51,9 +51,9 @@ def command(arguments: Sequence[str]) -> int:
         rules = registered.item("study", RULES)
         primary = rules.confirm(_evidence(registered, rules, styles, pooled, options.results))
     if options.json:
-        each = [asdict(claim) | {"decided": claim.decided, "commands": commands} for claim, commands in decided]
-        told_all = {"status": rules.status, "sha256": digest(options.config_dir), "claims": each, "primary": [asdict(one) for one in primary]}
-        print(json.dumps(told_all, indent=1))
+        claims = [asdict(claim) | {"decided": claim.decided, "commands": commands} for claim, commands in decided]
+        content = {"status": rules.status, "sha256": digest(options.config_dir), "claims": claims, "primary": [asdict(one) for one in primary]}
+        print(json.dumps(content, indent=1))
     else:
         print_claims(decided)
         print_primary(primary, rules.status, digest(options.config_dir))
@@ -62,19 +62,19 @@ def command(arguments: Sequence[str]) -> int:
 
 def by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
     """Return the runs of a budget by base. Raises UsageError if there are none."""
-    found: dict[str, list[Run]] = {}
+    bases: dict[str, list[Run]] = {}
     for run in runs:
         if run.budget == budget:
-            found.setdefault(run.base, []).append(run)
-    if not found:
+            bases.setdefault(run.base, []).append(run)
+    if not bases:
         raise UsageError(f"no run with budget={budget} among {len(runs)}{among(budget, sorted({run.budget for run in runs}))}")
-    return found
+    return bases
 
 
 def decide(
     registered: Registry, styles: Styles, runs: Mapping[str, Sequence[Run]], results: Path, budget: str, config_dir: str | None = None
 ) -> list[tuple[Claim, list[str]]]:
-    """Decide every claim, and name the commands that would add what it lacks. runs: by base; results: where they lie, and controlled studies."""
+    """Decide every claim and name the commands that would add missing runs. runs: by base; results: folder of the runs and the controlled studies."""
     rules = registered.item("study", RULES)
     decided = rules.decide(_evidence(registered, rules, styles, runs, results))
     study = f"python -m razorbench{finding(config_dir)} {shlex.quote(f'results={results}')} study="
@@ -100,6 +100,6 @@ def design_of(registered: Registry, rules: Claims, styles: Styles) -> Design:
 
 def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
-    parser.add_argument("--budget", help="budget of the runs, where they are of several (standard)")
+    parser.add_argument("--budget", help="budget of the runs, if the folder has several (standard)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return pooling_options(parser)

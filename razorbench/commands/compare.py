@@ -1,4 +1,4 @@
-"""`razorbench compare`: two arms on the tasks and seeds that both have."""
+"""`razorbench compare`: compare two arms on their common tasks and seeds."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from razorbench.statistics.pooling import pool
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Compare two arms; 0 if there is a verdict on the chosen measure, else 1."""
+    """Compare two arms. Returns 0 if there is a verdict on the chosen measure, else 1."""
     options = _options(
         Parser(
             prog="razorbench compare",
-            description="Compare two methods on the tasks and seeds that both have. Exit code 0: there is a verdict on --by; 1: undecided, or too few runs.",
+            description="Compare two methods on their common tasks and seeds. Exit code 0: there is a verdict on --by; 1: undecided, or too few runs.",
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
@@ -40,9 +40,9 @@ def command(arguments: Sequence[str]) -> int:
         if arm not in arms:
             raise UsageError(f"{arm}: no such method among the runs{among(arm, arms)} (/2 stands for a task's second style of demonstrations)")
     shown = dict.fromkeys((*SHOWN, options.by))
-    found = {name: contrast(runs, options.a, options.b, MEASURES[name]) for name in shown}
-    verdicts = {name: each.verdict(MEASURES[name].quantity.margin) for name, each in found.items()}
-    console.print(comparison(options.a, options.b, found, verdicts))
+    contrasts = {name: contrast(runs, options.a, options.b, MEASURES[name]) for name in shown}
+    verdicts = {name: measured.verdict(MEASURES[name].quantity.margin) for name, measured in contrasts.items()}
+    console.print(comparison(options.a, options.b, contrasts, verdicts))
     console.print(
         "retention@0.9: where SELECT success first crosses 0.9; @best: at the best SELECT\n"
         "success; @end: budget used up. Numbers are of TEST. In brackets: 95% Student\n"
@@ -65,7 +65,7 @@ def command(arguments: Sequence[str]) -> int:
 def _options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
     parser.add_argument("a", metavar="A", help="a method; sft/2 is sft with each task's second style of demonstrations")
-    parser.add_argument("b", metavar="B", help="the method that it is compared with")
+    parser.add_argument("b", metavar="B", help="the method to compare it with")
     parser.add_argument(
         "--by",
         choices=tuple(MEASURES),

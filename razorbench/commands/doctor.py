@@ -1,6 +1,6 @@
-"""`razorbench doctor`: whether this installation works, a line for each part of it, with the way out where something is wrong.
+"""`razorbench doctor`: check the installation and print a line for each part, with the way out if something is wrong.
 
-What a part needs is imported when its turn comes, so that a package which is missing or broken costs its own line alone.
+Each check imports its packages itself, so a missing or broken package fails only its own line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from razorbench.identity.catalog import Catalog
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 _OLDEST = (3, 11)
 _RUN_MB = 17
-"""What a run with the default base leaves on disk."""
+"""Disk space of a run with the default base, in megabytes."""
 
 
 class _Wrong(RazorbenchError):
@@ -29,15 +29,15 @@ class _Wrong(RazorbenchError):
 
 
 class _Hint(RazorbenchError):
-    """A part works, or is needed by few, and there is something to say about it."""
+    """A part works, or few commands need it, and there is advice about it."""
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Look at every part of the installation; 1 if one does not work."""
-    made = Parser(prog="razorbench doctor", description="Say whether this installation works, a line for each part. Exit code 1: something does not.")
-    made.add_argument("--results", type=Path, default=Path("results"), help="folder that runs are to be kept in (results)")
-    made.add_argument("--config-dir", help="your own conf folder, whose files are looked at too")
-    options = made.parse_args(arguments)
+    """Check every part of the installation. Returns 1 if one does not work."""
+    parser = Parser(prog="razorbench doctor", description="Check this installation, a line for each part. Exit code 1: a part does not work.")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for runs (results)")
+    parser.add_argument("--config-dir", help="your own conf folder, to check its files too")
+    options = parser.parse_args(arguments)
     parts: dict[str, Callable[[], str]] = {
         "RazorBench": lambda: f"{__version__}, {Path(__file__).parents[1]}",
         "Python": _python,
@@ -50,28 +50,28 @@ def command(arguments: Sequence[str]) -> int:
         "physics": _physics,
         "pictures": _pictures,
     }
-    return 0 if all([_told(name, look) for name, look in parts.items()]) else 1
+    return 0 if all([_works(name, check) for name, check in parts.items()]) else 1
 
 
-def _told(name: str, look: Callable[[], str]) -> bool:
-    """Print a part's line; returns whether it works."""
+def _works(name: str, check: Callable[[], str]) -> bool:
+    """Check a part, print its line, and return whether it works."""
     try:
-        mark, text = "ok", look()
+        mark, text = "ok", check()
     except _Hint as hint:
         mark, text = "note", str(hint)
     except RazorbenchError as wrong:
         mark, text = "wrong", str(wrong)
     except Exception as error:
-        mark, text = "wrong", f"{type(error).__name__}: {error}; install RazorBench's packages again, as README says"
+        mark, text = "wrong", f"{type(error).__name__}: {error}; install RazorBench's packages again, as in README"
     print(f"{mark:<6}{name:<11}{' '.join(text.split())}", flush=True)
     return mark != "wrong"
 
 
 def _python() -> str:
-    found = f"{platform.python_version()}, {sys.executable}"
+    version = f"{platform.python_version()}, {sys.executable}"
     if sys.version_info < _OLDEST:
-        raise _Wrong(f"{found}: it must be {'.'.join(map(str, _OLDEST))} or newer; make a virtual environment with one that is")
-    return found
+        raise _Wrong(f"{version}: it must be {'.'.join(map(str, _OLDEST))} or newer; make a virtual environment with a newer one")
+    return version
 
 
 def _torch() -> str:
@@ -79,8 +79,8 @@ def _torch() -> str:
 
     if (built := torch.version.cuda or torch.version.hip) is not None:
         raise _Hint(
-            f"{torch.__version__}, built for graphics cards ({built}): it works, and takes gigabytes that no run uses; "
-            f"`pip install --force-reinstall torch=={torch.__version__.partition('+')[0]} --index-url {CPU_INDEX}` brings the CPU build"
+            f"{torch.__version__}, built for graphics cards ({built}): it works, but takes gigabytes that no run uses; "
+            f"`pip install --force-reinstall torch=={torch.__version__.partition('+')[0]} --index-url {CPU_INDEX}` installs the CPU build"
         )
     return f"{torch.__version__}, CPU build"
 
@@ -102,13 +102,13 @@ def _cores() -> str:
 
 
 def _writable(results: Path) -> str:
-    there = next(place for place in (results.absolute(), *results.absolute().parents) if place.exists())
+    existing = next(place for place in (results.absolute(), *results.absolute().parents) if place.exists())
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise _Wrong(f"{results}: cannot write there ({error.strerror}); choose a writable folder with results=DIR") from error
-    free = shutil.disk_usage(there).free / 1e6
+    free = shutil.disk_usage(existing).free / 1e6
     text = f"{results.absolute()} can be written; {free / 1e3:.1f} GB free, about {free / _RUN_MB:,.0f} runs"
     if free < 10 * _RUN_MB:
         raise _Hint(f"{text}; free some space")
@@ -147,10 +147,10 @@ def _physics() -> str:
     file = Path(str(files("razorbench.envs").joinpath("golden.npz")))
     wrong = [f"{task.id}: {sentence}" for task in tasks if (sentence := golden.difference(task, file)) is not None]
     if wrong:
-        others = f"; and so {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        raise _Wrong(f"{wrong[0]}{others}: results here would not be those of others; install the versions in constraints.txt")
-    with np.load(file, allow_pickle=False) as kept:
-        exact = str(kept["platform"]) == golden.platform()
+        others = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise _Wrong(f"{wrong[0]}{others}: results here would differ from published ones; install the versions in constraints.txt")
+    with np.load(file, allow_pickle=False) as trajectories:
+        exact = str(trajectories["platform"]) == golden.platform()
     return f"{len(tasks)} tasks move as in their golden trajectories, {'to the last bit' if exact else 'as closely as another processor or MuJoCo allows'}"
 
 
@@ -163,5 +163,5 @@ def _pictures() -> str:
     try:
         camera.Camera(task).close()
     except RazorbenchError as error:
-        raise _Hint(f"{error}; `razorbench video` alone needs it") from error
+        raise _Hint(f"{error}; only `razorbench video` needs it") from error
     return "OpenGL draws here"

@@ -1,4 +1,4 @@
-"""`razorbench list`: what there is, a line each."""
+"""`razorbench list`: list tasks, methods and other names, a line each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from razorbench.identity.catalog import Catalog
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Print what there is."""
-    parser = Parser(prog="razorbench list", description="List what there is, a line each; say all about one; or print the settings of a run.")
-    parser.add_argument("what", nargs="*", metavar="NAME", help="a name from the list, to print everything about it; with --keys, KEY=VALUE as of a run")
+    """Print the list, everything about names, or the settings of a run."""
+    parser = Parser(
+        prog="razorbench list", description="List tasks, methods, bases and more, a line each; print everything about one; or print a run's settings."
+    )
+    parser.add_argument("what", nargs="*", metavar="NAME", help="a name from the list, to print everything about it; with --keys, KEY=VALUE as for a run")
     parser.add_argument("--keys", action="store_true", help="print every setting of a run, by default of task=pick_place method=ppo")
     parser.add_argument("--config-dir", help="your own conf folder")
     options = parser.parse_intermixed_args(arguments)

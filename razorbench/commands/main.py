@@ -19,29 +19,29 @@ from razorbench.store.disk import trouble
 from razorbench.store.output import lenient, warn
 
 COMMANDS = {
-    "list": "what there is: tasks, suites, sequences, skills, methods, bases, budgets; a line each",
-    "doctor": "whether this installation works, a line for each part of it",
-    "pretrain": "make a base policy anew and compare it with the shipped one",
-    "check": "what is wrong with a task, also one of your own",
-    "demos": "demonstrations of a task as a file, for demos=FILE.safetensors",
-    "tune": "the search that methods' defaults come from, the same for each",
-    "report": "one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run",
-    "compare": "two methods over all tasks and seeds that both have: does one keep more?",
-    "claims": "what the runs say about the paper's claims: more, less, same or undecided, at both stops",
-    "score": "any policy against a base: success, retention, and how far it moved",
-    "status": "which runs of a sweep are done, running, failed or missing, and the time left",
-    "pack": "a method's runs over a suite as a package for the leaderboard",
-    "validate": "whether such a package is what it says",
-    "replay": "whether its policies do what it says, and how they do on fresh starts",
-    "leaderboard": "the board as a static site, from packages and their levels",
-    "video": "films of base and tuned policy, from a run's folder; or a gallery of all tasks",
-    "bench": "speed on this machine, against the raw rate of the physics",
+    "list": "list tasks, suites, sequences, skills, methods, bases and budgets, a line each",
+    "doctor": "check this installation, a line for each part",
+    "pretrain": "train a base policy again and compare it with the shipped one",
+    "check": "report the faults of a task or a method, also of your own",
+    "demos": "record demonstrations of a task as a file, for demos=FILE.safetensors",
+    "tune": "search for a method's defaults, the same way for each method",
+    "report": "write one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run",
+    "compare": "compare two methods on their common tasks and seeds: does one retain more?",
+    "claims": "decide the paper's claims on your runs: more, less, same or undecided, at both stops",
+    "score": "score any policy against a base: success, retention, and how far it moved",
+    "status": "show which runs of a sweep are done, running, failed or missing, and the time left",
+    "pack": "make a leaderboard package of a method's runs over a suite",
+    "validate": "check a package against its own rows and weights",
+    "replay": "check a package's policies on published starts, and score them on fresh ones",
+    "leaderboard": "draw the board as a static site, from packages and their levels",
+    "video": "film base and tuned policy of a run, or a gallery of all tasks",
+    "bench": "measure speed on this machine, compared to the raw rate of the physics",
 }
-"""Each is the function `command` of the module of its name here, imported when it is given."""
+"""Commands with their help text. Each is the function `command` of the module of its name, imported when needed."""
 _HELP = """\
 RazorBench: how much do robot policies forget, and can it be predicted?
 
-Adapt the shipped policy to a new task and measure what is left of its original skills:
+Adapt the shipped policy to a new task and measure how much it forgets of its original skills:
   python -m razorbench task=pick_place method=ppo
   python -m razorbench task=pick_place method=sft demos=detour seed=1 budget=quick
   python -m razorbench -m task=core method=ppo,sft seed=0,1,2           (a sweep over a suite of tasks)
@@ -50,11 +50,11 @@ Adapt the shipped policy to a new task and measure what is left of its original 
   python -m razorbench study=parity                                     (a controlled study: parity on images, or projection)
 
 Keys:     task=NAME or sequence=NAME, method=NAME [base=mlp] [budget=quick|standard|long] [seed=0] [demos=STYLE]
-          [results=results] [eval.snapshots=24], and every setting of these, as in method.learning_rate=3e-5
+          [results=results] [eval.snapshots=24], and all their settings, such as method.learning_rate=3e-5
 Options:  -m, --multirun     run every combination of comma-separated values
-          --hours H          stop in time; the same command goes on where it was (as after Ctrl-C, a kill or a power cut)
+          --hours H          stop after H hours; the same command resumes (as after Ctrl-C, a kill or a power cut)
           --config-dir DIR   find your own task/NAME.yaml and method/NAME.yaml in DIR
-          --version          say which version this is
+          --version          print the version
 
 Other commands (each has --help):
 {commands}
@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None and not sys.flags.safe_path:
         _find_modules_here()
-    before = signal.signal(signal.SIGTERM, _terminated)
-    # Nothing here is drawn in a window, and a window's backend that is not installed would keep Matplotlib from drawing at all.
+    handler = signal.signal(signal.SIGTERM, _terminated)
+    # RazorBench opens no windows, and a missing window backend would stop Matplotlib from drawing at all.
     os.environ.pop("MPLBACKEND", None)
     with lenient():
         try:
@@ -80,34 +80,34 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             warn("stopped; give the same command again, and runs resume where they stopped")
             code = 1
         except OSError as error:
-            if (said := trouble(error)) is None:
+            if (sentence := trouble(error)) is None:
                 raise
-            warn(said)
+            warn(sentence)
             code = 1
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, handler)
     sys.exit(code)
 
 
 def _find_modules_here() -> None:
-    """Let a user's modules in the working folder be found by the console script too; `python -m` puts the folder there itself."""
+    """Add the working folder to the path, so that the console script finds a user's modules; `python -m` does so itself."""
     with suppress(FileNotFoundError):
         if (here := os.getcwd()) not in sys.path:
             sys.path.insert(0, here)
 
 
 def _config_dir(arguments: Sequence[str]) -> str | None:
-    """A user's own conf folder, as it was given."""
+    """Return the user's own conf folder as typed, None if there is none."""
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd")
     with suppress(UsageError):
-        found: str | None = parser.parse_known_args(arguments)[0].config_dir
-        return found
+        folder: str | None = parser.parse_known_args(arguments)[0].config_dir
+        return folder
     return None
 
 
 def _terminated(*_: Any) -> NoReturn:
-    """What ends a job on a cluster ends it as Ctrl-C does."""
+    """Treat SIGTERM, which ends a job on a cluster, like Ctrl-C."""
     raise KeyboardInterrupt
 
 
@@ -115,7 +115,7 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         Path.cwd()
     except FileNotFoundError as error:
-        raise UsageError("the folder that the command was given in is gone; change to another") from error
+        raise UsageError("the working folder is gone; change to another") from error
     if arguments and arguments[0] in ("-h", "--help"):
         print(_help(), end="")
         return 0
@@ -132,13 +132,13 @@ def _dispatch(arguments: list[str]) -> int:
     if "=" not in arguments[0] and not arguments[0].startswith("-"):
         raise UsageError(f"{arguments[0]}: no such command{among(arguments[0], COMMANDS)}, or give task=NAME method=NAME")
     if sys.stdout is not None and sys.stdout.isatty():
-        # The packages take seconds, and nothing on the screen would look as if it hung.
+        # Importing the packages takes seconds; an empty screen would look as if the program hung.
         print(f"RazorBench {__version__}: loading ...", flush=True)
     return _do("run", arguments)
 
 
 def _help() -> str:
-    return _HELP.format(commands="".join(f"  razorbench {name:<12}{what}\n" for name, what in COMMANDS.items()).rstrip("\n"))
+    return _HELP.format(commands="".join(f"  razorbench {name:<12}{text}\n" for name, text in COMMANDS.items()).rstrip("\n"))
 
 
 def _do(name: str, arguments: list[str]) -> int:

@@ -18,21 +18,21 @@ from razorbench.submissions.pack import pack as make
 
 def command(arguments: Sequence[str]) -> int:
     """Make a package of a method's runs over a suite."""
-    made = Parser(prog="razorbench pack", description="Pack all runs of a method over a suite, with its published seeds, for the leaderboard; and check them.")
-    made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
-    made.add_argument("--method", required=True, help="the arm: a method, or METHOD/2 for each task's second style of demonstrations")
-    made.add_argument("--out", type=Path, required=True, help="folder for the package, new or empty")
-    made.add_argument("--suite", default="core")
-    made.add_argument("--base", help="base policy of the runs, where they are of several (mlp)")
-    made.add_argument("--budget", help="budget of the runs, where they are of several (standard)")
-    made.add_argument("--name", help="the entry's name on the board, by default the method's")
-    made.add_argument("--author", action="append", required=True, help="once for each author")
-    made.add_argument("--description", required=True, help="what the method does, in a few sentences")
-    made.add_argument("--licence", default="MIT", help="of the package")
-    made.add_argument("--code", help="https address of the method's code")
-    made.add_argument("--paper", help="https address of a paper")
-    made.add_argument("--config-dir", help="your own conf folder")
-    options = made.parse_args(arguments)
+    parser = Parser(prog="razorbench pack", description="Pack a method's runs over a suite, with its published seeds, for the leaderboard, and check them.")
+    parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    parser.add_argument("--method", required=True, help="the arm: a method, or METHOD/2 for each task's second style of demonstrations")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the package, new or empty")
+    parser.add_argument("--suite", default="core")
+    parser.add_argument("--base", help="base policy of the runs, if the folder has several (mlp)")
+    parser.add_argument("--budget", help="budget of the runs, if the folder has several (standard)")
+    parser.add_argument("--name", help="the entry's name on the board, by default the method's")
+    parser.add_argument("--author", action="append", required=True, help="name of an author; repeat the option for each")
+    parser.add_argument("--description", required=True, help="what the method does, in a few sentences")
+    parser.add_argument("--licence", default="MIT", help="licence of the package")
+    parser.add_argument("--code", help="https address of the method's code")
+    parser.add_argument("--paper", help="https address of a paper")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    options = parser.parse_args(arguments)
     about = {
         **{"name": options.name or options.method, "authors": options.author, "description": options.description},
         **{"licence": options.licence, "code": options.code, "paper": options.paper},
@@ -44,7 +44,7 @@ def command(arguments: Sequence[str]) -> int:
         runs = read_runs(options.results, {name: tuple(task.experts) for name, task in installed.tasks.items()})
         from_base, budget = chosen([run for run in runs if run.arm == options.method], options.base, options.budget)
         more = sweep(options.results, budget, options.config_dir)
-        told = make(runs, options.method, options.suite, from_base, budget, about, installed, options.out, more)
-    score = told.scores["score"]
-    print(f"{options.out}: {told.name} on {told.suite}, score {'undefined' if score is None else f'{score.value:.3f}'}; valid; {DECLARED}")
+        submission = make(runs, options.method, options.suite, from_base, budget, about, installed, options.out, more)
+    score = submission.scores["score"]
+    print(f"{options.out}: {submission.name} on {submission.suite}, score {'undefined' if score is None else f'{score.value:.3f}'}; valid; {DECLARED}")
     return 0

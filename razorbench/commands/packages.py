@@ -1,4 +1,4 @@
-"""What the commands over packages share."""
+"""Options and messages shared by the commands over packages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from razorbench.submissions.schema import Level
 from razorbench.submissions.validate import without_policies
 
 SHOWN = 40
-DECLARED = "declared, as nothing in a package shows it: track, costs, SELECT rows, snapshots"
-LEVELS_HELP = "folder of the board's levels, for a package that was kept without policies; by default the folder `levels` where that of the entries is"
+DECLARED = "declared only, because nothing in a package shows them: track, costs, SELECT rows, snapshots"
+LEVELS_HELP = "folder of the board's levels, for a package kept without policies; by default `levels` next to the folder of entries"
 
 
 def opened(root: Path) -> Package:
-    """Open a package's folder. Raises UsageError if there is none."""
+    """Open a package's folder. Raises UsageError if it does not exist."""
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the one that `razorbench pack` wrote")
     return Package(root)
@@ -33,7 +33,7 @@ def level_of(package: Package, folder: Path | None) -> Level | None:
 
 
 def as_kept(level: Level, runs: Sequence[Run]) -> str:
-    """Return what to say of a package whose policies were left out after it was replayed."""
+    """Return the note on a package whose policies were removed after its replay."""
     protocol = runs[0].record.protocol if runs else PROTOCOL
     earlier = "" if protocol == PROTOCOL else f"made under protocol {protocol}, the present one is {PROTOCOL}; "
     return f"{earlier}kept without policies: {level.level} on {level.when} by {level.who or 'someone'}, score on fresh starts {level.fresh.score_text}"

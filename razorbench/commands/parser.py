@@ -13,7 +13,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are UsageErrors."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse wrong words, with those that were probably meant."""
+        """Raise UsageError with the message and the closest valid word."""
         choice = re.search(r"(?<=invalid choice: )'(.*)' \(choose from (.*)\)", message)
         option = re.search(r"unrecognized arguments: (--[\w-]+)", message)
         meant = nearest(choice[1], choice[2].replace("'", "").split(", ")) if choice else None

@@ -1,4 +1,4 @@
-"""`razorbench pretrain`: make a base policy anew and compare it with the shipped one."""
+"""`razorbench pretrain`: train a base policy again and compare it with the shipped one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from razorbench.commands.parser import Parser
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Make a base policy anew; 1 if it misses the bar."""
-    made = Parser(prog="razorbench pretrain", description="Make a base policy anew, measure it, and say how it compares with the shipped one.")
-    made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="base=mlp seed=0 results=results, and settings such as base.epochs=30")
-    made.add_argument("--config-dir", help="your own conf folder")
-    options = made.parse_args(arguments)
+    """Train a base policy again. Returns 1 if a skill falls below 0.95."""
+    parser = Parser(prog="razorbench pretrain", description="Train a base policy again, measure it, and compare it with the shipped one.")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="base=mlp seed=0 results=results, and settings such as base.epochs=30")
+    parser.add_argument("--config-dir", help="your own conf folder")
+    options = parser.parse_args(arguments)
 
     from razorbench.bases.pretrain import pretrain as train
     from razorbench.commands import terminal

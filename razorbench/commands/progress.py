@@ -1,4 +1,4 @@
-"""Progress of a run in a terminal: one line that is redrawn where that works, else a line every ten seconds."""
+"""Progress of a run in a terminal: one line that is redrawn if possible, else a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from razorbench.runs.spec import RunSpec
 from razorbench.store.output import harmless, once_harmless
 
 EVERY_S = 10.0
-"""Seconds between lines where no line can be redrawn."""
+"""Seconds between lines if lines cannot be redrawn."""
 _LEAST_BAR, _MOST_BAR, _NARROW = 10, 40, 40
-"""Columns of the bar, and those of a terminal that has room for one."""
+"""Smallest and largest width of the bar, and smallest width of a terminal with a bar, in columns."""
 
 
 @contextmanager
 def watching(console: Console, title: str, spec: RunSpec, alone: bool) -> Iterator[Watcher]:
-    """Show progress while a run, or the sequence of that title which begins with it, goes on; the watcher never raises.
+    """Show the progress of a run, or of a sequence that begins with it. The watcher never raises.
 
-    alone: no other run draws in the same terminal.
+    title: name of the task or the sequence; alone: whether no other run draws in the same terminal.
     """
     line = Line(f"{title}, {spec.method_name}, seed {spec.seed}")
     redraws = alone and _redraws(console)
@@ -61,7 +61,7 @@ def watching(console: Console, title: str, spec: RunSpec, alone: bool) -> Iterat
 
 
 class Line:
-    """What there is to say of a run that goes on. progress: the latest, None before the first update."""
+    """The progress line of a run. progress: the latest, None before the first update."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -69,12 +69,12 @@ class Line:
         self._began = time.perf_counter()
 
     def whole(self) -> str:
-        """Return all of it."""
+        """Return the complete line."""
         first, *rest = self._parts()
         return f"{self.title}: {', '.join([first, *rest])}"
 
     def fitting(self, width: int, encoding: str = "utf-8") -> Text:
-        """Return as much of it as there is room for in that many columns, with a bar if these are 40 or more."""
+        """Return as much of the line as fits into `width` columns, with a bar from 40 columns on."""
         first, *rest = self._parts()
         line, bar = Text(first), self.progress is not None and width >= _NARROW
         most = width - (_LEAST_BAR + 2 if bar else 0)
@@ -91,17 +91,17 @@ class Line:
         return line
 
     def _parts(self) -> list[str]:
-        """What to say, by how much it matters."""
+        """Return the parts of the line, the most important first."""
         took = time.perf_counter() - self._began
-        if (found := self.progress) is None:
+        if (progress := self.progress) is None:
             return ["measuring the base policy", clock(took)]
-        parts = [f"update {found.update} of {found.total}"]
-        if found.success is not None:
-            parts.append(f"success {found.success:.2f}")
-        if found.left_s is not None:
-            parts.append(f"{clock(found.left_s)} left")
-        if found.used.env_steps:
-            parts.append(f"{found.used.env_steps / took:,.0f} env steps/s")
+        parts = [f"update {progress.update} of {progress.total}"]
+        if progress.success is not None:
+            parts.append(f"success {progress.success:.2f}")
+        if progress.left_s is not None:
+            parts.append(f"{clock(progress.left_s)} left")
+        if progress.used.env_steps:
+            parts.append(f"{progress.used.env_steps / took:,.0f} env steps/s")
         return parts
 
 
@@ -113,7 +113,7 @@ def clock(seconds: float) -> str:
 
 
 def _redraws(console: Console) -> bool:
-    """Whether a line can be redrawn: Rich also takes a pipe for a terminal if it is told to use colors, and a notebook for one."""
+    """Whether a line can be redrawn. Rich also treats a pipe with forced colors, and a notebook, as a terminal."""
     try:
         terminal = os.isatty(console.file.fileno())
     except (OSError, ValueError, AttributeError):
@@ -122,7 +122,7 @@ def _redraws(console: Console) -> bool:
 
 
 def _never_raising(draw: Callable[[], Text]) -> Callable[[], Text]:
-    """Return a function that draws nothing where `draw` fails: it is called in a thread of its own, whose errors nobody could catch."""
+    """Return a function that draws nothing if `draw` fails. Rich calls it in its own thread, where errors cannot be caught."""
 
     def guarded() -> Text:
         with suppress(Exception):

@@ -17,20 +17,20 @@ from razorbench.store.writable import filling
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Write the report over finished runs; 0 if it was written."""
-    made = Parser(
+    """Write the report over finished runs. Returns 0."""
+    parser = Parser(
         prog="razorbench report",
         description="Write one page over finished runs: scores, Pareto frontiers, the law and its rivals, every run; and each figure as PNG, SVG and CSV.",
     )
-    made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
-    made.add_argument("--out", type=Path, required=True, help="folder for index.html, figures/ and tables/")
-    options = selecting(made).parse_args(arguments)
+    parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    parser.add_argument("--out", type=Path, required=True, help="folder for index.html, figures/ and tables/")
+    options = selecting(parser).parse_args(arguments)
     with filling(options.out, f"--out {options.out}", "--out DIR"), registry(options.config_dir) as registered:
         families = {name: str(method.family) for name, method in registered.sound("method").items()}
         styles = styles_of(registered)
         runs = read_runs(options.results, styles)
         options.base, options.budget = chosen(runs, options.base, options.budget)
-        found = announced(pool(runs, options.base, options.budget, options.mixed))
+        pooled = announced(pool(runs, options.base, options.budget, options.mixed))
         others = {
             base: pool(several, base, options.budget, options.mixed).runs for base, several in by_base(runs, options.budget).items() if base != options.base
         }
@@ -38,12 +38,12 @@ def command(arguments: Sequence[str]) -> int:
         from razorbench.reports.build import report as write
 
         page = write(
-            found,
-            lambda: decide(registered, styles, {options.base: found.runs, **others}, options.results, options.budget, options.config_dir),
+            pooled,
+            lambda: decide(registered, styles, {options.base: pooled.runs, **others}, options.results, options.budget, options.config_dir),
             families,
             registered.item("study", "questions"),
             options.out,
             lambda title: console.print(f"{title} ..."),
         )
-    console.print(f"{len(found.runs)} runs: {near(page.absolute())}")
+    console.print(f"{len(pooled.runs)} runs: {near(page.absolute())}")
     return 0

@@ -1,4 +1,4 @@
-"""The command that does runs: one, a sweep of them, or the next portion of a study."""
+"""The command for runs: one run, a sweep, or the next portion of a study."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from razorbench.types import Settings
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Check every run of the command, have Hydra launch those that are left, and read the outcome from the store: 1 if one is not good."""
-    made = Parser(prog="razorbench", add_help=False, allow_abbrev=False)
-    made.add_argument("-m", "--multirun", action="store_true")
-    made.add_argument("--config-dir", "-cd")
-    made.add_argument("--hours", type=float)
-    options, overrides = made.parse_known_args(arguments)
+    """Check all runs of the command, launch the unfinished ones by Hydra, and read the outcome from the store. Returns 1 if a run failed."""
+    parser = Parser(prog="razorbench", add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--hours", type=float)
+    options, overrides = parser.parse_known_args(arguments)
     if options.config_dir is not None:
-        # A run may not find what it names if its method goes to another folder.
+        # A method may change the working folder, and a relative path would then be wrong.
         options.config_dir = str(Path(options.config_dir).absolute())
     for override in overrides:
         if override.startswith("-") or "=" not in override.lstrip("~"):
@@ -54,39 +54,39 @@ def command(arguments: Sequence[str]) -> int:
         make_writable(root, f"results={near(root)}", "results=DIR")
     for sentence in sweep.changed_code(asked):
         warn(sentence)
-    before = [one for one in asked if one.done]
-    if before and not options.multirun:
-        before[0].folder.finished()
+    earlier = [one for one in asked if one.done]
+    if earlier and not options.multirun:
+        earlier[0].folder.finished()
     if options.multirun:
         sweep.ask(asked)
     try:
         with _within(options.hours):
             theirs = sweep.finish(asked, lambda todo: launching.launch(_job, todo, options.config_dir), terminal.console.print)
     except KeyboardInterrupt as stop:
-        done = sum(one.done for one in asked)
-        print(f"{'time is up' if isinstance(stop, _TimeUp) else 'stopped'}: {done} of {len(asked)} runs are done; the same command goes on from here")
+        done = f"{sum(one.done for one in asked)} of {len(asked)} {'run is' if len(asked) == 1 else 'runs are'} done"
+        print(f"{'time is up' if isinstance(stop, _TimeUp) else 'stopped'}: {done}; the same command continues from here")
         return 0 if isinstance(stop, _TimeUp) else 1
-    if not options.multirun and (not_ours := before + theirs):
+    if not options.multirun and (not_ours := earlier + theirs):
         _job(not_ours[0].spec, not_ours[0].folder.results, {}, True, options.config_dir)
     failures = [(one.name, completed(reason, options.config_dir)) for one in asked if (reason := one.why_not()) is not None]
     if options.multirun or failures:
-        terminal.outcome(failures, len(asked), len(before))
+        terminal.outcome(failures, len(asked), len(earlier))
     return 1 if failures else 0
 
 
 def _search(overrides: list[str], options: argparse.Namespace) -> int:
-    """Let a sweeper that chooses its runs by how others went, as Optuna's does, look for the best score."""
+    """Search for the best score with a sweeper that chooses runs from earlier results, such as Optuna's."""
     if not options.multirun or "eval.split=select" not in overrides:
-        raise UsageError("a sweeper that searches needs -m and eval.split=select: nothing may be chosen by how it does on TEST")
+        raise UsageError("a sweeper that searches needs -m and eval.split=select: no choice may depend on TEST results")
     with _within(options.hours):
         launching.hand_over(_job, overrides, options.config_dir)
     return 0
 
 
 def _job(spec: RunSpec | SequenceSpec, results: Path, plain: Settings, alone: bool, config_dir: str | None) -> float | None:
-    """Do one run of a command, then show it, and return its score, for sweepers that search.
+    """Do one run of a command, show it, and return its score, for sweepers that search.
 
-    alone: no other run draws in the same terminal. config_dir: the user's own conf folder, if any.
+    alone: whether no other run draws in the same terminal. config_dir: the user's own conf folder, if any.
     """
     title, first = (spec.task.name, spec) if isinstance(spec, RunSpec) else (spec.name, spec.first)
     folder = spec.folder(results)
@@ -110,12 +110,12 @@ def _job(spec: RunSpec | SequenceSpec, results: Path, plain: Settings, alone: bo
 
 
 class _TimeUp(KeyboardInterrupt):
-    """The hours that were given are over."""
+    """The time of --hours is over."""
 
 
 @contextmanager
 def _within(hours: float | None) -> Iterator[None]:
-    """Raise _TimeUp in the block after that many hours, if any: a run can be stopped at any moment."""
+    """Raise _TimeUp in the block after that many hours, if any. A run can be stopped at any moment."""
 
     def over(*_: Any) -> NoReturn:
         raise _TimeUp
@@ -123,10 +123,10 @@ def _within(hours: float | None) -> Iterator[None]:
     if hours is None:
         yield
         return
-    before = signal.signal(signal.SIGALRM, over)
+    handler = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, 3600 * hours)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, handler)

@@ -1,4 +1,4 @@
-"""`razorbench status`: where a folder's runs stand."""
+"""`razorbench status`: show the standing of a folder's runs."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from razorbench.commands.parser import Parser
 from razorbench.runs.standings import STATES, left_s, standings
 
 _SHOWN = 20
-"""Runs of a state that are shown one by one."""
+"""Largest number of runs of a state that are listed."""
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Show where a results folder's runs stand; 1 if one has failed."""
-    made = Parser(prog="razorbench status", description="Show which runs are done, running, failed or missing, and how long what is left may take.")
-    made.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
-    made.add_argument("--json", action="store_true", help="every run as JSON instead")
-    made.add_argument("--config-dir", help="your own conf folder, for commands that are suggested")
-    options = made.parse_args(arguments)
-    found = standings(options.results)
-    counts, left = Counter(one.state for one in found), left_s(found)
+    """Show the standing of a results folder's runs. Returns 1 if a run has failed."""
+    parser = Parser(prog="razorbench status", description="Show which runs are done, running, failed or missing, and estimate the time left.")
+    parser.add_argument("results", type=Path, help="folder of runs, as `results=` named it")
+    parser.add_argument("--json", action="store_true", help="print every run as JSON instead")
+    parser.add_argument("--config-dir", help="your own conf folder, for suggested commands")
+    options = parser.parse_args(arguments)
+    runs = standings(options.results)
+    counts, left = Counter(one.state for one in runs), left_s(runs)
     if options.json:
-        print(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=2))
+        print(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in runs], indent=2))
         return 1 if counts["failed"] else 0
     workers = max(counts["running"], 1)
     when = "" if not left else f"; about {_span(left)} left with {workers} worker{'s' if workers > 1 else ''}"
-    print(f"{len(found)} runs: {', '.join(f'{counts[state]} {state}' for state in STATES)}{when}")
+    print(f"{len(runs)} runs: {', '.join(f'{counts[state]} {state}' for state in STATES)}{when}")
     for state in ("running", "failed", "missing"):
-        those = [one for one in found if one.state == state]
-        for one in those[:_SHOWN]:
+        in_state = [one for one in runs if one.state == state]
+        for one in in_state[:_SHOWN]:
             print(f"{state:<8} {one.overrides}" + (f"\n         {one.detail}" if one.detail else ""))
-        if len(those) > _SHOWN:
-            print(f"{state:<8} and {len(those) - _SHOWN} more, which --json shows")
+        if len(in_state) > _SHOWN:
+            print(f"{state:<8} and {len(in_state) - _SHOWN} more, which --json shows")
     return 1 if counts["failed"] else 0
 
 
 def _span(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """Format seconds in the largest fitting unit."""
     for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

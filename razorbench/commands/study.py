@@ -10,7 +10,7 @@ from razorbench.errors import UsageError
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Do a controlled study and keep what it finds in RESULTS/studies/NAME."""
+    """Do a controlled study and write its findings to RESULTS/studies/NAME."""
     parser = Parser(prog="razorbench study=NAME", description="Do a controlled study; its settings are study.KEY=VALUE.", allow_abbrev=False)
     parser.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="study=NAME, its settings such as study.seed=1, and results=DIR")
     parser.add_argument("--config-dir", help="your own conf folder, with study/NAME.yaml")
@@ -18,7 +18,7 @@ def command(arguments: Sequence[str]) -> int:
     name = next(override.removeprefix("study=") for override in options.overrides if override.startswith("study="))
     for override in options.overrides:
         if not override.lstrip("+").startswith(("study=", "study.", "results=")):
-            raise UsageError(f"{override}: a study is no run and takes study.KEY=VALUE and results=DIR only")
+            raise UsageError(f"{override}: a study takes only study.KEY=VALUE and results=DIR; leave it out")
 
     from razorbench.commands import terminal
     from razorbench.registry import config
@@ -28,7 +28,7 @@ def command(arguments: Sequence[str]) -> int:
     with config.registry(options.config_dir) as registry:
         study, results = registry.study(options.overrides)
     if not isinstance(study, ControlledStudy):
-        raise UsageError(f"study={name} is no controlled study: its command is `{terminal.use(study, name)}`")
+        raise UsageError(f"study={name} is not a controlled study: its command is `{terminal.use(study, name)}`")
     folder = results / "studies" / name
     with filling(folder, f"results={results}", "results=DIR"):
         findings = study.run(lambda text: print(text, file=sys.stderr))

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: the table at the end of a run, and others."""
+"""Terminal output: the table at the end of a run, and other tables."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from razorbench.store.sequence_record import SequenceRecord
 from razorbench.types import Settings
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
-"""Names and paths are printed as they are, brackets and colons too."""
+"""Prints names and paths unchanged, including brackets and colons."""
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A table as wide as its cells are, or a text at least as wide as told: a narrower terminal wraps lines, which is better than numbers cut short."""
+    """A table as wide as its cells, or a text of at least `least` columns. A narrower terminal wraps lines instead of cutting numbers."""
 
     content: Table | Markdown
     least: int | None = None
@@ -43,7 +43,7 @@ class Whole:
 
 
 def finished(outcome: Outcome) -> None:
-    """Print a run's table, draw its picture, and say where the record is."""
+    """Print a run's table, draw its picture, and print the paths of both."""
     if not outcome.worked:
         console.print("This run is already done; nothing was run again.")
     report(outcome.record, console)
@@ -57,9 +57,9 @@ def finished(outcome: Outcome) -> None:
 
 
 def sequence_finished(outcome: SequenceOutcome, forward: Estimate | Undefined, config_dir: str | None) -> None:
-    """Print a sequence's matrix and measures, draw its picture, and say where the record is.
+    """Print a sequence's matrix and measures, draw its picture, and print the paths.
 
-    forward: its forward-transfer AUC, or which runs it needs; config_dir: the user's own conf folder, if any, which these may need too.
+    forward: forward-transfer AUC, or the runs that it needs; config_dir: the user's own conf folder for the commands of these runs, if any.
     """
     if not outcome.worked:
         console.print("This sequence is already done; nothing was run again.")
@@ -74,7 +74,7 @@ def sequence_finished(outcome: SequenceOutcome, forward: Estimate | Undefined, c
 
 
 def _files(outcome: Outcome | SequenceOutcome, record: str, name: str, draw: Callable[[Path], None]) -> None:
-    """Say where the record is, and where the picture, drawn if need be."""
+    """Print the paths of the record and the picture; draw the picture if needed."""
     console.print(f"record   {near(outcome.path / record)}")
     picture = outcome.path / "plots" / name
     with harmless("drawing the picture"):
@@ -85,7 +85,7 @@ def _files(outcome: Outcome | SequenceOutcome, record: str, name: str, draw: Cal
 
 
 def sequence_report(record: SequenceRecord, forward: Estimate | Undefined, console: Console) -> None:
-    """Print what a sequence's record says."""
+    """Print a sequence's record."""
     title = f"{record.sequence}, {record.method.name}, {record.base}, seed {record.seed}: greedy success on TEST, 95% Wilson at the end"
     table = Table(title=title, title_justify="left", caption="column k: after task k", caption_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("", justify="left", no_wrap=True)
@@ -140,7 +140,7 @@ def _print_lines(lines: Mapping[str, str]) -> None:
 
 
 def report(record: Record, console: Console) -> None:
-    """Print what a record says."""
+    """Print a run's record."""
     console.print(Whole(_success(f"{record.task}, {record.method.name}, {record.base}, seed {record.seed}", record, "tuned")))
     forward, used = record.divergence["kl_forward"], record.budget
     lines = {
@@ -157,10 +157,10 @@ def report(record: Record, console: Console) -> None:
         console.print(f"{'uncounted':<30}{sentence}")
 
 
-def outcome(failures: Sequence[tuple[str, str]], total: int, found: int) -> None:
-    """Print how many runs of a command are good, how many of these were found so, and why the others failed."""
-    before = "; nothing was run again" if found == total else f", {found} of them before" if found else ""
-    console.print(f"{total - len(failures)} of {total} {'run is' if total == 1 else 'runs are'} done{before}.")
+def outcome(failures: Sequence[tuple[str, str]], total: int, earlier: int) -> None:
+    """Print how many runs of a command are done, how many of them were done earlier, and why the others failed."""
+    note = "; nothing was run again" if earlier == total else f", {earlier} of them before" if earlier else ""
+    console.print(f"{total - len(failures)} of {total} {'run is' if total == 1 else 'runs are'} done{note}.")
     for overrides, reason in failures:
         console.print(f"failed: {overrides}\n  {reason}")
 
@@ -176,12 +176,12 @@ def ranked(method: str, choices: Sequence[Choice]) -> None:
 
 
 def use(study: Any, name: str) -> str:
-    """Return the command that uses a study; a controlled one has `study=NAME` for its own."""
+    """Return the command for a study. A controlled study has `study=NAME`."""
     return getattr(study, "use", "python -m razorbench study={}").format(name)
 
 
 def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
-    """Print the success of a pretrained base, and of the shipped one of its name; 1 if a skill falls below the bar of 0.95."""
+    """Print the success of a pretrained base and of the shipped one with its name. Returns 1 if a skill falls below 0.95."""
     path = recipe.folder / f"{card['id']}.json"
     shipped = read_card(path) if recipe.directory is None and path.exists() else None
     table = Table(title=f"{card['id']}: success on SELECT starts", title_justify="left")
@@ -190,8 +190,8 @@ def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
     for name, rates in card["success"]["select"].items():
         row = [name, f"{rates['greedy']['rate']:.3f}", between(*rates["greedy"]["ci95"]), f"{rates['sampled']['rate']:.3f}"]
         if shipped:
-            theirs = shipped["success"]["select"].get(name)
-            row.append(f"{theirs['greedy']['rate']:.3f}" if theirs else "none")
+            shipped_rates = shipped["success"]["select"].get(name)
+            row.append(f"{shipped_rates['greedy']['rate']:.3f}" if shipped_rates else "none")
         table.add_row(*row)
     console.print(Whole(table))
     verdict = ""
@@ -205,9 +205,9 @@ def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
     return 1 if low else 0
 
 
-def estimate(found: Estimate | Undefined) -> str:
-    """Format a value with its interval."""
-    return f"undefined: {found.why}" if isinstance(found, Undefined) else found.line()
+def estimate(value: Estimate | Undefined) -> str:
+    """Format a value with its interval, or why it is undefined."""
+    return f"undefined: {value.why}" if isinstance(value, Undefined) else value.line()
 
 
 def markdown(text: str) -> None:

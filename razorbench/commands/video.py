@@ -1,4 +1,4 @@
-"""`razorbench video`: films of base and tuned policy, or a gallery of all tasks."""
+"""`razorbench video`: film base and tuned policy, or draw a gallery of all tasks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from razorbench.errors import UsageError
 
 def command(arguments: Sequence[str]) -> int:
     """Write films and print their paths."""
-    parser = Parser(prog="razorbench video", description="Film base and tuned policy side by side, on the new task and on the most-forgotten skill.")
+    parser = Parser(prog="razorbench video", description="Film base and tuned policy side by side, on the new task and on the most forgotten skill.")
     parser.add_argument("run", type=Path, nargs="?", help="a run's folder, as printed at its end")
-    parser.add_argument("--gallery", action="store_true", help="instead, film the experts of every task and style, and draw one contact sheet")
+    parser.add_argument("--gallery", action="store_true", help="film the experts of every task and style instead, and draw a contact sheet")
     parser.add_argument("--out", type=Path, default=Path("results/gallery"), help="folder for the gallery")
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4")
     parser.add_argument("--episodes", type=int, default=3, help="episodes of each task, one after the other")

@@ -1,4 +1,4 @@
-"""From plain data to typed objects: what a node's `_target_` names is imported and built, its values checked; runs are put together from them."""
+"""Building of typed objects from plain data: imports a node's `_target_`, checks its values, builds it, and composes runs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from razorbench.task import Task, made, spaces
 from razorbench.types import Settings
 
 UPSTREAM = "method@method.upstream"
-"""The choice of a method that another one builds on, as Hydra names it."""
+"""Hydra's name for the choice of an upstream method."""
 
 
 class Builder:
-    """Builds runs, each part of them once."""
+    """Builds runs; equal parts are built once."""
 
     def __init__(self) -> None:
         self._built: dict[tuple[str, str], Any] = {}
 
     def spec(self, plain: Settings, chosen: Settings) -> RunSpec | SequenceSpec:
-        """Return the run or the sequence that a configuration describes. chosen: the name chosen in each group.
+        """Return the run or the sequence of a configuration. chosen: the name chosen in each group.
 
         Raises UsageError or FileDamaged with one sentence.
         """
@@ -49,9 +49,9 @@ class Builder:
         return SequenceSpec(name, tuple(self.run_spec(plain, task, chosen) for task in tasks.values()))
 
     def run_spec(self, plain: Settings, task: Any, chosen: Settings) -> RunSpec:
-        """Return the run of a task under a configuration."""
-        for group, given in (("task", task), ("method", plain.get("method"))):
-            if given is None:
+        """Return the run of a task with a configuration."""
+        for group, node in (("task", task), ("method", plain.get("method"))):
+            if node is None:
                 raise UsageError(f"{group} is missing: name one, as in `python -m razorbench task=pick_place method=ppo`; see `razorbench list`")
         seed = plain["seed"]
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
@@ -78,7 +78,7 @@ class Builder:
         )
         if (upstream := getattr(method, "upstream", None)) is None:
             return spec
-        # Under the task's first style, as the upstream method alone would run.
+        # With the task's first style, as a single run of the upstream method.
         return replace(spec, upstream=replace(spec, method=upstream, method_name=str(chosen[UPSTREAM]), style=first, recorded=None))
 
     def _once(self, node: Any, where: str) -> Any:
@@ -97,9 +97,12 @@ class Builder:
 
 
 def build(node: Any, where: str) -> Any:
-    """Build what a node's `_target_` names, nested targets first, lists as tuples; values are checked against type annotations."""
+    """Build a node's `_target_`, nested targets first, with lists as tuples. Checks values against type annotations.
+
+    where: the node's dotted path, for errors. Raises UsageError for a missing, unknown or wrong value.
+    """
     if isinstance(node, list):
-        return tuple(build(each, where) if isinstance(each, Mapping | float) else each for each in node)
+        return tuple(build(item, where) if isinstance(item, Mapping | float) else item for item in node)
     if isinstance(node, float) and not math.isfinite(node):
         raise UsageError(f"{where} is {node}: it must be a finite number")
     if not isinstance(node, Mapping):
@@ -109,7 +112,7 @@ def build(node: Any, where: str) -> Any:
     target = str(node["_target_"])
     factory = imported(target, f"{where}._target_")
     usual = defaults(factory)
-    # A default is left to the class, which may hold it as another type: as a list, say, where what is built here is a tuple.
+    # The class itself sets defaults, because it may hold them as another type, such as a list, where this function builds a tuple.
     given = {str(key): value for key, value in node.items() if key != "_target_" and not (key in usual and json.dumps(value) == json.dumps(usual[key]))}
     if (missing := next((key for key, value in node.items() if value == OPEN), None)) is not None:
         raise UsageError(f"{where}.{missing} is missing: write it into the yaml, or give it on the command line as {where}.{missing}=...")
@@ -121,7 +124,9 @@ def build(node: Any, where: str) -> Any:
         _refuse_unknown(values, parameters, where)
     built = _called(partial(made, factory), {"values": values}, where, target)
     if isinstance(built, Task) and shipped("task").get(built.id, target) != target:
-        raise UsageError(f"{where}.id is {built.id}, which {shipped('task')[built.id]} makes, not {target}: give the task an id of its own, as in my_task-v1")
+        raise UsageError(
+            f"{where}.id is {built.id}, the id of a task of {shipped('task')[built.id]}, not of {target}: give the task its own id, as in my_task-v1"
+        )
     return built
 
 
@@ -142,10 +147,10 @@ def policy(name: str, base: base.Base, task: Task) -> Scorable:
 
 
 def typed(cls: Any, values: Settings, where: str) -> Any:
-    """Build a dataclass from values of the right types; whole numbers pass for floats."""
+    """Build a dataclass and check the types of its values; whole numbers are valid floats. Raises UsageError for a wrong or unknown value."""
     if not isinstance(values, Mapping):
-        found = "null" if values is None else values
-        raise UsageError(f"{where} is {found}: it holds settings; leave it out, or give one, as in {where}.{fields(cls)[0].name}=...")
+        wrong = "null" if values is None else values
+        raise UsageError(f"{where} is {wrong}: it holds settings; leave it out, or give one, as in {where}.{fields(cls)[0].name}=...")
     hints, known = get_type_hints(cls), {item.name for item in fields(cls)}
     _refuse_unknown(values, known, where)
     checked: dict[str, object] = {}
@@ -169,15 +174,15 @@ def _refuse_unknown(values: Iterable[str], known: Iterable[str], where: str) -> 
 
 
 def _called(factory: Callable[..., Any], values: Settings, where: str, name: str) -> Any:
-    """Call what builds a thing, which may be a user's: any error in it is about these values."""
+    """Call a class or function, perhaps a user's. Raises UsageError with its values' path for any error in it."""
     try:
         return factory(**values)
     except RazorbenchError:
         raise
     except (Exception, SystemExit) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        said = str(error) or f"{type(error).__name__} in `{last.line}`"
-        raise UsageError(f"{where}: {name} does not take these values ({said})") from error
+        reason = str(error) or f"{type(error).__name__} in `{last.line}`"
+        raise UsageError(f"{where}: {name} does not take these values ({reason})") from error
 
 
 _HOLDS = {"task": (Task, "a task"), "skill": (Task, "a task"), "base": (base.Recipe, "a base policy's recipe")}
@@ -186,14 +191,14 @@ _DECLARED = (("family", str, '"ours"'), ("version", int, "1"), ("old_task_data",
 
 
 def expected(group: str, name: object, built: Any) -> Any:
-    """Return what a yaml of a group built. Raises UsageError if it is not what the group holds."""
+    """Return an object built from a group's yaml. Raises UsageError if its type does not fit the group."""
     thing = f"{group}={name}"
     if group == "method":
         _check_method(thing, built)
     elif group in _HOLDS:
-        kind, said = _HOLDS[group]
+        kind, noun = _HOLDS[group]
         if not isinstance(built, kind):
-            raise UsageError(f"{thing}: its yaml makes no {kind.__name__}; let `_target_: module.name` name what makes {said}")
+            raise UsageError(f"{thing}: its yaml makes no {kind.__name__}; set `_target_: module.name` to a function that returns {noun}")
     elif group == "budget":
         typed(Budget, built, thing)
     elif group in _LISTS and not (isinstance(built, Mapping) and built.get(_LISTS[group])):
@@ -206,9 +211,9 @@ def _check_method(thing: str, method: Any) -> None:
         raise UsageError(f"{thing}: its yaml names no class; write `_target_: module.Class` into it")
     kind = type(method).__name__
     if not is_dataclass(method):
-        raise UsageError(f"{thing}: {kind} is no dataclass, so its settings cannot be told; write @dataclass(frozen=True) above the class")
+        raise UsageError(f"{thing}: {kind} is not a dataclass, so its settings are unknown; write @dataclass(frozen=True) above the class")
     for name, wanted, example in _DECLARED:
         if not isinstance(getattr(method, name, None), wanted):
             raise UsageError(f"{thing}: {kind} does not declare {name}; write `{name}: ClassVar[{wanted.__name__}] = {example}` into the class")
     if not callable(getattr(method, "adapt", None)):
-        raise UsageError(f"{thing}: {kind} has no `adapt(self, base, task, budget, rng)`; that is what does the work")
+        raise UsageError(f"{thing}: {kind} has no method `adapt(self, base, task, budget, rng)`; write one")

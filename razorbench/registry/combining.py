@@ -1,4 +1,4 @@
-"""The runs of a command: experiments, suites and swept values taken apart, and each combination composed."""
+"""The runs of a command: expands experiments, suites and swept values, and composes each combination."""
 
 from __future__ import annotations
 
@@ -25,64 +25,64 @@ from razorbench.runs.tracking import check
 from razorbench.types import Settings
 
 _GROUPS = ("task", "sequence", "method", "base", "budget", "eval")
-"""Parts of a run's configuration that are composed apart."""
+"""Parts of a run's configuration that are composed separately."""
 _WORDS = ("seed", "demos", "log_std", "results", "track")
-"""Keys of a run that hold one plain value."""
+"""Keys of a run with one plain value."""
 EVERY = "demos=every"
-"""Stands for one run with each of the task's demonstration styles."""
+"""Override for one run with each of the task's demonstration styles."""
 
 
 class Composing(Protocol):
-    """What composes configurations."""
+    """Composes configurations."""
 
     def whole(self, overrides: list[str]) -> DictConfig:
         """Return the configuration of a run."""
 
     def alone(self, overrides: list[str]) -> DictConfig:
-        """Return what overrides choose, without the rest of a run."""
+        """Return the part of a configuration that overrides choose."""
 
     def suite(self, name: str) -> list[str] | None:
-        """Return the tasks of a suite, or None if there is none of that name."""
+        """Return the tasks of a suite, or None if there is no such suite."""
 
 
 def asked(registry: Composing, own: str | None, overrides: list[str], multirun: bool) -> list[Asked]:
-    """Return the runs of a command, each once, in order; raises UsageError or FileDamaged with one sentence.
+    """Return the distinct runs of a command, in order. own: absolute path of the user's own conf folder.
 
-    own: the user's own conf folder, absolute.
+    Raises UsageError or FileDamaged with one sentence.
     """
     parts = _Parts(registry)
-    found: dict[Path, Asked] = {}
+    runs: dict[Path, Asked] = {}
     _refuse_twice(overrides)
     for sweep in _experiment(registry, overrides, multirun):
         for combination in combinations(literal(_suites(registry, sweep, multirun), multirun), multirun):
             if EVERY in combination and not multirun:
                 raise UsageError(f"{EVERY}: every style is several runs and needs -m, as in `python -m razorbench -m {EVERY}`")
-            for each in parts.styles(combination):
-                plain, chosen = parts.of(each)
+            for single in parts.styles(combination):
+                plain, chosen = parts.of(single)
                 check(plain["track"])
                 spec, results = parts.builder.spec(plain, chosen), Path(str(plain["results"])).absolute()
                 folder = spec.folder(results)
-                others = [override for override in each if key(override) != "results"]
-                found.setdefault(folder.path, Asked([*others, quoted("results", str(results))], spec, folder, own))
-    return list(found.values())
+                others = [override for override in single if key(override) != "results"]
+                runs.setdefault(folder.path, Asked([*others, quoted("results", str(results))], spec, folder, own))
+    return list(runs.values())
 
 
 def _experiment(registry: Composing, overrides: list[str], multirun: bool) -> list[list[str]]:
-    """Return the sweeps of `+experiment=NAME` with the other overrides in them, which take the place of those of the same key; or the one sweep."""
+    """Return the sweeps of `+experiment=NAME`, with the command's other overrides instead of those with the same key; without one, the overrides."""
     named = [override for override in overrides if override.lstrip("+").startswith("experiment=")]
-    # A user's experiment may also be Hydra's kind, settings for a run.
+    # A user's experiment may also be one of Hydra's: settings for a run.
     kinds = [registry.alone([f"+{override.lstrip('+')}"]).get("experiment") for override in named]
     if not any(kinds):
         return [overrides]
     if len(named) > 1 or not multirun:
         raise UsageError(f"{' '.join(named)}: one experiment is several runs and needs -m, as in `python -m razorbench -m {named[0]}`")
     others = [override for override in overrides if override not in named]
-    theirs = {override.partition("=")[0] for override in others}
-    return [[*(word for word in line.split() if word.partition("=")[0] not in theirs), *others] for line in kinds[0].sweeps]
+    replaced = {override.partition("=")[0] for override in others}
+    return [[*(word for word in line.split() if word.partition("=")[0] not in replaced), *others] for line in kinds[0].sweeps]
 
 
 def _suites(registry: Composing, overrides: list[str], multirun: bool) -> list[str]:
-    """Put a suite's tasks in the place of its name in `task=`, so that launchers see plain task names; raises UsageError without -m."""
+    """Replace a suite's name in `task=` by its tasks, so that launchers get task names. Raises UsageError without -m."""
     expanded = []
     for override in overrides:
         key, _, value = override.partition("=")
@@ -96,7 +96,7 @@ def _suites(registry: Composing, overrides: list[str], multirun: bool) -> list[s
 
 
 def _refuse_twice(overrides: Sequence[str]) -> None:
-    """Refuse two values for one thing, of which one would win without a word."""
+    """Raise UsageError for two values of the same key, of which Hydra would silently use one."""
     first: dict[str, str] = {}
     for override in overrides:
         name = key(override)
@@ -105,10 +105,10 @@ def _refuse_twice(overrides: Sequence[str]) -> None:
 
 
 class _Parts:
-    """Composes runs from parts, each part once, since many of a thousand runs share a task or a method.
+    """Composes runs from parts, each part once, because many of a thousand runs share a task or a method.
 
-    A part depends on the overrides of its own group and on overrides without a group. The latter (a user's `+experiment=`, say) may reach
-    into any group, so a run with one of them is composed whole.
+    A part depends on the overrides of its own group and on overrides without a group. The latter, such as a user's `+experiment=`, may change any group, so
+    a run with one of them is composed as a whole.
     """
 
     def __init__(self, registry: Composing) -> None:
@@ -117,7 +117,7 @@ class _Parts:
         self._composed: dict[tuple[str, ...], tuple[Settings, Settings]] = {}
 
     def styles(self, combination: list[str]) -> list[list[str]]:
-        """Put each of the task's demonstration styles in the place of `demos=every`."""
+        """Replace `demos=every` by each of the task's demonstration styles."""
         if EVERY not in combination:
             return [combination]
         plain, chosen = self.of([override for override in combination if override != EVERY])
@@ -127,7 +127,7 @@ class _Parts:
         return [[f"demos={style}" if override == EVERY else override for override in combination] for style in spec.task.experts]
 
     def of(self, combination: list[str]) -> tuple[Settings, Settings]:
-        """Return the plain configuration that overrides describe, and the name chosen in each group."""
+        """Return the plain configuration of overrides, and the name chosen in each group."""
         by: dict[str, list[str]] = {name: [] for name in (*_GROUPS, *_WORDS, "hydra", "")}
         for override in combination:
             part = re.split(r"[.@/=]", override)[0]
@@ -150,7 +150,7 @@ class _Parts:
         if wanted not in self._composed:
             composed = self._registry.whole(overrides)
             if composed.hydra.sweeper.get("params"):
-                raise UsageError("hydra.sweeper.params is set, and would be passed over: give swept values on the command line, as in `-m seed=0,1,2`")
+                raise UsageError("hydra.sweeper.params is set, but RazorBench ignores it: give swept values on the command line, as in `-m seed=0,1,2`")
             self._composed[wanted] = plain_config(composed), dict(composed.hydra.runtime.choices)
         return self._composed[wanted]
 
@@ -161,7 +161,7 @@ def _value(override: str) -> Any:
 
 
 def combinations(overrides: list[str], multirun: bool) -> Iterator[list[str]]:
-    """Yield the overrides of every run of a command; raises UsageError if a value list stands without -m."""
+    """Yield the overrides of every run of a command. Raises UsageError for several values without -m."""
     try:
         parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
     except HydraException as error:

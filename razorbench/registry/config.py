@@ -1,4 +1,4 @@
-"""What is registered, composed by Hydra from the conf folders and built as typed objects."""
+"""The registry: composes the yaml files of the conf folders with Hydra and builds them as typed objects."""
 
 from __future__ import annotations
 
@@ -36,33 +36,33 @@ from razorbench.types import Settings
 
 @contextmanager
 def registry(searchpath: str | None = None) -> Iterator[Registry]:
-    """Open the configuration for look-ups. searchpath: a user's own conf folder. Raises UsageError if there is no such folder."""
-    found = Registry(searchpath)
+    """Open the registry. searchpath: a user's own conf folder. Raises UsageError if it does not exist."""
+    opened = Registry(searchpath)
     GlobalHydra.instance().clear()
     with initialize_config_module("razorbench.conf", version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         hydra.config_loader = Loader(hydra.config_loader.get_search_path())
-        yield found
+        yield opened
     GlobalHydra.instance().clear()
 
 
 class Registry:
-    """What is registered: the yaml files of the conf folders."""
+    """The yaml files of the conf folders, by group and name."""
 
     def __init__(self, searchpath: str | None) -> None:
         self._folders = Folders(searchpath)
 
     def compose(self, overrides: list[str]) -> DictConfig:
-        """Return the configuration of a run, Hydra's own part included, from what was typed; every fault in it is a UsageError of one sentence."""
+        """Return the configuration of a run, with Hydra's own part, from overrides as typed. Raises UsageError with one sentence for any fault."""
         return self.whole(literal(overrides))
 
     def whole(self, overrides: list[str]) -> DictConfig:
-        """Return the same from overrides that are `literal` already."""
+        """Return the same for overrides that `literal` has converted."""
         return self._compose("config", overrides, hydra=True)
 
     def alone(self, overrides: list[str]) -> DictConfig:
-        """Return what overrides choose, without the rest of a run's configuration, which takes a third of the time."""
+        """Return the part of a configuration that overrides choose; this takes a third of the time of a run's configuration."""
         return self._compose(None, overrides)
 
     def _compose(self, name: str | None, overrides: list[str], hydra: bool = False) -> DictConfig:
@@ -77,39 +77,39 @@ class Registry:
 
     @contextmanager
     def explaining(self, overrides: Sequence[str]) -> Iterator[None]:
-        """Raise UsageError, a sentence, for what Hydra finds wrong in the block with yaml files and these overrides."""
+        """Replace Hydra's errors in the block by a UsageError of one sentence about its yaml files or these overrides."""
         try:
             yield
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
             raise UsageError(sentence(self._folders, error, overrides)) from error
 
     def names(self, group: str) -> list[str]:
-        """Return the names registered in a group, a user's own among them."""
+        """Return the names in a group, including a user's own."""
         return self._folders.names(group)
 
     def item(self, group: str, name: str) -> Any:
-        """Build one registered thing with its defaults."""
+        """Build one object of a group with its defaults."""
         return expected(group, name, build(self.node(group, name), group))
 
     def node(self, group: str, name: str) -> Any:
-        """Return what one registered thing's yaml says, with its defaults, as plain data."""
+        """Return the content of one yaml, with defaults, as plain data."""
         return plain_config(self.alone([f"+{group}={name}"])).get(group)
 
     def sound(self, group: str) -> Settings:
-        """Build everything in a group, by name; what is broken, in a user's folder say, is named on stderr and passed over."""
-        found = {}
+        """Build all objects of a group, by name. Names broken ones, for example in a user's folder, on stderr and leaves them out."""
+        objects = {}
         for name in self.names(group):
             try:
-                found[name] = self.item(group, name)
+                objects[name] = self.item(group, name)
             except UsageError as error:
-                warn(f"{group} {name} is passed over: {error}")
-        return found
+                warn(f"{group} {name} is left out: {error}")
+        return objects
 
     def study(self, overrides: Sequence[str]) -> tuple[Any, Path]:
-        """Build a study from study=NAME and overrides such as study.seed=1; and the results folder asked for, `results` by default."""
+        """Build a study from study=NAME and overrides such as study.seed=1. Return it with its results folder, `results` by default."""
         name = next(override for override in overrides if override.startswith("study="))
         known = self.alone([f"+{name}"])["study"]
-        settings = sorted(str(each) for each in known if each != "_target_")
+        settings = sorted(str(setting) for setting in known if setting != "_target_")
         for setting in (override.partition("=")[0] for override in overrides):
             if setting.startswith("study.") and (word := setting.split(".")[1]) not in settings:
                 raise UsageError(f"{setting}: no such setting of {name}{among(word, settings)}")
@@ -117,11 +117,11 @@ class Registry:
         return build(plain_config(config)["study"], "study"), results_of(config)
 
     def asked(self, overrides: list[str], multirun: bool) -> list[Asked]:
-        """Return the runs of a command, each once, in order; raises UsageError or FileDamaged with one sentence."""
+        """Return the distinct runs of a command, in order. Raises UsageError or FileDamaged with one sentence."""
         return combining.asked(self, self._folders.own, overrides, multirun)
 
     def suite(self, name: str) -> list[str] | None:
-        """Return the tasks of a suite, or None if there is none of that name."""
+        """Return the tasks of a suite, or None if there is no such suite."""
         if name in self.names("task"):
             return None
         try:
@@ -130,11 +130,11 @@ class Registry:
             return None
 
     def all_tasks(self) -> list[Task]:
-        """Build every new task and original skill that is not broken, in order of name."""
+        """Build all new tasks, then all original skills, each in order of name, without broken ones."""
         return [*self.sound("task").values(), *self.sound("skill").values()]
 
     def task_or_skill(self, name: str) -> Task:
-        """Build the new task or the original skill of that name."""
+        """Build the new task or original skill of that name. Raises UsageError if there is none."""
         group = next((group for group in ("skill", "task") if name in self.names(group)), None)
         if group is None:
             raise UsageError(f"task={name}: no such task or skill{among(name, [*self.names('task'), *self.names('skill')])}")
@@ -142,25 +142,25 @@ class Registry:
         return built
 
     def recorded(self, record: Record) -> tuple[Task, Base]:
-        """Return the task and the base policy that a record names, as they are registered, the task with the record's plain settings.
+        """Return a record's registered task, with the record's plain settings, and its registered base policy.
 
-        Nothing is imported, called or opened by a record's words. Raises UsageError if one of the two is not registered, or is another one here.
+        A record's content never imports, calls or opens anything. Raises UsageError if task or base is not registered or differs from the record's.
         """
         name = recorded.find(self, "task", record.task, lambda task: str(task.id))
         node = recorded.with_settings(plain_config(self.alone([f"+task={name}"]))["task"], record.config.task, "config.task")
         recipe = self.item("base", recorded.find(self, "base", record.base_name, lambda recipe: str(recipe.name)))
         if record.base_seed not in (seeds := recipe.seeds()):
-            there = ", ".join(map(str, seeds))
-            raise UsageError(f"the record is of base {record.base}: there are only the pretraining seeds {there} of {record.base_name} here")
-        found = load(recipe, seeds.index(record.base_seed))
-        if found.sha256 != record.hashes.base_policy:
-            raise UsageError(f"the record's base {found.id} has other weights than the one here: give the conf folder that names its own with --config-dir")
-        return expected("task", name, build(node, "config.task")), found
+            known = ", ".join(map(str, seeds))
+            raise UsageError(f"the record is of base {record.base}, but {record.base_name} has only the pretraining seeds {known} here")
+        base = load(recipe, seeds.index(record.base_seed))
+        if base.sha256 != record.hashes.base_policy:
+            raise UsageError(f"the record's base {base.id} has other weights than the one here: give the conf folder of its own base with --config-dir")
+        return expected("task", name, build(node, "config.task")), base
 
 
 def spec(config: DictConfig, chosen: Settings | None = None) -> RunSpec | SequenceSpec:
-    """Turn a composed configuration into a run or a sequence; raises UsageError or FileDamaged with one sentence.
+    """Build a run or a sequence from a composed configuration. chosen: the name chosen in each group, by default from Hydra's job.
 
-    chosen: the name chosen in each group; inside a job Hydra knows them.
+    Raises UsageError or FileDamaged with one sentence.
     """
     return Builder().spec(plain_config(config), HydraConfig.get().runtime.choices if chosen is None else chosen)

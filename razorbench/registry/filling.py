@@ -1,4 +1,4 @@
-"""The defaults of classes, filled in where a yaml leaves them out: each stands once, in its class, and every setting can be overridden."""
+"""Defaults of classes, filled into yamls that omit them: each default is written once, in its class, and every setting can be overridden."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from razorbench.runs.spec import EvalSettings
 from razorbench.types import Settings
 
 OPEN = "???"
-"""What Hydra holds for a setting without a value, which has to be given."""
+"""Hydra's mark for a required setting without a value."""
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's own loader, which also fills in defaults: after all yamls are merged, which go first, and before overrides are applied."""
+    """Hydra's loader, which also fills in defaults, after all yamls are merged and before overrides are applied."""
 
     def _compose_config_from_defaults_list(self, *given: Any, **named: Any) -> DictConfig:
         config = super()._compose_config_from_defaults_list(*given, **named)
@@ -33,7 +33,7 @@ class Loader(ConfigLoaderImpl):
 
 
 def imported(target: str, setting: str) -> Callable[..., Any]:
-    """Return the class or function that a setting names. Raises UsageError, whatever goes wrong in its module."""
+    """Import the class or function that a setting names. Raises UsageError for any error in its module."""
     try:
         module, _, name = target.rpartition(".")
         factory: Callable[..., Any] = getattr(importlib.import_module(module), name)
@@ -45,26 +45,26 @@ def imported(target: str, setting: str) -> Callable[..., Any]:
 
 @functools.cache
 def defaults(factory: Callable[..., Any]) -> Settings:
-    """Return the settings of a dataclass or a function by name, with their defaults as a yaml holds them, or `OPEN` where there is none.
+    """Return the defaults of a dataclass's or a function's settings, by name, as plain data; `OPEN` for a setting without a default.
 
-    A setting whose default no yaml can hold, such as infinity, is left out.
+    Leaves out settings with a default that a yaml cannot hold, such as infinity.
     """
     if is_dataclass(factory):
-        held = {each.name: each.default if each.default_factory is MISSING else each.default_factory() for each in fields(factory) if each.init}
+        held = {field.name: field.default if field.default_factory is MISSING else field.default_factory() for field in fields(factory) if field.init}
     else:
         named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
         held = {name: parameter.default for name, parameter in signature(factory).parameters.items() if parameter.kind in named}
-    given = {name: OPEN if default is MISSING or default is Parameter.empty else default for name, default in held.items()}
-    return {name: _plain(default) for name, default in given.items() if _is_plain(default)}
+    values = {name: OPEN if default is MISSING or default is Parameter.empty else default for name, default in held.items()}
+    return {name: _plain(default) for name, default in values.items() if _is_plain(default)}
 
 
 def usual(node: Settings) -> Settings:
-    """Return those settings of a registered thing that are its class's defaults. Its target is imported."""
+    """Return the settings of a node that equal the defaults of its class. Imports its target."""
     return {name: default for name, default in defaults(imported(node["_target_"], "_target_")).items() if name in node and node[name] == default}
 
 
 def _fill(node: Any, where: str, factory: Callable[..., Any] | None = None) -> None:
-    """Add the defaults of what their `_target_` names to a node and to those in it. factory: what is made of a node without a target."""
+    """Add the defaults of their `_target_` to a node and its inner nodes. factory: the class of a node without a target."""
     if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or node._is_interpolation():
         return
     for name, inner in node.items_ex(resolve=False):

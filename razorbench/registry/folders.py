@@ -1,4 +1,4 @@
-"""The conf folders: the shipped one, and a user's own, if any."""
+"""The conf folders: the shipped one and a user's own, if any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from razorbench.store.disk import near
 
 
 class Folders:
-    """Where the registry's yaml files lie. Raises UsageError for a user's file that would be passed over."""
+    """The folders of the registry's yaml files. Raises UsageError for a user's file that Hydra would ignore."""
 
     def __init__(self, own: str | None) -> None:
         self.finding, self._own = finding(own), Path(own) if own else None
@@ -22,17 +22,17 @@ class Folders:
 
     @property
     def own(self) -> str | None:
-        """The user's own folder, absolute."""
+        """Absolute path of the user's own folder."""
         return None if self._own is None else str(self._own.absolute())
 
     def names(self, group: str) -> list[str]:
-        """Return the names registered in a group, a user's own among them."""
+        """Return the names in a group, including a user's own."""
         ours = GlobalHydra.instance().config_loader().get_group_options(group)
         theirs = [path.stem for path in self._own.joinpath(group).glob("*.yaml")] if self._own else []
         return sorted({name for name in (*ours, *theirs) if not name.startswith("_")})
 
     def undecodable(self) -> str:
-        """The first of a user's files that is not UTF-8 text, by its path."""
+        """Return the path of the user's first file that is not UTF-8 text."""
         for path in sorted(self._own.rglob("*.yaml")) if self._own else ():
             try:
                 path.read_text(encoding="utf-8")
@@ -41,19 +41,19 @@ class Folders:
         return "a configuration file"
 
     def _refuse_misplaced(self) -> None:
-        """Refuse a user's file that would be passed over without a word: under a name that comes with RazorBench, or one that Hydra does not read."""
+        """Raise UsageError for a user's file that Hydra would silently ignore: it ends in .yml, or has the name of a shipped file."""
         conf = files("razorbench.conf")
         for path in sorted(self._own.rglob("*.y*ml")) if self._own else ():
             inside = path.relative_to(str(self._own))
             if path.suffix == ".yml":
                 raise UsageError(f"{near(path.absolute())}: configuration files end in .yaml; rename it to {path.stem}.yaml")
             if conf.joinpath(*inside.parts).is_file():
-                raise UsageError(f"{near(path.absolute())}: {inside.with_suffix('')} comes with RazorBench, and the one that ships would be read; rename yours")
+                raise UsageError(f"{near(path.absolute())}: RazorBench ships {inside.with_suffix('')} and would read that one; rename yours")
 
 
 def finding(searchpath: str | None) -> list[str]:
-    """The override that lets Hydra find a user's own conf folder."""
+    """Return the override that lets Hydra find a user's own conf folder; empty without one."""
     if searchpath is None:
         return []
-    place = quoted("", f"file://{own_folder(searchpath).resolve()}")[1:].replace("\\${", "${")  # filled in nowhere
+    place = quoted("", f"file://{own_folder(searchpath).resolve()}")[1:].replace("\\${", "${")  # Hydra does not interpolate here
     return [f"hydra.searchpath=[{place}]"]

@@ -1,4 +1,4 @@
-"""How runs are launched: by Hydra's launchers and sweepers, each job guarded so that it never raises."""
+"""Launching of runs by Hydra's launchers and sweepers. A guarded job never raises."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ from razorbench.store.output import lenient, warn
 from razorbench.types import Settings
 
 Job = Callable[[RunSpec | SequenceSpec, Path, Settings, bool, str | None], Any]
-"""What a launcher does: a run, in a results folder, with its configuration as plain data; whether alone in its terminal; the user's own conf folder."""
+"""A launcher's job: (run, results folder, plain configuration, whether the job has the terminal for itself, the user's own conf folder)."""
 
 
 def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) -> None:
-    """Let Hydra's launcher, the basic one or that which the overrides name, do the job for every combination; one run alone needs none.
+    """Do the job for every combination with Hydra's launcher: the basic one, or the one in the overrides. A single run needs no launcher.
 
-    The launcher is called as Hydra's own sweeper calls it, but with the runs that are left instead of a whole grid. A job's
-    failure is written into its run's folder.
+    Calls the launcher like Hydra's own sweeper, but with the runs that are left instead of a full grid. Each failure is written to the run's folder.
     """
     with registry(searchpath) as known:
         if len(combinations) == 1 and not any(override.startswith("hydra") for override in combinations[0]):
@@ -44,16 +43,16 @@ def launch(job: Job, combinations: Sequence[list[str]], searchpath: str | None) 
             return
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        # What all share sets up the launcher; the rest is each job's own.
+        # The shared overrides configure the launcher; the others belong to the jobs.
         shared = [override for override in combinations[0] if override.startswith(("hydra", "results="))]
         config = hydra.compose_config("config", [*finding(searchpath), *shared], RunMode.MULTIRUN)
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
         launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_guarded(job, searchpath), config=config)
-        launcher.launch([[each for each in combination if not each.startswith("hydra")] for combination in combinations], initial_job_idx=0)
+        launcher.launch([[override for override in combination if not override.startswith("hydra")] for combination in combinations], initial_job_idx=0)
 
 
 def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
-    """Let Hydra itself do a multirun, for sweepers that choose their runs as they go."""
+    """Do a multirun by Hydra itself, for sweepers that choose runs from earlier results."""
     overrides = literal(["results=results", *overrides], multirun=True)
     with registry(searchpath) as known:
         hydra = GlobalHydra.instance().hydra
@@ -63,7 +62,7 @@ def hand_over(job: Job, overrides: list[str], searchpath: str | None) -> None:
 
 
 def allow_processes() -> None:
-    """Let a method start processes, as a DataLoader with workers does, in a worker of joblib's too, which of itself can start only those of its own kind."""
+    """Let a method start processes, such as a DataLoader's workers, also inside a joblib worker, which by default can start only its own kind."""
     if multiprocessing.get_start_method(allow_none=True) == "loky":
         multiprocessing.set_start_method(None, force=True)
 
@@ -81,9 +80,9 @@ def _guarded(job: Job, searchpath: str | None) -> Callable[[DictConfig], Any]:
                 warn(str(error))
                 return None
             except Claimed:
-                return None  # whoever does it writes the record
+                return None  # the other worker writes the record
             except Exception as error:
-                # On a full disk even this fails; then the run has no record and no reason.
+                # On a full disk this fails too; then the run has no record and no reason.
                 with suppress(OSError):
                     run.folder(results).write_failure(error)
                 return None

@@ -20,15 +20,15 @@ from razorbench.registry.overrides import key, no_such_key
 from razorbench.store.disk import near
 
 CHOSEN = ("task", "sequence", "method", "base", "budget", "study", "suite")
-"""Groups of which a run or a command takes things by name."""
+"""Groups from which a run or a command chooses by name."""
 TOP = ("task", "sequence", "method", "base", "budget", "seed", "demos", "log_std", "results", "track", "eval")
 """Keys of a run."""
 _EXTRAS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray", "ray_aws": "ray", "optuna": "optuna"}
-"""Which extra of this package brings a plugin of Hydra."""
+"""Extra of this package that installs a Hydra plugin, by the plugin's name."""
 
 
 def sentence(folders: Folders, error: Exception, overrides: Sequence[str]) -> str:
-    """Say what is wrong with yaml files or overrides, for an error of Hydra's."""
+    """Return the sentence for an error of Hydra about yaml files or overrides."""
     if isinstance(error, UnicodeDecodeError):
         return f"{folders.undecodable()} is not UTF-8 text: save it as UTF-8"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
@@ -48,7 +48,7 @@ def sentence(folders: Folders, error: Exception, overrides: Sequence[str]) -> st
 
 
 def unknown_key(folders: Folders, wrong: str, overrides: Sequence[str]) -> str:
-    """Say which keys exist in place of a wrong one, given the other overrides that choose from a group, if these can be composed."""
+    """Return the sentence for an unknown key, with the known ones. The other overrides choose the groups, if they can be composed."""
     choosing = [override for override in overrides if key(override).partition("@")[0] in CHOSEN or key(override).startswith("hydra/")]
     try:
         composed = compose("config", overrides=folders.finding + choosing, return_hydra_config=True)
@@ -59,7 +59,7 @@ def unknown_key(folders: Folders, wrong: str, overrides: Sequence[str]) -> str:
 
 
 def refuse_unused(folders: Folders, composed: DictConfig, overrides: Sequence[str]) -> None:
-    """Refuse a new key that `+KEY=VALUE` adds, since nothing reads it, unless it chooses from a group or another value refers to it."""
+    """Raise UsageError for a key of `+KEY=VALUE` that nothing reads: it chooses from no group, and no other value refers to it."""
     for override in overrides:
         top = key(override).partition(".")[0]
         if override.startswith("+") and top in composed and top not in (*TOP, "hydra", *composed.hydra.runtime.choices):

@@ -1,4 +1,4 @@
-"""What people type as KEY=VALUE, in a form that Hydra's grammar takes as it was meant: paths are text, whatever characters they hold."""
+"""Overrides KEY=VALUE as typed, converted so that Hydra's grammar reads paths as text, with any characters."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _NAME = re.compile(r"[\w./,-]*")
 
 
 def key(override: str) -> str:
-    """Return the key of an override, without the signs that add, force or remove it."""
+    """Return the key of an override, without the signs + and ~."""
     return override.lstrip("+~").partition("=")[0]
 
 
 def quoted(name: str, text: str) -> str:
-    """Return an override that sets a key to exactly this text, once it is composed."""
+    """Return an override that sets a key to exactly this text."""
     text = text.replace("${", r"\${")
-    # Inside quotes, backslashes count only before a quote, of which the last one ends the text.
-    text = re.sub(r"(\\*)'", lambda found: found[1] * 2 + r"\'", text)
-    text = re.sub(r"(\\+)$", lambda found: found[1] * 2, text)
+    # Inside quotes, only backslashes before a quote are escapes; the closing quote counts too.
+    text = re.sub(r"(\\*)'", lambda match: match[1] * 2 + r"\'", text)
+    text = re.sub(r"(\\+)$", lambda match: match[1] * 2, text)
     return f"{name}='{text}'"
 
 
 def literal(overrides: Sequence[str], multirun: bool = False) -> list[str]:
-    """Return a command's overrides with the paths in `results=`, `demos=` and `base=PATH.zip` as text, absolute: the same wherever a run is done.
+    """Return a command's overrides with the paths of `results=`, `demos=` and `base=PATH.zip` as quoted absolute paths, which are the same in every working folder.
 
-    multirun: commas part several values of `demos`. Raises UsageError for a path that is empty or would be filled in.
+    multirun: whether commas separate several values of `demos`. Raises UsageError for an empty path or one with an interpolation.
     """
     kinds = {"results": lambda text: quoted("", str(_absolute("results", text)))[1:], "demos": lambda text: _demonstrations(text, multirun)}
-    made = []
+    converted = []
     for override in overrides:
         name, sign, text = override.partition("=")
         if key(override) == "base" and _unquoted(text).endswith(ZIP):
-            made += _zipped(text)
+            converted += _zipped(text)
             continue
-        made.append(f"{name}={kinds[key(override)](text)}" if sign and key(override) in kinds else override)
-    return made
+        converted.append(f"{name}={kinds[key(override)](text)}" if sign and key(override) in kinds else override)
+    return converted
 
 
 def _zipped(text: str) -> list[str]:
@@ -56,13 +56,13 @@ def _zipped(text: str) -> list[str]:
 
 
 def is_name(override: str) -> bool:
-    """Whether an override chooses a registered thing by a name, and not by null or a list, say."""
+    """Whether an override's value is a name, and not null, a list or a mapping."""
     text = _unquoted(override.partition("=")[2])
     return text != "null" and bool(_NAME.fullmatch(text))
 
 
 def resolvers(values: object, path: str = "") -> str | None:
-    """Return the first dotted path whose value is computed anew wherever it is read, as `${now:...}` is; None if there is none."""
+    """Return the first dotted path with a value that a resolver such as `${now:...}` computes; None if there is none."""
     if isinstance(values, str):
         return path if re.search(r"\$\{\s*[\w.]+\s*:", values) else None
     inside = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
@@ -82,7 +82,7 @@ def _absolute(name: str, text: str) -> Path:
     if not path:
         raise UsageError(f"{name}={text}: the path is empty; give one, as in results=runs")
     if "${" in path:
-        raise UsageError(f"{name}={text}: paths are taken as they stand, and Hydra would fill in ${{...}}; write the path itself")
+        raise UsageError(f"{name}={text}: a path cannot contain ${{...}}, which Hydra would replace; write the path itself")
     try:
         return Path(path).expanduser().absolute()
     except (OSError, RuntimeError) as error:
@@ -94,7 +94,7 @@ def _unquoted(text: str) -> str:
 
 
 def no_such_key(wrong: str, config: Settings, chosen: Settings) -> str:
-    """Say what is wrong with a dotted key that a run's configuration lacks, and what there is in its place. chosen: the name chosen in each group."""
+    """Return the sentence for a dotted key that a run's configuration lacks, with the known keys. chosen: the name chosen in each group."""
     node: Any = config
     place, word = "", wrong
     for word in wrong.split("."):

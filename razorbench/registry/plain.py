@@ -1,4 +1,4 @@
-"""A composed configuration as plain data."""
+"""Composed configurations as plain data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from razorbench.types import Settings
 
 
 def plain_config(config: DictConfig) -> Settings:
-    """Return the run's part of the configuration as plain data. Raises UsageError for a value that refers to nothing, or would differ from job to job."""
+    """Return the run's part of a configuration as plain data. Raises UsageError for a broken reference and for a resolver, which may differ between jobs."""
     ours = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     if (place := resolvers(OmegaConf.to_container(ours))) is not None:
-        raise UsageError(f"{place}: what ${{name:...}} gives may differ from job to job; write the value itself, or give it on the command line")
+        raise UsageError(f"{place}: the value of ${{name:...}} may differ between jobs; write the value itself, or give it on the command line")
     try:
         plain = OmegaConf.to_container(ours, resolve=True)
     except OmegaConfBaseException as error:
@@ -25,5 +25,5 @@ def plain_config(config: DictConfig) -> Settings:
 
 
 def results_of(config: DictConfig) -> Path:
-    """Return the results folder asked for."""
+    """Return the absolute path of the results folder."""
     return Path(str(config.results)).absolute()

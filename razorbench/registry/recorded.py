@@ -1,4 +1,4 @@
-"""What a record names, found among what is registered: its words choose, and never import, call or open anything."""
+"""Look-up of a record's task and base in the registry. A record's content only chooses names; it never imports, calls or opens anything."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from razorbench.types import Settings
 
 
 class Registered(Protocol):
-    """What is looked through."""
+    """A registry to search."""
 
     def names(self, group: str) -> list[str]:
         """Return the names of a group."""
 
     def item(self, group: str, name: str) -> Any:
-        """Return one thing."""
+        """Build one object."""
 
     def sound(self, group: str) -> Settings:
-        """Return what a group holds, by name, without what is broken."""
+        """Build a group's objects, by name, without broken ones."""
 
 
 def find(registered: Registered, group: str, wanted: str, called: Callable[[Any], str]) -> str:
-    """Return the name under which a group holds what records call `wanted`; called: how records call a thing.
+    """Return the registered name of an object that records call `wanted`. called: returns an object's name in records.
 
     Raises UsageError if there is none.
     """
     name = wanted.rpartition("-v")[0] if group == "task" else wanted
     if name in registered.names(group) and called(registered.item(group, name)) == wanted:
         return name
-    # A yaml may have another name than the thing in it.
+    # A yaml may have another name than its object.
     known = {called(thing): name for name, thing in registered.sound(group).items()}
     if wanted not in known:
         raise UsageError(
@@ -41,19 +41,19 @@ def find(registered: Registered, group: str, wanted: str, called: Callable[[Any]
     return known[wanted]
 
 
-def with_settings(node: Settings, told: Any, where: str) -> Settings:
-    """Return a registered thing's node with the plain settings that a record tells of it.
+def with_settings(node: Settings, settings: Any, where: str) -> Settings:
+    """Return a registered node with a record's plain settings.
 
-    A setting has to be one that the node has, and of the same kind; what holds settings of its own has to be as registered.
+    Raises UsageError unless each setting exists in the node with the same type; nested settings must equal the registered ones.
     """
-    if not isinstance(told, Mapping):
-        raise UsageError(f"{where} is {shown(told)}: it must be a mapping; the record is not one that a run wrote")
+    if not isinstance(settings, Mapping):
+        raise UsageError(f"{where} is {shown(settings)}: it must be a mapping; no run wrote this record")
     merged = dict(node)
-    for key, value in told.items():
+    for key, value in settings.items():
         if key == "_target_" or value == node.get(key):
             continue
         if key not in node:
-            raise UsageError(f"{where}.{shown(key)}: no setting of what is registered; there are {', '.join(sorted(set(node) - {'_target_'}))}")
+            raise UsageError(f"{where}.{shown(key)}: no such registered setting; there are {', '.join(sorted(set(node) - {'_target_'}))}")
         if not isinstance(value, bool | int | float | str) or (node[key] is not None and type(value) is not type(node[key])):
             raise UsageError(f"{where}.{key} is {shown(value)}: it must be a plain value such as {shown(node[key])}")
         merged[key] = value

@@ -1,4 +1,4 @@
-"""The board: packages with the levels that they have reached, ranked within their track by scores on fresh starts."""
+"""The board: packages with their levels, ranked within their track by scores on fresh starts."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from razorbench.submissions.validate import off_protocol, validate, vouched
 
 SELF_REPORTED, VALIDATED, REPLAYED, RETRAINED = "self-reported", "validated", "replayed", "retrained"
 DECLARED = ("track", "costs", "SELECT rows", "snapshots", "at_best")
-"""What a package alone says, and only a retraining shows."""
+"""Parts that a package only declares; a retraining checks them."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """A package on the board.
 
-    told: what it says of itself; vouches: the level's file; fresh: its score on fresh starts by task and seed, where it is defined, if all of it was
-    replayed. place: by fresh scores, among all that were replayed. rank: the same among those retrained alone; why: it has none.
+    told: its own statement; vouches: its level's file; fresh: scores on fresh starts by task and seed, where defined, if all runs were replayed.
+    place: position by fresh scores among replayed packages; rank: among retrained ones only; why: the reason for no rank.
     """
 
     folder: str
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def fresh_score(self) -> Estimate | None:
-        """The mean over tasks on fresh starts."""
+        """Mean score over tasks on fresh starts, None if it was not replayed."""
         return None if self.fresh is None else units(self.fresh).difference
 
     @property
@@ -61,35 +61,35 @@ class Entry:
 
     @property
     def protocol(self) -> int:
-        """Of its runs."""
+        """Protocol of its runs."""
         return self.runs[0].record.protocol if self.runs else PROTOCOL
 
     @property
     def declared(self) -> Sequence[str]:
-        """What of it nobody has checked, as it does not follow from what is in a package."""
+        """Parts that nobody has checked, because they do not follow from a package's content."""
         return () if self.level == RETRAINED else DECLARED
 
     def end(self, name: str) -> Estimate | None:
-        """Return a measure of `schema.MEASURES` of the final policies: as they were replayed, where they were, so that no tolerance adds to it; or as told."""
+        """Return a measure of `schema.MEASURES` of the final policies: as replayed if they were, so that no tolerance adds to it, else as told."""
         replayed = None if self.vouches is None else self.vouches.replayed
-        found = (self.told.scores if replayed is None or name not in replayed else replayed).get(name)
-        return None if found is None else Estimate(found.value, *found.ci95)
+        measured = (self.told.scores if replayed is None or name not in replayed else replayed).get(name)
+        return None if measured is None else Estimate(measured.value, *measured.ci95)
 
     def suite(self, name: str) -> Estimate | None:
-        """Return a measure of `compare.MEASURES` over the entry's tasks; None if it is undefined, or if the entry is not valid."""
+        """Return a measure of `comparison.MEASURES` over the entry's tasks; None if it is undefined or the entry is not valid."""
         if not self.runs:
             return None
         value = suite(numbers(self.runs, self.runs[0].arm, MEASURES[name]), sorted({run.task for run in self.runs})).value
         return value if isinstance(value, Estimate) else None
 
     def at(self, level: float) -> Estimate | None:
-        """Retention at a success on the new task: of what others have retrained alone, as curves are only declared before."""
+        """Return retention at a success level of the new task, for retrained entries only: the curves of others are only declared."""
         return self.suite(f"retention@{level:g}") if self.level == RETRAINED else None
 
 
 @dataclass(frozen=True)
 class Board:
-    """Entries of one suite, one track and one protocol, best first; those without a rank stand after those that have one, by their place."""
+    """Entries of one suite, track and protocol, best first. Entries without a rank follow in order of place."""
 
     suite: str
     track: Track
@@ -98,9 +98,9 @@ class Board:
 
 
 def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
-    """Return a package's entry; one whose digest has a level was validated then.
+    """Return a package's entry. A package with a level was validated before and is only compared with its checksums.
 
-    Raises UsageError if it does not even say what it is, or if its level contradicts it or itself.
+    Raises UsageError if submission.json is unreadable, or if the level contradicts the package or itself.
     """
     package = Package(root)
     name = package.digest
@@ -113,45 +113,45 @@ def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
     if level is None:
         return Entry(root.name, name, told, VALIDATED, runs, why="not replayed yet")
     if (wrong := contradiction(level, runs)) is not None:
-        raise UsageError(f"the level of {root} contradicts itself or the package: {wrong}; replay the package again, and keep what that writes")
-    found = Entry(root.name, name, told, level.level, runs, vouches=level)
-    if found.protocol == PROTOCOL and (fault := off_protocol(told, runs, known)) is not None:
-        return replace(found, runs=(), why=f"of another protocol: {fault}")
+        raise UsageError(f"the level of {root} contradicts itself or the package: {wrong}; replay the package again, and keep the new level")
+    made = Entry(root.name, name, told, level.level, runs, vouches=level)
+    if made.protocol == PROTOCOL and (fault := off_protocol(told, runs, known)) is not None:
+        return replace(made, runs=(), why=f"of another protocol: {fault}")
     if level.level == VALIDATED:
-        return replace(found, why="only a share of its runs was replayed")
+        return replace(made, why="only a share of its runs was replayed")
     starts = {(run.task, run.seed): run.base_success for run in runs}
     scores = {(each.task, each.seed): fresh_score(each.task, each.success, starts[each.task, each.seed]) for each in level.fresh.runs}
     fresh = {key: Number.exact(score) for key, score in scores.items() if score is not None}
-    # Whoever starts from a base that nearly solves a task has no score there, and neither has anyone else.
+    # No entry has a score on a task that its base nearly solves.
     if not fresh or set(fresh) != {key for key, success in starts.items() if success <= NEARLY_SOLVED}:
-        return replace(found, why="its score on fresh starts is undefined for some task and seed")
-    return replace(found, fresh=fresh, why="" if level.level == RETRAINED else "not retrained: its track, costs and curve are declared")
+        return replace(made, why="its score on fresh starts is undefined for some task and seed")
+    return replace(made, fresh=fresh, why="" if level.level == RETRAINED else "not retrained: its track, costs and curve are declared")
 
 
 def entries(packages: Sequence[Path], known: Known, levels: Mapping[str, Level]) -> list[Entry]:
-    """Return every package's entry, see `entries_of`."""
+    """Return the packages' entries, as of `entries_of`."""
     return entries_of([entry(package, known, levels) for package in packages])
 
 
-def entries_of(found: Sequence[Entry]) -> list[Entry]:
-    """Return entries again; of those that are alike, in checksums, policies or names, the one that was there first has a claim to them."""
-    known_by = {id(each): prints(each.runs) for each in found}
-    # Good before bad, vouched for before new, then by the day.
-    before = sorted(found, key=lambda each: (each.level == SELF_REPORTED, each.vouches is None, each.vouches.when if each.vouches else "", each.folder))
+def entries_of(entered: Sequence[Entry]) -> list[Entry]:
+    """Return the entries. Of those with like checksums, policies or names, only the earliest keeps its level."""
+    known_by = {id(one): prints(one.runs) for one in entered}
+    # Valid before invalid, with a level before new, then by day.
+    ordered = sorted(entered, key=lambda one: (one.level == SELF_REPORTED, one.vouches is None, one.vouches.when if one.vouches else "", one.folder))
     shown: dict[int, Entry] = {}
-    for k, each in enumerate(before):
-        alike = next((why for other in before[:k] if (why := _like(each, other, known_by[id(each)], known_by[id(other)])) is not None), None)
-        shown[id(each)] = each if alike is None else replace(each, level=SELF_REPORTED, runs=(), fresh=None, why=alike)
-    return [shown[id(each)] for each in found]
+    for k, one in enumerate(ordered):
+        alike = next((why for other in ordered[:k] if (why := _like(one, other, known_by[id(one)], known_by[id(other)])) is not None), None)
+        shown[id(one)] = one if alike is None else replace(one, level=SELF_REPORTED, runs=(), fresh=None, why=alike)
+    return [shown[id(one)] for one in entered]
 
 
 def _like(ours: Entry, theirs: Entry, our_prints: Any, their_prints: Any) -> str | None:
-    """Say in what an entry is like one that has the claim, None if in nothing."""
+    """Return how an entry resembles an earlier one, None if it does not."""
     if ours.digest == theirs.digest:
         return f"it has the checksums of {theirs.folder}"
     if (number := twins(our_prints, their_prints)) > 0:
         return f"{number} of its {len(ours.runs)} policies are nearly those of {theirs.folder}"
-    # Under a new protocol an entry's own authors enter it again.
+    # The authors may enter their own entry again under a new protocol.
     again = ours.protocol != theirs.protocol and ours.told.authors == theirs.told.authors
     if not again and (reads := reads_like(ours.told, theirs.told)) is not None:
         return f"{reads}: give it a name of its own"
@@ -159,15 +159,15 @@ def _like(ours: Entry, theirs: Entry, our_prints: Any, their_prints: Any) -> str
 
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
-    """Return a board for each suite, track and protocol, ranked, the latest protocol first."""
+    """Return a ranked board for each suite, track and protocol, the latest protocol first."""
     groups: dict[tuple[int, str, str], list[Entry]] = {}
-    for each in entries:
-        groups.setdefault((-each.protocol, each.told.suite, each.told.track.model_dump_json()), []).append(each)
+    for one in entries:
+        groups.setdefault((-one.protocol, one.told.suite, one.told.track.model_dump_json()), []).append(one)
     return [Board(suite, group[0].told.track, ranked(group), -protocol) for (protocol, suite, _), group in sorted(groups.items())]
 
 
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
-    """Return entries of one board in order of rank, those without one after them, in order of place."""
+    """Return the entries of one board in order of rank; entries without a rank follow in order of place."""
 
     def mean(each: Entry) -> float:
         return each.fresh_score.value if each.fresh_score is not None else float("-inf")
@@ -183,7 +183,7 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
 def _numbered(ordered: Sequence[Entry]) -> list[tuple[Entry, int]]:
     """Number entries in their order.
 
-    Whoever cannot be distinguished from the best shares its rank: the 95% Student interval of their difference, paired by task and seed, holds 0.
+    An entry shares the rank of the best if the 95% Student interval of their difference, paired by task and seed, contains 0.
     """
     numbered: list[tuple[Entry, int]] = []
     best: Entry | None = None
@@ -227,9 +227,9 @@ def as_json(found: Sequence[Board]) -> dict[str, Any]:
 
 
 def sha(level: Level) -> str:
-    """What tells a level from every other."""
+    """Return the SHA-256 of a level."""
     return hostile.sha256(level.model_dump_json().encode())
 
 
-def _plain(found: Estimate | None) -> dict[str, Any] | None:
-    return None if found is None else {"value": found.value, "ci95": [found.low, found.high]}
+def _plain(value: Estimate | None) -> dict[str, Any] | None:
+    return None if value is None else {"value": value.value, "ci95": [value.low, value.high]}

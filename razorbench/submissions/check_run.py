@@ -1,4 +1,4 @@
-"""One run of a submission: its record, curve, episodes and policy, each against the registry and against one another."""
+"""Checks of one run of a submission: record, curve, episodes and policy, against the registry and against each other."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MOST_POINTS = 200
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run of a submission has to be."""
+    """Required task, seed and base of a submission's run."""
 
     task: Task
     seed: int
@@ -48,24 +48,24 @@ class Expected:
 
     @classmethod
     def of(cls, task: str, seed: int, submission: Submission, known: Known) -> Expected:
-        """What a submission's run of a task with a seed has to be."""
+        """Return the requirements of a submission's run of a task with a seed."""
         return cls(known.tasks[task], seed, known.base(submission.track.base, seed), submission, known)
 
     @property
     def settings(self) -> EvalSettings:
-        """How much is measured."""
+        """Amount of evaluation."""
         return self.known.settings
 
     @property
     def subject(self) -> Subject:
-        """Whose episodes they are."""
+        """Owner of the run's episodes."""
         skills, paired = [skill.name for skill in self.base.skills], "alone_equal" in promises(self.task.world)
         return Subject(self.task.id, skills, self.submission.method, self.seed, self.settings.split, paired)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a package says of a run. plain, points: the record and the curve as they stand in their files, which are compared value by value."""
+    """A run as its package tells it. plain, points: content of the record's and the curve's file, which are compared value by value."""
 
     folder: str
     plain: dict[str, Any]
@@ -82,12 +82,12 @@ class Told:
         return list(map(Snapshot.model_validate, self.points))
 
     def run(self, task: str, known: Known) -> Run:
-        """Return the run of a task, as it is told."""
+        """Return the run of a task as told."""
         return Run(self.record, self.curve, tuple(known.tasks[task].experts), Path(self.folder))
 
 
 def check_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
-    """Check a run of a task with a seed; return it if its record and curve can be read at all."""
+    """Check a run of a task with a seed. Return it with recomputed numbers, None if that is impossible."""
     folder, expected, before = run_folder(name, seed), Expected.of(name, seed, submission, known), len(faults)
     told = read_told(package, folder, faults)
     if told is None:
@@ -106,12 +106,12 @@ def check_run(package: Package, name: str, seed: int, submission: Submission, kn
     measured = measured_anew(package, told.plain, told.points, expected.task, expected.base, folder, faults)
     if summary is None or measured is None:
         return None
-    # What was computed is what counts from here on, whatever was told.
+    # From here on only recomputed numbers count.
     return Run(Record.model_validate({**told.plain, **summary.plain(), **measured.plain()}), curve, tuple(expected.task.experts), Path(folder))
 
 
 def kept_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
-    """Check that a run without its policy, of a package that was found good before, agrees with itself; return it if it can be read at all."""
+    """Check that a run without its policy, of a package validated before, agrees with itself. Return it, None if it cannot be read."""
     folder, expected = run_folder(name, seed), Expected.of(name, seed, submission, known)
     told = _told_run(package, name, seed, submission, known, faults)
     if told is None:
@@ -122,7 +122,7 @@ def kept_run(package: Package, name: str, seed: int, submission: Submission, kno
 
 
 def told_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
-    """Return a run as a package tells it, of one that was found good before and is still the same: of the right kinds, and not computed anew."""
+    """Return a run as its package tells it, for a package validated before and unchanged. Checks types, recomputes nothing."""
     told = _told_run(package, name, seed, submission, known, faults)
     return None if told is None else told.run(name, known)
 
@@ -139,7 +139,7 @@ def _told_run(package: Package, name: str, seed: int, submission: Submission, kn
 
 
 def check_protocol(record: Record, expected: Expected, file: str, faults: Faults) -> None:
-    """Hold against the registry what a run was of: protocol, task, base, budget, and how much was measured."""
+    """Compare a run's protocol, task, base, budget and amount of evaluation with the registry."""
     task, base, caps = expected.task, expected.base, expected.known.budgets[expected.submission.track.budget]
     _hold(
         record.plain(),
@@ -186,7 +186,7 @@ def read_told(package: Package, folder: str, faults: Faults) -> Told | None:
 
 
 def check_head(told: Told, expected: Expected, file: str, faults: Faults) -> None:
-    """Check what the record says of how the run was made."""
+    """Check how the run was made, according to its record."""
     record, config = told.record, told.record.config
     task, base, submission, before = expected.task, expected.base, expected.submission, len(faults)
     check_protocol(record, expected, file, faults)
@@ -216,21 +216,21 @@ def check_head(told: Told, expected: Expected, file: str, faults: Faults) -> Non
 
 
 def _config(told: Told, expected: Expected, file: str, faults: Faults) -> None:
-    """Hold all of the configuration against what is registered; the method's own settings alone are the submitter's."""
+    """Compare the whole configuration with the registry, except the method's own settings, which the submitter chooses."""
     known, config, demos = expected.known, told.plain["config"], told.record.method.demos
     style = told.record.config.demos
     wanted = {
         "task": known.node("task", expected.task.id.rpartition("-v")[0]),
-        # Where its files lay is no part of a run.
+        # Where a base's files are is no part of a run.
         "base": {key: value for key, value in known.node("base", expected.submission.track.base).items() if key not in LOCAL},
         "budget": asdict(known.budgets[expected.submission.track.budget]),
         "seed": expected.seed,
         "log_std": "trained",
         "eval": asdict(expected.settings),
-        # Left out, the demonstrations are those of the task's first style.
+        # By default demonstrations have the task's first style.
         "demos": None if style is None and demos == expected.task.style else demos,
     }
-    # A record from before all settings were in it lacks those that have their defaults.
+    # Early records lack settings with default values.
     filled = {key: {**usual(wanted[key]), **value} if key in ("task", "base") and isinstance(value, Mapping) else value for key, value in config.items()}
     for where, found, other in differences({key: value for key, value in filled.items() if key != "method"}, wanted, "config", lambda a, b: a == b):
         faults.add(file, where, found, other)
@@ -245,11 +245,11 @@ def _hold(record: Settings, wanted: Settings, file: str, faults: Faults) -> None
 
 
 def _at(record: Settings, path: str) -> object:
-    """Return what lies at a dotted path of plain data, None if nothing does."""
-    found: object = record
+    """Return the value at a dotted path of plain data, None if there is none."""
+    node: object = record
     for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
 
 
 def _cost(found: int, cap: int | None, path: str, file: str, faults: Faults) -> None:
@@ -258,7 +258,7 @@ def _cost(found: int, cap: int | None, path: str, file: str, faults: Faults) -> 
 
 
 def check_points(told: Told, expected: Expected, file: str, faults: Faults) -> None:
-    """Check when the snapshots were taken, and what had been used by then."""
+    """Check the snapshots' updates and costs."""
     curve, start, least = told.curve, len(faults), {"update": 0, **dict.fromkeys(COSTS, 0)}
     for number, point in enumerate(curve, 1):
         for key, bound in least.items():
@@ -284,7 +284,7 @@ def _episodes(package: Package, folder: str, curve: Sequence[Snapshot], expected
 
 
 def _summary(episodes: Episodes, told: Told, expected: Expected, folder: str, faults: Faults) -> FinalSuccess:
-    """Compare rates, forgetting, retention and score with those computed anew, and return these."""
+    """Recompute rates, forgetting, retention and score, compare them with the told ones, and return the recomputed ones."""
     subject = expected.subject
     final = subject.final(episodes)
     for path, value in final.plain().items():

@@ -1,6 +1,6 @@
-"""Reading what a stranger sent: nothing is followed, run or unpickled, and nothing is read that is larger than it may be.
+"""Reading of a stranger's files: no link is followed, nothing is run or unpickled, and sizes are limited.
 
-Every function returns what it read or adds to a list of faults, each with file, field, what was found and what was expected.
+Every function returns the content or adds a fault with file, field, found and expected value.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from razorbench.store.bounded import Refused, shown
 
 MOST_FILES = 2_000
 MOST_DEPTH = 6
-"""Folders within folders."""
+"""Deepest nesting of folders."""
 MOST_FILE = 64_000_000
-"""Bytes of any file."""
+"""Largest file, in bytes."""
 MOST_HEADER = 100_000
-"""Bytes of a safetensors header."""
+"""Largest safetensors header, in bytes."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a package: in which file, in which field of it, what was found there and what was expected."""
+    """A fault of a package: file, field, found and expected value."""
 
     file: str
     field: str
@@ -48,13 +48,13 @@ class Faults(list[Fault]):
     """Faults in the order found."""
 
     def add(self, file: str, field: str, found: object, expected: object) -> None:
-        """Add one; what a stranger wrote is shown short and in quotes."""
+        """Add a fault. A stranger's text is shortened and escaped."""
         self.append(Fault(shown(file), shown(field), shown(found), expected if isinstance(expected, str) and expected.isprintable() else shown(expected)))
 
 
 def listing(root: Path, faults: Faults) -> dict[str, int]:
-    """Return the size of every regular file below a folder, by its path relative to it; links, devices and odd names are faults, and not entered."""
-    found: dict[str, int] = {}
+    """Return the sizes of all regular files below a folder, by relative path. Links, devices and odd names are faults and not entered."""
+    sizes: dict[str, int] = {}
     waiting = [("", 1)]
     while waiting:
         folder, depth = waiting.pop()
@@ -62,29 +62,29 @@ def listing(root: Path, faults: Faults) -> dict[str, int]:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 path = f"{folder}{entry.name}"
                 mode = entry.stat(follow_symlinks=False).st_mode
-                if len(found) >= MOST_FILES:
+                if len(sizes) >= MOST_FILES:
                     faults.add("the package", "number of files", f"more than {MOST_FILES}", f"at most {MOST_FILES}")
-                    return found
+                    return sizes
                 if not _NAME.fullmatch(entry.name):
                     faults.add(shown(path), "name", entry.name, "letters, digits, _, . and -, not . first, at most 100")
                 elif stat.S_ISREG(mode):
-                    found[path] = entry.stat(follow_symlinks=False).st_size
+                    sizes[path] = entry.stat(follow_symlinks=False).st_size
                 elif not stat.S_ISDIR(mode):
                     faults.add(path, "kind", "a link" if stat.S_ISLNK(mode) else "no regular file", "a regular file")
                 elif depth >= MOST_DEPTH:
                     faults.add(path, "depth", f"more than {MOST_DEPTH} folders", f"at most {MOST_DEPTH}")
                 else:
                     waiting.append((f"{path}/", depth + 1))
-    return found
+    return sizes
 
 
 def read(root: Path, name: str, most: int, faults: Faults) -> bytes | None:
-    """Return a regular file's bytes, of which there may be `most`."""
+    """Return the bytes of a regular file of at most `most` bytes."""
     return _or_fault(name, faults, lambda: bounded.read(root / name, most, links=False))
 
 
 def sha256(data: bytes) -> str:
-    """SHA-256 of bytes."""
+    """Return the SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -94,12 +94,12 @@ def text(name: str, data: bytes, faults: Faults) -> str | None:
 
 
 def unpacked(name: str, data: bytes, most: int, faults: Faults) -> bytes | None:
-    """Return the content of one xz stream, of which there may be `most` bytes."""
+    """Return the content of one xz stream, at most `most` bytes."""
     return _or_fault(name, faults, lambda: bounded.unpacked(data, "xz", most))
 
 
 def parsed(name: str, content: str, faults: Faults) -> Any:
-    """Return JSON as `bounded.parsed` does; None if it is none."""
+    """Parse JSON as `bounded.parsed`; None for a fault."""
     return _or_fault(name, faults, lambda: bounded.parsed(content))
 
 
@@ -112,9 +112,9 @@ def _or_fault(name: str, faults: Faults, do: Callable[[], T]) -> T | None:
 
 
 def tensors(name: str, data: bytes, like: Mapping[str, torch.Tensor], faults: Faults) -> dict[str, torch.Tensor] | None:
-    """Return the tensors of a safetensors file that has exactly the names, shapes and kinds (float32) of `like`, all finite.
+    """Return the tensors of a safetensors file with exactly the names and shapes of `like`, all float32 and finite.
 
-    The format is checked here in full before anything is made of it: 8 bytes of header length, the header, the tensors one after the other.
+    Checks the whole format before it builds a tensor: 8 bytes of header length, the header, the tensors in order.
     """
     before = len(faults)
     length = int.from_bytes(data[:8], "little") if len(data) >= 8 else -1
@@ -153,15 +153,15 @@ def tensors(name: str, data: bytes, like: Mapping[str, torch.Tensor], faults: Fa
 
 
 def _begin(about: Any) -> int:
-    """Where a tensor's bytes begin, for order alone; anything for what is no such thing."""
+    """Return the first byte of a tensor, for sorting only; -1 for a malformed entry."""
     offsets = about.get("data_offsets") if isinstance(about, dict) else None
     return offsets[0] if isinstance(offsets, list) and offsets and isinstance(offsets[0], int) else -1
 
 
 def lines(name: str, content: str, most: int, faults: Faults) -> Sequence[str] | None:
-    """Return a text's lines, of which there may be `most`."""
-    found = content.splitlines()
-    if len(found) > most:
-        faults.add(name, "number of lines", len(found), f"at most {most}")
+    """Return a text's lines, at most `most`."""
+    split = content.splitlines()
+    if len(split) > most:
+        faults.add(name, "number of lines", len(split), f"at most {most}")
         return None
-    return found
+    return split

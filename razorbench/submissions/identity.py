@@ -1,4 +1,4 @@
-"""The run that a submitted record describes, made anew from what it says and what is registered; nothing that it names is imported or called."""
+"""The run of a submitted record, rebuilt from the record and the registry. Nothing that the record names is imported or called."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from razorbench.store.record import Record
 from razorbench.task import Task
 
 FROM_FILE = "sha256:"
-"""Begins what a record says of demonstrations that came from a file."""
+"""Prefix of a record's demonstrations if they came from a file."""
 
 
 def run_spec(record: Record, task: Task, base: Base, budget: Budget, settings: EvalSettings, registered: Method) -> RunSpec:
-    """Return the run of a registered method with the hyper-parameters that the record's configuration names.
+    """Return the run of a registered method with the hyperparameters of the record's configuration.
 
-    Of demonstrations from a file it has the digest alone. Raises UsageError with a sentence if the hyper-parameters are none of the method's.
+    Demonstrations from a file are known by their digest only. Raises UsageError if the hyperparameters do not fit the method.
     """
     demos = record.method.demos
     first = task.style
@@ -41,13 +41,13 @@ def run_spec(record: Record, task: Task, base: Base, budget: Budget, settings: E
         recorded=cast(Any, (None, demos.removeprefix(FROM_FILE))) if from_file else None,
     )
     if (upstream := getattr(method, "upstream", None)) is not None:
-        before = str(record.upstream and record.upstream.method)
-        spec = replace(spec, upstream=replace(spec, method=upstream, method_name=before, style=first, recorded=None))
+        upstream_name = str(record.upstream and record.upstream.method)
+        spec = replace(spec, upstream=replace(spec, method=upstream, method_name=upstream_name, style=first, recorded=None))
     return spec
 
 
 def run_hash(spec: RunSpec) -> str:
-    """Return the hash of a run that a record describes; raises UsageError if its hyper-parameters are no plain values."""
+    """Return the hash of a record's run. Raises UsageError if its hyperparameters are not plain values."""
     try:
         return digest(spec.identity())
     except (TypeError, ValueError) as error:
@@ -55,7 +55,7 @@ def run_hash(spec: RunSpec) -> str:
 
 
 def _method(node: Any, registered: Method, where: str) -> Method:
-    """The method with a node's hyper-parameters; its class is the registered one, whatever the node names."""
+    """Return the registered method's class with a node's hyperparameters. Raises UsageError if the node names another class."""
     cls = type(registered)
     target = f"{cls.__module__}.{cls.__qualname__}"
     if not isinstance(node, Mapping) or node.get("_target_") != target:

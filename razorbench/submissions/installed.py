@@ -1,4 +1,4 @@
-"""What the installed benchmark holds a submission against: its suites, tasks, bases, budgets and methods."""
+"""The installed suites, tasks, bases, budgets and methods, with which a submission is compared."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from razorbench.task import Task
 
 @dataclass(frozen=True)
 class Known:
-    """What is registered. suites: tasks and seeds by name; load: a base's policy by its name and a run's seed; settings: how much is measured.
+    """Registered objects. suites: tasks and seeds by name; load: returns a base by its name and a run's seed; settings: amount of evaluation.
 
-    node: what a yaml of a group says, by group and name, as records have it. played: the bases' own episodes, see `rows`.
+    node: returns a yaml's content by group and name, as in records. played: cached episodes of the bases, see `rows`.
     """
 
     suites: Mapping[str, tuple[Sequence[str], Sequence[int]]]
@@ -37,38 +37,38 @@ class Known:
     _loaded: dict[tuple[str, int], Base] = field(default_factory=dict)
 
     def base(self, name: str, seed: int) -> Base:
-        """Return the base that a run seed starts from."""
+        """Return the base from which a run with this seed starts."""
         if (name, seed) not in self._loaded:
             self._loaded[name, seed] = self.load(name, seed)
         return self._loaded[name, seed]
 
 
 def differences(found: Any, wanted: Any, path: str, near: Callable[[float, float], bool]) -> list[tuple[str, Any, Any]]:
-    """Return where two pieces of plain data differ: path, found, wanted. near: whether two numbers count as equal."""
+    """Return the differences of two pieces of plain data: path, found, wanted. near: whether two numbers count as equal."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         keys = [*wanted, *(key for key in found if key not in wanted)]
         missing = object()
         pairs = [(f"{path}.{key}", found.get(key, missing), wanted.get(key, missing)) for key in keys]
-        return [each for where, a, b in pairs for each in ([(where, *_said(a, missing))] if missing in (a, b) else differences(a, b, where, near))]
+        return [fault for where, a, b in pairs for fault in ([(where, *_presence(a, missing))] if missing in (a, b) else differences(a, b, where, near))]
     if isinstance(wanted, list | tuple) and isinstance(found, list) and len(found) == len(wanted):
-        return [each for k, (a, b) in enumerate(zip(found, wanted, strict=True)) for each in differences(a, b, f"{path}[{k}]", near)]
+        return [fault for k, (a, b) in enumerate(zip(found, wanted, strict=True)) for fault in differences(a, b, f"{path}[{k}]", near)]
     if _number(found) and _number(wanted):
         return [] if near(float(found), float(wanted)) else [(path, found, wanted)]
     return [] if type(found) is type(wanted) and found == wanted else [(path, found, wanted)]
 
 
 ADDED = ("there", "nothing")
-"""What `differences` says of a key that is found and not wanted."""
+"""Words of `differences` for a key that is found and not wanted."""
 
 
 def compare(found: Any, wanted: Any, path: str, file: str, faults: Faults, loosely: bool = False) -> None:
-    """Add what differs; loosely: sums in another order, on another processor, still agree."""
+    """Add the differences. loosely: whether to tolerate sums in another order, as on another processor."""
     relative, absolute = (1e-3, 1e-4) if loosely else (1e-9, 1e-9)
     for where, one, other in differences(found, wanted, path, lambda a, b: abs(a - b) <= absolute + relative * abs(b)):
         faults.add(file, where, one, other)
 
 
-def _said(found: Any, missing: object) -> tuple[Any, Any]:
+def _presence(found: Any, missing: object) -> tuple[Any, Any]:
     return ("missing", "something") if found is missing else ADDED
 
 
@@ -77,7 +77,7 @@ def _number(value: Any) -> bool:
 
 
 def known(registered: Registry) -> Known:
-    """Return what a registry holds a submission against."""
+    """Return the registered objects with which a submission is compared."""
     suites = registered.sound("suite")
     recipes = registered.sound("base")
     return Known(

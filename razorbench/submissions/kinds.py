@@ -1,4 +1,4 @@
-"""Of what kind every value of a record and of a snapshot is: typed, finite, and in its range, however deep it stands."""
+"""Strict types of a submitted record and snapshot: every value is typed, finite and in its range, at any depth."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from razorbench.submissions.hostile import Faults
 from razorbench.submissions.schema import Line, Name
 
 MOST = 1e6
-"""Of any divergence and of any change of weights; ours stay below ten thousand."""
+"""Largest divergence or change of weights; ours stay below ten thousand."""
 _PATH = re.compile(r"(?:^|[\s\"'=:(\[,])(?:/[^/\s]+){2,}|^~[\w/\\]|[A-Za-z]:\\|^\\\\|file:/")
 _RANGES = {"js": 0.7, "tv": 1.0, "moved": 1.0}
 _EXPECTED = {"missing": "there", "extra_forbidden": "nothing", "model_type": "a mapping", "dict_type": "a mapping"}
-"""Plainer words than pydantic's, by its kind of error."""
+"""Plain words by pydantic's type of error."""
 _MOST_SAID = 20
-"""Faults of one record or snapshot."""
+"""Largest number of listed faults of one record or snapshot."""
 _SLACK = 1e-3
-"""What rounding may take a number beyond its range."""
+"""Tolerance of a range, for rounding."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=-MOST, le=MOST)]
 Amount = Annotated[float, Field(allow_inf_nan=False, ge=-_SLACK, le=MOST)]
@@ -36,7 +36,7 @@ class _Kind(BaseModel):
 
 
 class Rate(_Kind):
-    """Successes of episodes."""
+    """A success rate."""
 
     successes: Count
     episodes: Annotated[int, Field(ge=1, le=10_000)]
@@ -95,14 +95,14 @@ class _Activations(_Kind):
 
 
 class Drift(_Kind):
-    """How far weights and activations moved."""
+    """Drift of weights and activations."""
 
     weights: _Weights
     activations: dict[Name, _Activations]
 
 
 class Measured(_Kind):
-    """What a policy's weights come to."""
+    """Measures that follow from a policy's weights."""
 
     divergence: Divergence
     drift: Drift
@@ -212,7 +212,7 @@ class Record(_Kind):
 
 
 def check(kind: type[BaseModel], found: object, file: str, faults: Faults) -> bool:
-    """Add where a value is not of its kind; return whether all are."""
+    """Add the values of a wrong type and paths of a machine. Return whether there are none."""
     before = len(faults)
     try:
         kind.model_validate(found)
@@ -227,7 +227,7 @@ def check(kind: type[BaseModel], found: object, file: str, faults: Faults) -> bo
 
 
 def _words(node: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in plain data with its dotted path."""
+    """Yield every string in plain data with its dotted path."""
     if isinstance(node, str):
         yield where, node
     for key, value in node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ():

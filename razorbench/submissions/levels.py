@@ -1,4 +1,4 @@
-"""The board's own files: what level a package has reached, checked as packages are."""
+"""The board's level files, checked like packages."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _MOST_FILES = 10_000
 
 
 def read_levels(folder: Path) -> dict[str, Level]:
-    """Return the board's levels by package digest; of several for one package the last by date.
+    """Return the board's levels by package digest; the latest if a package has several.
 
-    Raises UsageError for a folder that is none, for a file that is no level, and for two of one package and day.
+    Raises UsageError for a missing folder, a file that is not a level, and two levels of one package and day.
     """
     if not folder.is_dir():
-        raise UsageError(f"--levels {folder}: no such folder; give the one that holds what `razorbench replay --out` wrote, or leave it out")
-    found: dict[str, tuple[Path, Level]] = {}
+        raise UsageError(f"--levels {folder}: no such folder; give the folder of files from `razorbench replay --out`, or leave it out")
+    latest: dict[str, tuple[Path, Level]] = {}
     for path in sorted(folder.glob("*.json"))[:_MOST_FILES]:
         level = _read(folder, path)
-        other = found.get(level.package)
+        other = latest.get(level.package)
         if other is not None and other[1].when == level.when and other[1] != level:
             raise UsageError(f"levels {other[0]} and {path} are of one package and one day, {level.when}: keep one of them")
         if other is None or other[1].when < level.when:
-            found[level.package] = path, level
-    return {digest: level for digest, (_, level) in found.items()}
+            latest[level.package] = path, level
+    return {digest: level for digest, (_, level) in latest.items()}
 
 
 def _read(folder: Path, path: Path) -> Level:
@@ -55,22 +55,22 @@ def _read(folder: Path, path: Path) -> Level:
 
 
 def contradiction(level: Level, runs: Sequence[Run]) -> str | None:
-    """Return where a level says what cannot be of a package with these runs, None if nowhere."""
-    there = {(run.task, run.seed): run for run in runs}
+    """Return a contradiction between a level and its package's runs, None if there is none."""
+    by_key = {(run.task, run.seed): run for run in runs}
     told = {(each.task, each.seed): each for each in level.fresh.runs}
     whole = level.level != "validated"
-    if len(told) != len(level.fresh.runs) or not told.keys() <= there.keys() or (whole and told.keys() != there.keys()):
-        return f"its fresh runs are {len(level.fresh.runs)}, not {'each' if whole else 'some'} of the package's {len(there)} once"
+    if len(told) != len(level.fresh.runs) or not told.keys() <= by_key.keys() or (whole and told.keys() != by_key.keys()):
+        return f"its fresh runs are {len(level.fresh.runs)}, not {'each' if whole else 'some'} of the package's {len(by_key)} once"
     if (level.retrained_exact is not None) != (level.level == "retrained") and whole:
         return f"its retrained_exact is {level.retrained_exact}, its level {level.level}"
     for name in ("exact", "retrained_exact"):
         if (getattr(level, name) or 0) > len(told):
             return f"its {name} is {getattr(level, name)}, of {len(told)} runs"
     for key, one in told.items():
-        run = there[key]
+        run = by_key[key]
         if one.success.keys() != {run.task, *run.record.original} or not all(rates.keys() == {"base", "final"} for rates in one.success.values()):
             return f"its success of {one.task}, seed {one.seed}, is not of the new task and of each original skill, base and final"
-        # Before cards had 500 starts, a score began from what the base did on the fresh ones.
+        # Before cards had 500 starts, a score used the base's success on the fresh starts.
         kept, rates = fresh_retention(one.task, one.success), one.success[one.task]
         wanted = [fresh_score(one.task, one.success, run.base_success), score(rates["final"], rates["base"], kept)]
         if not any(_near(one.score, each) for each in wanted):

@@ -1,4 +1,4 @@
-"""Names as a reader sees them: what they may be made of, and which two look alike."""
+"""Names as a reader sees them: allowed characters, and names that look alike."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import unicodedata
 from functools import cache
 
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and signs that nothing shows."""
+"""Letters and signs without a visible form."""
 _SELECTORS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
-"""Of variants of the sign before them, which themselves are not shown."""
+"""Invisible selectors of a variant of the sign before them."""
 _KINDS = frozenset("LMNPS")
 _TOGETHER = ({"CJK", "HIRAGANA", "KATAKANA"}, {"CJK", "HANGUL"}, {"CJK", "BOPOMOFO"})
-"""Scripts that one language writes side by side."""
+"""Scripts that one language writes together."""
 _MOST_MARKS = 2
 _ALIKE = str.maketrans(
     "01|" + "авсԁеһіјӏкмнопрѕтԛухԝгь" + "αβγεηικνορτυχωϲϳ" + "ıǀɑɡʟ",
     "oll" + "abcdehijlkmhonpstqyxwrb" + "abyenikvoptuxwcj" + "ilagl",
 )
-"""Signs that look like a Latin letter, after case and accents are taken away."""
+"""Signs that look like a Latin letter without case and accents."""
 
 
 def unseen(text: str) -> str | None:
-    """Return what of a text a reader would not see, or be misled by; None if it is plain: NFKC, visible, its letters of one script."""
+    """Return what is invisible or misleading in a text; None if it is plain: NFKC, visible, with letters of one script."""
     for sign in text:
         kind = unicodedata.category(sign)
         if sign != " " and (kind[0] not in _KINDS or sign in _FILLERS or any(ord(sign) in each for each in _SELECTORS)):
@@ -45,13 +45,13 @@ def unseen(text: str) -> str | None:
 
 @cache
 def skeleton(text: str) -> str:
-    """Return the same for two names that one may be taken for the other: letters and digits alone, without case, accents, and what only looks different."""
+    """Return a key that names of like appearance share: letters and digits only, without case, accents and small differences in form."""
     plain = unicodedata.normalize("NFKD", text).casefold()
-    kept = "".join(sign for sign in plain if unicodedata.category(sign)[0] in "LN")
-    return kept.translate(_ALIKE).replace("rn", "m").replace("vv", "w").replace("cl", "d").replace("i", "l")
+    signs = "".join(sign for sign in plain if unicodedata.category(sign)[0] in "LN")
+    return signs.translate(_ALIKE).replace("rn", "m").replace("vv", "w").replace("cl", "d").replace("i", "l")
 
 
 @cache
 def _script(sign: str) -> str:
-    """The script of a letter, which its Unicode name begins with."""
+    """Return the script of a letter, the first word of its Unicode name."""
     return unicodedata.name(sign, "UNKNOWN").split()[0]

@@ -1,4 +1,4 @@
-"""The files of a package, each read once: what is hashed is what is checked, played and shown, whatever becomes of the file."""
+"""The files of a package, each read once: the bytes that are hashed are those that are checked, played and shown."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from razorbench.submissions.hostile import Faults
 from razorbench.submissions.schema import FILE, SUMS
 
 MOST_BYTES = {FILE: 200_000, SUMS: 200_000, RECORD: 500_000, PACKED_CURVE: 1_000_000, PACKED_EPISODES: 1_000_000, POLICY: 8_000_000}
-"""Of files by their names: ten times what ours have, so that a whole package stays below a gigabyte."""
+"""Largest files by name, in bytes: ten times ours; a whole package stays below a gigabyte."""
 MOST_TEXT = 8_000_000
-"""Bytes of anything unpacked."""
+"""Largest unpacked file, in bytes."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A folder that a stranger sent."""
+    """A folder from a stranger."""
 
     root: Path
     _read: dict[str, bytes | None] = field(default_factory=dict, repr=False)
 
     def read(self, name: str, faults: Faults) -> bytes | None:
-        """Return a file's bytes, the same whenever it is asked for; None if there are none, which is a fault the first time."""
+        """Return a file's bytes, the same at every call; None if it cannot be read, which adds a fault at the first call."""
         if name not in self._read:
             self._read[name] = hostile.read(self.root, name, MOST_BYTES[Path(name).name], faults)
         return self._read[name]
@@ -38,5 +38,5 @@ class Package:
 
     @property
     def digest(self) -> str:
-        """What tells the package from every other: the SHA-256 of its checksums."""
+        """Identity of the package: the SHA-256 of its checksums."""
         return hostile.sha256(self.read(SUMS, Faults()) or b"")

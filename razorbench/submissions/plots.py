@@ -1,4 +1,4 @@
-"""The board's pictures, over all entries of a suite: what they learn against what they keep, and the law at their final policies."""
+"""The board's pictures over all entries of a suite: learning against retention, and the law at their final policies."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from razorbench.store.estimate import Estimate, Undefined, between
 from razorbench.submissions.board import Entry
 
 NAMED = 25
-"""Entries above which only those on the frontier are named in a picture."""
+"""Largest number of entries with all names in a picture; above it only those on the frontier are named."""
 
 
 def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
-    """Return success on the new task against retention, an entry a full sign at best and a hollow one at the end."""
+    """Draw success on the new task against retention, for each entry a full sign at best and a hollow one at the end."""
     shown = {name: (entry, *pair) for name, entry in _named(entries) if (pair := _pair(entry)) is not None}
     figure, axes = canvas(4.4)
     unit_square(axes, "success on the new task", "retention of original skills")
@@ -60,10 +60,10 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
 
 
 def law(suite: str, entries: Sequence[Entry]) -> Picture:
-    """Return forgetting against forward KL, a final policy a dot, with the fitted curve where there are runs enough."""
-    named = dict(_named([each for each in entries if each.runs]))
-    owner = [name for name, each in named.items() for run in each.runs if any(point.update > 0 for point in run.curve)]
-    points = replace(final_points([run for each in named.values() for run in each.runs]), arm=owner)
+    """Draw forgetting against forward KL, a dot for each final policy, with the fitted curve if there are enough runs."""
+    named = dict(_named([entry for entry in entries if entry.runs]))
+    owner = [name for name, entry in named.items() for run in entry.runs if any(point.update > 0 for point in run.curve)]
+    points = replace(final_points([run for entry in named.values() for run in entry.runs]), arm=owner)
     looks = _looks(list(named))
     figure, axes = canvas(3.8)
     cloud(axes, points.x, points.y, [looks[name].colour for name in owner], markersize=3.2, alpha=0.7)
@@ -72,11 +72,11 @@ def law(suite: str, entries: Sequence[Entry]) -> Picture:
     if few is not None:
         note += f"No fit: {few}."
     else:
-        found = fitted(points)
+        fit = fitted(points)
         grid = np.linspace(0.0, float(points.x.max()), 200)
-        axes.plot(grid, found.curve(grid), color="#8a9099", linewidth=1.2)
-        told = "undefined" if found.r2 is None else f"{found.r2.value:.2f} (95% {between(found.r2.low, found.r2.high)} over tasks and arms)"
-        note += f"The line is the fit A (1 - exp(-(B K)^C)); its R2 is {told}, over {found.runs} runs."
+        axes.plot(grid, fit.curve(grid), color="#8a9099", linewidth=1.2)
+        r2 = "undefined" if fit.r2 is None else f"{fit.r2.value:.2f} (95% {between(fit.r2.low, fit.r2.high)} over tasks and arms)"
+        note += f"The line is the fit A (1 - exp(-(B K)^C)); its R2 is {r2}, over {fit.runs} runs."
     axes.set_xscale("symlog", linthresh=0.1)
     axes.set(xlabel="forward KL on the new task, nats per decision", ylabel="forgetting", xlim=(0, None))
     powers(axes.xaxis)
@@ -91,21 +91,21 @@ def law(suite: str, entries: Sequence[Entry]) -> Picture:
 
 
 def _best(entry: Entry) -> tuple[Estimate, Estimate] | None:
-    """Success and retention at best of a valid entry with curves."""
+    """Return success and retention at best of a valid entry with curves, else None."""
     x, y = (entry.suite(f"{name}@best") for name in ("success", "retention"))
     return None if x is None or y is None else (x, y)
 
 
 def _pair(entry: Entry) -> tuple[Estimate, Estimate] | None:
-    """Success and retention of an entry that was found valid, if it has both."""
+    """Return success and retention at the end of a valid entry that has both, else None."""
     x, y = (entry.end(name) for name in ("success", "retention"))
     return (x, y) if entry.runs and x is not None and y is not None else None
 
 
 def _named(entries: Sequence[Entry]) -> list[tuple[str, Entry]]:
-    """Entries by names that differ."""
-    names = [each.told.name for each in entries]
-    return [(name if names.count(name) == 1 else f"{name} {each.digest[:6]}", each) for name, each in zip(names, entries, strict=True)]
+    """Return the entries with distinct names."""
+    names = [entry.told.name for entry in entries]
+    return [(name if names.count(name) == 1 else f"{name} {entry.digest[:6]}", entry) for name, entry in zip(names, entries, strict=True)]
 
 
 def _looks(names: Sequence[str]) -> dict[str, Look]:

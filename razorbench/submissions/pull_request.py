@@ -1,9 +1,9 @@
-"""What may a pull request to the board change? Decided from what git says of it, before anything in it is read.
+"""Check of a pull request to the board, from git's list of changes, before any of its files is read.
 
     git diff --raw -z --no-renames --no-abbrev BASE HEAD | python -m razorbench.submissions.pull_request --by CONTRIBUTOR
 
-Whoever submits may add files to one new entry folder, and to nothing else: an entry that is there stays as it is, and a new version of it comes under a
-name of its own. Levels, and all else of the board, are its keepers' alone. Nobody changes a submission's checks along with it.
+A submitter may only add files to one new entry folder: existing entries stay unchanged, and a new version needs a new name. Only the board's keepers change
+levels and other files of the board. Nobody changes the checks together with a submission.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 ENTRIES, LEVELS, CHECKS = "baselines/results/entries/", "baselines/results/levels/", ".github/"
 KEEPERS = ("OWNER", "MEMBER", "COLLABORATOR")
-"""As GitHub calls an author's association with the repository."""
+"""GitHub's names for an author's association with the repository."""
 MOST_CHANGES = 2_000
 MOST_BYTES = 4_000_000
 _SHOWN = 20
@@ -27,7 +27,7 @@ _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 @dataclass(frozen=True)
 class Change:
-    """A file that differs. status: A added, M modified, D deleted, T another kind; mode: of the file afterwards, 000000 if it is gone."""
+    """A changed file. status: A added, M modified, D deleted, T another type; mode: the file's new mode, 000000 if it is gone."""
 
     status: str
     mode: str
@@ -35,29 +35,29 @@ class Change:
 
 
 def parse(raw: bytes) -> list[Change]:
-    """Return the changes in what `git diff --raw -z --no-renames` wrote; raises ValueError for anything else."""
+    """Parse the output of `git diff --raw -z --no-renames`. Raises ValueError for any other text."""
     if len(raw) > MOST_BYTES:
         raise ValueError(f"{len(raw)} bytes of changes, at most {MOST_BYTES}")
     words = raw.decode("utf-8", "backslashreplace").split("\0")
     if words.pop() or len(words) % 2:
         raise ValueError("it is no output of git diff --raw -z, or cut short")
-    found = []
+    changes = []
     for about, path in zip(words[::2], words[1::2], strict=True):
         match = _CHANGE.fullmatch(about)
         if match is None:
             raise ValueError(f"{about[:80]!r} is no line of git diff --raw")
-        found.append(Change(match[3], match[2], path))
-    return found
+        changes.append(Change(match[3], match[2], path))
+    return changes
 
 
 def entry(changes: Sequence[Change]) -> str | None:
-    """Return the one entry that changes lie in, None if there is none or several."""
+    """Return the entry that the changes belong to, None if there are none or several."""
     names = {change.path.removeprefix(ENTRIES).partition("/")[0] for change in changes if change.path.startswith(ENTRIES)}
     return names.pop() if len(names) == 1 else None
 
 
 def refusals(changes: Sequence[Change], by: str, there: Sequence[str]) -> list[str]:
-    """Return why a pull request may not be taken, a sentence each, none if it may. by: its author's association; there: the entries of the board."""
+    """Return the reasons to refuse a pull request, a sentence each. by: its author's association; there: names of the board's entries."""
     if not changes:
         return ["nothing is changed: add the folder of a package, as `razorbench pack` wrote it, to baselines/results/entries"]
     if len(changes) > MOST_CHANGES:
@@ -96,10 +96,10 @@ def _refused(change: Change, keeper: bool, there: Sequence[str]) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read changes from standard input, say what is wrong with them, and return 1 if anything is."""
-    parser = argparse.ArgumentParser(prog="python -m razorbench.submissions.pull_request", description="May a pull request change what it changes?")
-    parser.add_argument("--by", default="NONE", help="the author's association, as GitHub calls it")
-    parser.add_argument("--there", nargs="*", default=[], help="entries that the board has")
+    """Read changes from standard input and print the reasons to refuse them. Returns 1 if there are any."""
+    parser = argparse.ArgumentParser(prog="python -m razorbench.submissions.pull_request", description="Check the changes of a pull request to the board.")
+    parser.add_argument("--by", default="NONE", help="GitHub's name for the author's association")
+    parser.add_argument("--there", nargs="*", default=[], help="names of the board's entries")
     options = parser.parse_args(arguments)
     try:
         changes = parse(sys.stdin.buffer.read(MOST_BYTES + 1))

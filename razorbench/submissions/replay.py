@@ -1,8 +1,8 @@
-"""Do the policies of a package do what its rows say, and what do they do on starts that nobody could prepare for?
+"""Replay of a package: its policies play the published episodes and fresh starts.
 
-The published episodes are played again from the weights. On the machine, the packages and the versions of the record they have to be the same, row by
-row; elsewhere some may end otherwise, but as many for the worse as for the better, in every cell and over all of them (`tests`). Then the policies play
-fresh starts, drawn by a seed of the replayer's: these rank, and what was published may not be better than they are by more than chance.
+On the machine, packages and versions of the record, published episodes must repeat row by row. Elsewhere some may end differently, but as many for the worse
+as for the better, in every cell and in total (`trials`). Fresh starts come from the replayer's seed. They decide the rank, and success on published starts
+may exceed that on fresh ones only by chance.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from razorbench.types import BoolArray, IntArray, Settings
 from razorbench.world.rollout import Cell, play_policy
 
 _FRESH = 2**20
-"""Published starts lie below it; a seed's fresh ones at its own multiple above."""
+"""Published starts lie below it; the fresh starts of each seed begin at its own multiple of it."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a run's policy did. exact: whether its rows were to agree one by one; fresh: success rates on fresh starts by task, base and final.
+    """Replay of a run's policy. exact: whether its rows had to repeat one by one; fresh: success rates on fresh starts by task, base and final.
 
-    base_success: of the base on the new task, by its card. cells: on published starts, of all of them if whole.
+    base_success: the base's success on the new task, from its card; cells: on published starts; whole: whether the cells cover all published starts.
     """
 
     task: str
@@ -64,7 +64,7 @@ class Replayed:
 
     @property
     def score(self) -> float | None:
-        """The score on fresh starts."""
+        """Score on fresh starts."""
         return fresh_score(self.task, self.fresh, self.base_success)
 
     def published(self, who: str = "replayed") -> dict[str, dict[str, float]]:
@@ -73,18 +73,18 @@ class Replayed:
 
 
 def fresh_score(task: str, fresh: Mapping[str, Mapping[Any, float]], base_success: float) -> float | None:
-    """Return a policy's score on fresh starts, None where undefined. fresh: success rates by task, of the new one and of skills, `base` and `final`."""
+    """Return a policy's score on fresh starts, None if undefined. fresh: success rates of the new task and the skills, by name, `base` and `final`."""
     return None if base_success > NEARLY_SOLVED else score(fresh[task]["final"], base_success, fresh_retention(task, fresh))
 
 
 def fresh_retention(task: str, fresh: Mapping[str, Mapping[Any, float]]) -> float | None:
-    """Return a policy's retention on fresh starts, None where undefined."""
+    """Return a policy's retention on fresh starts, None if undefined."""
     skills = [rates for name, rates in fresh.items() if name != task]
     return retention(np.array([rates["base"] for rates in skills]), np.array([rates["final"] for rates in skills]))
 
 
 def share(runs: Sequence[Run], fraction: float, seed: int) -> list[Run]:
-    """Return a share of the runs, drawn by a seed, in their order."""
+    """Return a random share of the runs in their order. seed: of the draw."""
     number = max(1, math.ceil(fraction * len(runs)))
     return [runs[k] for k in sorted(seeding.generator("replay", seed).choice(len(runs), number, replace=False))]
 
@@ -100,9 +100,9 @@ def replay(
     faults: Faults,
     say: Callable[[str], None],
 ) -> list[Replayed]:
-    """Play the policies of some of a valid package's runs; disagreements are added to the faults."""
+    """Play the policies of some runs of a valid package. Adds disagreements to the faults."""
     bases: dict[tuple[str, int], dict[str, BoolArray]] = {}
-    found: list[Replayed] = []
+    played: list[Replayed] = []
     for number, run in enumerate(runs, 1):
         task, seed = known.tasks[run.task], run.seed
         base = known.base(submission.track.base, seed)
@@ -117,17 +117,17 @@ def replay(
                 bases[key] = _fresh(base.policy, task, base, fresh_seed, known.settings.episodes)
             final = _fresh(tuned, task, base, fresh_seed, known.settings.episodes)
         fresh = {name: {"base": float(bases[key][name].mean()), "final": float(success.mean())} for name, success in final.items()}
-        found.append(Replayed(run.task, seed, exact, fresh, run.base_success, cells, episodes >= known.settings.episodes))
-    trials.pooled([(each.task, each.cells) for each in found], faults)
-    trials.against_fresh([(each.task, each.cells, each.fresh) for each in found], known.settings.episodes, faults)
-    return found
+        played.append(Replayed(run.task, seed, exact, fresh, run.base_success, cells, episodes >= known.settings.episodes))
+    trials.pooled([(each.task, each.cells) for each in played], faults)
+    trials.against_fresh([(each.task, each.cells, each.fresh) for each in played], known.settings.episodes, faults)
+    return played
 
 
 def entry(package: Package, found: Sequence[Replayed], fresh_seed: int, who: str, whole: bool, retrained: int | None) -> dict[str, Any]:
-    """Return the board's entry of a package that was replayed: level, who, when, versions, digest, seed, and the scores on fresh starts.
+    """Return the board's level file of a replayed package: level, who, when, versions, digest, seed, and the scores on fresh starts.
 
-    whole: whether that were all runs; a package of which a share was replayed stays `validated`, as rank needs all. retrained: how many repeated to the bit
-    when they were trained again; None if they were not.
+    whole: whether all runs were replayed; otherwise the package stays `validated`. retrained: number of runs that repeated bit for bit in a retraining, None
+    without one.
     """
     value = over({(one.task, one.seed): one.score for one in found})
     return {
@@ -150,14 +150,14 @@ def entry(package: Package, found: Sequence[Replayed], fresh_seed: int, who: str
 
 
 def over(numbers: Mapping[tuple[str, int], float | None]) -> Estimate | None:
-    """Return the mean over tasks of the mean over seeds with its interval, of those that are defined; None if there are too few for one."""
+    """Return the mean over tasks of the means over seeds with its interval, over defined numbers; None if there are too few."""
     defined = {key: Number.exact(number) for key, number in numbers.items() if number is not None}
     value = suite(defined, sorted({task for task, _ in numbers})).value
     return value if isinstance(value, Estimate) else None
 
 
 def score_text(value: Estimate | None) -> str:
-    """Return a score as `replay` prints it."""
+    """Format a score for `replay`."""
     return "no interval: one run" if value is None else value.line()
 
 
@@ -173,7 +173,7 @@ def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Setti
 
 
 def rates(found: Sequence[Replayed]) -> list[str]:
-    """Return a table of what was told, what was replayed and what fresh starts gave, a line for each run."""
+    """Return a table of told, replayed and fresh success and retention, a line for each run."""
 
     def line(one: Replayed) -> str:
         sides = [one.published("told"), one.published(), one.fresh]
@@ -218,7 +218,7 @@ def _published(
 
 
 def fresh_starts(seed: int, episodes: int) -> IntArray:
-    """Return TEST starts (E,) that are published nowhere."""
+    """Return unpublished TEST starts, (E,)."""
     return _FRESH * (seed + 1) + np.arange(episodes)
 
 

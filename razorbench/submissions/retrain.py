@@ -1,7 +1,7 @@
-"""Can someone else, with the method's public code, get from a package's configurations what its records say?
+"""Retraining of a package's runs from their configurations, with the method's public code.
 
-On the processor, the packages and the versions of a record its retraining has to repeat it, row by row. Elsewhere training goes another way from the
-first rounding on: there what was used up has to agree within a tenth, and the means over all runs within their 95% intervals.
+On the processor, packages and versions of a record, its retraining must repeat it row by row. Elsewhere training diverges after the first rounding: there
+costs must agree within a tenth, and the means over all runs within their 95% intervals.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from razorbench.submissions.replay import same_place
 from razorbench.submissions.schema import FILE, Submission
 
 REPEATED = ("budget", "upstream", "new_task", "original", "forgetting", "retention", "score", "divergence", "drift")
-"""What a retrained record has to share; of the others, times and places may differ."""
+"""Parts that a retrained record must repeat; others, such as times and machines, may differ."""
 ALONG: Mapping[str, Read] = {
     "success along the runs": lambda point: point.success,
     "retention along the runs": lambda point: point.retention.value,
@@ -35,7 +35,7 @@ _NEAR = 0.1
 
 
 def retrainable(submission: Submission, runs: Sequence[Run], known: Known) -> None:
-    """Raise UsageError if the method is not registered, or learned from a file that is not in the package."""
+    """Raise UsageError if the method is not registered, or learned from a demonstration file."""
     if submission.method not in known.methods:
         raise UsageError(f"method {submission.method} is not registered: get its code, and give its conf folder with --config-dir, or replay without --retrain")
     for run in runs:
@@ -44,9 +44,9 @@ def retrainable(submission: Submission, runs: Sequence[Run], known: Known) -> No
 
 
 def retrain(submission: Submission, runs: Sequence[Run], known: Known, folder: Path, faults: Faults, say: Callable[[str], None]) -> int:
-    """Do runs of a valid package again, in a results folder, where a stopped retraining goes on; disagreements are added to the faults.
+    """Repeat runs of a valid package in a results folder, in which a stopped retraining resumes. Adds disagreements to the faults.
 
-    Returns how many repeated to the bit. Raises UsageError as `retrainable` does.
+    Returns the number of runs that repeated bit for bit. Raises UsageError as `retrainable`.
     """
     retrainable(submission, runs, known)
     again, exact = [], 0
@@ -65,7 +65,7 @@ def retrain(submission: Submission, runs: Sequence[Run], known: Known, folder: P
 
 
 def _repeats(ours: Run, theirs: Run, faults: Faults) -> bool:
-    """Whether two runs are the same to the last bit; the first difference is added."""
+    """Whether two runs are equal to the last bit. Adds the first difference."""
     record, curve = (f"{theirs.folder.as_posix()}/{file}" for file in (RECORD, PACKED_CURVE))
     found, wanted = theirs.record.plain(), ours.record.plain()
     pairs: list[tuple[str, str, object, object]] = [(record, key, found.get(key), wanted.get(key)) for key in REPEATED]
@@ -87,7 +87,7 @@ def _used(ours: Run, theirs: Run, faults: Faults) -> None:
 
 
 def _agree(ours: Sequence[Run], theirs: Sequence[Run], faults: Faults) -> None:
-    """The means over all runs: the 95% interval of each difference, paired by task and seed, has to hold 0."""
+    """Compare the means over all runs: the 95% interval of each difference, paired by task and seed, must contain 0."""
 
     def numbers(runs: Sequence[Run], measure: str) -> Numbers:
         if measure in MEASURES:

@@ -1,4 +1,4 @@
-"""The table of a run's episodes: exactly the rows that it had to play, the base's own as the shipped base plays them here."""
+"""Checks of a run's table of episodes: it has exactly the required rows, and the base's rows are those of the shipped base played here."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ from razorbench.world.rollout import Cell, Mode, play_policy
 Key = tuple[str, str, str, str, int]
 """Policy, task, split, mode, start."""
 FLIPS = 2
-"""Episodes of a cell that may end otherwise on another machine. Of 5,700 of a base with weights moved by 1e-7, which is a rounding, one did."""
+"""Number of episodes of a cell that may end differently on another machine. Of 5,700 of a base with weights moved by 1e-7, which is a rounding, one did."""
 SHARE = 0.01
-"""Of all of them together."""
+"""Share of all episodes that may end differently on another machine."""
 
 
 def here(record: Record, world: World) -> bool:
-    """Whether results have to repeat to the last bit: same processor, system and versions, never made on two machines, and the world promises it."""
+    """Whether results must repeat to the last bit: same processor, system and versions, a run on one machine, and a world that promises it."""
     same_here = (record.machine, record.versions, record.resumed_elsewhere) == (provenance.machine(), versions(world), [])
     return same_here and "alone_equal" in promises(world)
 
 
 def expected_rows(updates: Sequence[int], task: Task, base: Base, known: Known) -> dict[Key, int]:
-    """Return every episode that a run plays, with its horizon. updates: of its snapshots, without the base's."""
+    """Return every episode of a run with its horizon. updates: of its snapshots, without the base's."""
     settings = known.settings
     snapshots = [(f"update{update}", settings.skill_episodes, MODES[:1]) for update in updates]
     played = [("base", settings.episodes, MODES), *snapshots, ("final", settings.episodes, MODES)]
-    found: dict[Key, int] = {}
+    horizons: dict[Key, int] = {}
     for label, of_skill, modes in played:
         for mode in modes:
-            for each, number in ((task, settings.episodes), *((skill, of_skill) for skill in base.skills)):
-                found |= {(label, each.name, settings.split, mode, start): each.horizon for start in range(number)}
-        found |= {(label, task.name, Split.SELECT.value, "greedy", start): task.horizon for start in range(settings.episodes)}
-    return found
+            for place, number in ((task, settings.episodes), *((skill, of_skill) for skill in base.skills)):
+                horizons |= {(label, place.name, settings.split, mode, start): place.horizon for start in range(number)}
+        horizons |= {(label, task.name, Split.SELECT.value, "greedy", start): task.horizon for start in range(settings.episodes)}
+    return horizons
 
 
 def parse(name: str, text: str, wanted: Mapping[Key, int], faults: Faults) -> Episodes | None:
-    """Return the table in a file's text, if it holds exactly the rows that are wanted, each once."""
+    """Return the table in a file's text if it has exactly the wanted rows, each once; else None."""
     columns = hostile.lines(name, text, len(COLUMNS), faults)
     if columns is None:
         return None
@@ -90,25 +90,25 @@ def parse(name: str, text: str, wanted: Mapping[Key, int], faults: Faults) -> Ep
 
 
 def told_rows(package: Package, name: str) -> dict[Any, tuple[bool, int]]:
-    """Return the rows of a file that was found good: success and length by policy, task, split, mode and start."""
+    """Return the rows of a valid file: success and length by policy, task, split, mode and start."""
     lines = turned(package.text(name, Faults()) or "").splitlines()[1:]
     return {(*line[:4], int(line[4])): (line[5] == "1", int(line[6])) for line in (line.split(",") for line in lines)}
 
 
 def check_base(name: str, episodes: Episodes, record: Record, task: Task, base: Base, known: Known, faults: Faults) -> None:
-    """Hold the base's rows against those of the shipped base, played here: they are nobody's to tell."""
+    """Compare the base's rows with those of the shipped base, played here."""
     ours = _played(task, base, known)
     same(name, (row for row in episodes.rows if row[0] == "base"), ours, "the shipped base", here(record, task.world), faults)
 
 
 def check_last(name: str, episodes: Episodes, update: int, record: Record, faults: Faults) -> None:
-    """Hold the rows of the last snapshot against those of the final policy, which it is of."""
+    """Compare the rows of the last snapshot with those of the final policy, which is the same policy."""
     final = {row[1:5]: row[5:] for row in episodes.rows if row[0] == "final"}
     same(name, (row for row in episodes.rows if row[0] == f"update{update}"), final, "the final policy", not record.resumed_elsewhere, faults)
 
 
 def same(name: str, rows: Iterable[Row], ours: Mapping[tuple[str, str, str, int], tuple[bool, int]], whose: str, exactly: bool, faults: Faults) -> None:
-    """Add where told rows are not those of a policy: any row, or, if they need not be the same exactly, more than rounding may turn over."""
+    """Add told rows that differ from a policy's: any row if exactly, else more rows than rounding can change."""
     flips: dict[tuple[str, ...], int] = {}
     total = 0
     for row in rows:
@@ -126,17 +126,17 @@ def same(name: str, rows: Iterable[Row], ours: Mapping[tuple[str, str, str, int]
 
 
 def _played(task: Task, base: Base, known: Known) -> dict[tuple[str, str, str, int], tuple[bool, int]]:
-    """The base's episodes by task, split, mode and start, each cell played once for all packages."""
-    settings, kept = known.settings, known.played
+    """Return the base's episodes by task, split, mode and start. Each cell is played once for all packages."""
+    settings, cache = known.settings, known.played
     wanted: list[tuple[Task, str, Mode]] = [(each, settings.split, mode) for mode in MODES for each in (task, *base.skills)]
     wanted.append((task, Split.SELECT.value, "greedy"))
     keys = [(base.sha256, each.fingerprint(), split, mode, settings.episodes) for each, split, mode in wanted]
-    new = [k for k, key in enumerate(keys) if key not in kept]
+    new = [k for k, key in enumerate(keys) if key not in cache]
     if new:
         cells = [Cell(wanted[k][0], Split(wanted[k][1]), np.arange(settings.episodes), wanted[k][2]) for k in new]
         with policies.one_thread():
             played = Episodes.of("base", cells, play_policy(base.policy, cells))
         for k in new:
             about = (wanted[k][0].name, *wanted[k][1:])
-            kept[keys[k]] = {row[1:5]: row[5:] for row in played.rows if row[1:4] == about}
-    return {start: end for key in keys for start, end in kept[key].items()}
+            cache[keys[k]] = {row[1:5]: row[5:] for row in played.rows if row[1:4] == about}
+    return {start: end for key in keys for start, end in cache[key].items()}

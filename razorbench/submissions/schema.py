@@ -1,4 +1,4 @@
-"""What `submission.json` and the board's levels hold, as pydantic models; nothing else may stand in them."""
+"""Pydantic models of `submission.json` and the board's levels, without any other keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "submission.json"
 SUMS = "SHA256SUMS"
 RUN_FILES = (RECORD, PACKED_CURVE, PACKED_EPISODES, POLICY)
 MEASURES = ("score", "success", "retention", "forward_kl")
-"""Numbers of a submission's final policies, over its suite's tasks, as its records have them."""
+"""Measures of a submission's final policies over its suite's tasks, from its records."""
 
 
 def _visible(text: str) -> str:
@@ -55,7 +55,7 @@ class _Strict(BaseModel):
 
 
 class Track(_Strict):
-    """What a method was given, by its records: entries of one track alone are ranked together."""
+    """What a method was given, according to its records. Only entries of the same track are ranked together."""
 
     base: Name
     budget: Name
@@ -66,7 +66,7 @@ class Track(_Strict):
 
 
 class Estimate(_Strict):
-    """A mean over tasks of the mean over seeds, and its 95% Student interval over tasks."""
+    """A mean over tasks of the means over seeds, with its 95% Student interval over tasks."""
 
     value: Finite
     ci95: tuple[Finite, Finite]
@@ -79,7 +79,7 @@ class Estimate(_Strict):
 
 
 class Submission(_Strict):
-    """A method on a suite: who, what, and what its runs come to."""
+    """A method on a suite: authors, description and scores."""
 
     schema_: Literal[1] = Field(alias="schema")
     name: Line
@@ -92,7 +92,7 @@ class Submission(_Strict):
     method: Name
     track: Track
     scores: dict[Name, Estimate | None]
-    """By measure; null where it is undefined."""
+    """Scores by measure; null if undefined."""
 
 
 class FreshRun(_Strict):
@@ -105,7 +105,7 @@ class FreshRun(_Strict):
 
 
 class Fresh(_Strict):
-    """What a package's policies did on fresh starts."""
+    """Results of a package's policies on fresh starts."""
 
     score: Estimate | None
     score_text: Annotated[str, Field(max_length=120)]
@@ -113,7 +113,7 @@ class Fresh(_Strict):
 
 
 class Level(_Strict):
-    """What the board knows of a package: the level that it has reached, by whom, when, with what, on which seed."""
+    """The board's file on a package: its level, and who checked it, when, with which versions, on which seed."""
 
     level: Literal["validated", "replayed", "retrained"]
     package: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -123,19 +123,19 @@ class Level(_Strict):
     machine: dict[str, str | int | None]
     fresh_seed: Count
     exact: Count
-    """Runs whose episodes repeated, row by row."""
+    """Number of runs whose episodes repeated row by row."""
     retrained_exact: Count | None
-    """Runs that repeated to the bit when they were trained again; None if they were not."""
+    """Number of runs that repeated bit for bit in a retraining; None without one."""
     fresh: Fresh
     replayed: dict[Name, Estimate | None] | None = None
-    """What the package's policies did on the published starts when they were played again, by measure; None in levels of before."""
+    """Results of the replay on published starts, by measure; None in early levels."""
 
 
 def json_schema() -> str:
-    """Return the JSON Schema of submission.json, as the docs have it."""
+    """Return the JSON Schema of submission.json for the docs."""
     return json.dumps(Submission.model_json_schema(), indent=2) + "\n"
 
 
 def run_folder(task: str, seed: int) -> str:
-    """Return where a run lies in a package."""
+    """Return a run's folder in a package."""
     return f"runs/{task}/seed{seed}"

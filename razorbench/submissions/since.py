@@ -1,4 +1,4 @@
-"""What is different between two boards, of `board.as_json`: a sentence for each entry, of all that a reader would see."""
+"""Differences between two boards, as of `board.as_json`: a sentence for each entry with a visible change."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _MOST = 64_000_000
 
 
 def read_earlier(path: Path) -> Settings:
-    """Return an earlier `leaderboard.json`; raises UsageError if it is none."""
+    """Read an earlier `leaderboard.json`. Raises UsageError if it is not one."""
     data = hostile.read(path.parent, path.name, _MOST, faults := Faults())
     text = None if data is None else hostile.text(path.name, data, faults)
-    found: Any = None if text is None else hostile.parsed(path.name, text, faults)
+    content: Any = None if text is None else hostile.parsed(path.name, text, faults)
     try:
-        changes(found, found)
+        changes(content, content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         why = faults[0] if faults else f"{type(error).__name__}: {error}"
         raise UsageError(f"--since {path}: it is no leaderboard.json of `razorbench leaderboard` ({why}); give one, or leave it out") from error
-    return dict(found)
+    return dict(content)
 
 
 def changes(before: Settings, after: Settings) -> list[str]:
-    """Return what differs, a sentence for each entry, which its folder names."""
-    was, now, found = _flat(before), _flat(after), []
+    """Return a sentence for each entry that differs. Entries are matched by folder."""
+    was, now, sentences = _flat(before), _flat(after), []
     for folder in [*now, *(gone for gone in was if gone not in now)]:
         name = (now if folder in now else was)[folder]["title"]
         if folder not in was:
-            found.append(f"{name}: new, {_standing(now[folder])}")
+            sentences.append(f"{name}: new, {_standing(now[folder])}")
         elif folder not in now:
-            found.append(f"{name}: gone")
+            sentences.append(f"{name}: gone")
         elif parts := _parts(was[folder], now[folder]):
-            found.append(f"{name}: {'; '.join(parts)}")
-    return found
+            sentences.append(f"{name}: {'; '.join(parts)}")
+    return sentences
 
 
 def _flat(shown: Settings) -> dict[str, Settings]:
@@ -45,12 +45,12 @@ def _flat(shown: Settings) -> dict[str, Settings]:
 
 
 def _parts(old: Settings, new: Settings) -> list[str]:
-    """What of an entry differs; whatever has no words of its own is named by its key."""
+    """Return the changes of an entry. A value without words of its own is named by its key."""
     found = []
     if _standing(old) != _standing(new):
         found.append(f"{_standing(old)}; now {_standing(new)}")
     for key, words in (("package", "checksums"), ("level_file", "level file"), ("fresh_score", "score on fresh starts"), ("replayed", "replayed numbers")):
-        # What an earlier version did not write yet is no difference.
+        # A value that an earlier version did not write is no difference.
         if key in old and old[key] != new.get(key):
             found.append(f"{words} {_short(old.get(key))}; now {_short(new.get(key))}")
     said = {"rank", "place", "level", "package", "level_file", "fresh_score", "replayed"}

@@ -20,10 +20,10 @@ from razorbench.submissions.board import RETRAINED, Board, Entry, as_json
 from razorbench.submissions.plots import law, pareto
 
 _MEASURED = ("score", "success", "retention", "forward KL")
-"""How the board names `schema.MEASURES`; forward KL is on the new task, nats per decision."""
+"""Names of `schema.MEASURES` on the board; forward KL is on the new task, in nats per decision."""
 _GIVEN = {"old_task_data": "old-task data", "demonstrations": "demonstrations", "environment_steps": "environment steps", "expert_queries": "an expert"}
 DECLARED = "declared unless retrained"
-"""Stands in the title of every number that nobody could compute anew."""
+"""Part of the title of every number that cannot be recomputed from a package."""
 _LEVELS = (
     "Levels: self-reported proves nothing; validated, that the numbers follow from the rows and weights in the package; replayed, that its final policies "
     "do this on the published starts, and score so on fresh ones, whose seed was drawn after the package came in; retrained, that someone else got the "
@@ -120,7 +120,7 @@ def _mean(each: Entry, name: str) -> Value:
 
 
 def _stopped(there: Stop | None) -> list[Value]:
-    """Score, success, retention and forward KL of one policy."""
+    """Return score, success, retention and forward KL of one policy."""
     if there is None:
         return [Undefined("no curve")] * len(_MEASURED)
     at = there.snapshot

@@ -1,7 +1,7 @@
-"""May told, replayed and fresh rates be of one policy? Tests of single cells and of their sums, so that no slack adds up.
+"""Tests whether told, replayed and fresh rates can belong to one policy, in single cells and in sums, so that no tolerance adds up.
 
-A policy that plays the same starts on another machine ends some episodes otherwise, by rounding, and as many for the better as for the worse: of n that
-differ, the surplus of either kind has a standard deviation of the root of n (McNemar 1947).
+By rounding, a policy ends some episodes differently on another machine, as many for the better as for the worse. If n differ, the surplus of either kind has
+the standard deviation sqrt(n) (McNemar 1947).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from razorbench.task import Split
 from razorbench.types import BoolArray
 
 CELL = 4.0
-"""Standard deviations that a single cell may be off: of the 324 of a package one in fifty is by chance alone."""
+"""Tolerance of a single cell, in standard deviations: with 324 cells, one package in fifty exceeds it by chance."""
 SUM = 3.0
-"""The same of a sum over all cells of a kind."""
+"""Tolerance of a sum over all cells of a kind, in standard deviations."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """A cell played again. base, told: success rates by the package; replayed: by the policy here; up: told a success, replayed a failure; down: contrary."""
+    """A replayed cell. base, told: success rates of the package; replayed: of the policy here; up: told successes replayed as failures; down: the reverse."""
 
     task: str
     split: str
@@ -39,18 +39,18 @@ class Played:
 
     @classmethod
     def of(cls, cell: tuple[str, str, str], base: BoolArray, told: BoolArray, replayed: BoolArray) -> Played:
-        """Compare rows of the same starts, (E,) each."""
+        """Compare the success of the same starts, (E,) each."""
         up, down = int((told & ~replayed).sum()), int((replayed & ~told).sum())
         return cls(*cell, len(told), float(base.mean()), float(told.mean()), float(replayed.mean()), up, down)
 
     @property
     def greedy(self) -> bool:
-        """Whether it is of those that success and retention are made of."""
+        """Whether success and retention use the cell."""
         return self.mode == "greedy" and self.split == Split.TEST.value
 
 
 def single(file: str, cells: Sequence[Played], faults: Faults) -> None:
-    """Add cells whose told rate is not that of the policy."""
+    """Add the cells whose told rate differs from the policy's."""
     for cell in cells:
         if abs(cell.up - cell.down) > (allowed := CELL * math.sqrt(cell.up + cell.down)):
             what = f"success on {cell.task}, {cell.split}, {cell.mode}"
@@ -58,7 +58,7 @@ def single(file: str, cells: Sequence[Played], faults: Faults) -> None:
 
 
 def pooled(runs: Sequence[tuple[str, Sequence[Played]]], faults: Faults) -> None:
-    """Add kinds of cells of which more over all runs are told better than they are than chance allows. runs: the new task and its cells."""
+    """Add the kinds of cells that, over all runs, are told better than chance allows. runs: the new task and its cells."""
     kinds: dict[str, list[Played]] = {}
     for task, cells in runs:
         for cell in cells:
@@ -73,9 +73,9 @@ def pooled(runs: Sequence[tuple[str, Sequence[Played]]], faults: Faults) -> None
 
 
 def against_fresh(runs: Sequence[tuple[str, Sequence[Played], Mapping[str, Mapping[str, float]]]], episodes: int, faults: Faults) -> None:
-    """Add what is better on published starts than on fresh ones by more than chance: that was made for the published ones.
+    """Add success that is higher on published starts than on fresh ones by more than chance: the policies were fitted to the published ones.
 
-    runs: the new task, its cells, and success rates on that many fresh starts. Runs of one task share the starts, so that they count as one.
+    runs: the new task, its cells, and success rates on fresh starts; episodes: number of fresh starts. Runs of a task share starts, so they count as one.
     """
     for kind, new in (("new tasks", True), ("original skills", False)):
         published: dict[str, list[float]] = {}
@@ -96,6 +96,6 @@ def against_fresh(runs: Sequence[tuple[str, Sequence[Played], Mapping[str, Mappi
 
 
 def _variance(one: float, starts: int, other: float, episodes: int) -> float:
-    """Of a difference of two rates, a success and a failure added to each (Agresti and Caffo 2000)."""
+    """Return the variance of a difference of two rates, with a success and a failure added to each (Agresti and Caffo 2000)."""
     p = (one * starts + other * episodes + 2) / (starts + episodes + 4)
     return p * (1 - p) * (1 / (starts + 2) + 1 / (episodes + 2))

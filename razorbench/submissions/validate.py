@@ -1,4 +1,4 @@
-"""Is a submission what it says? Everything that follows from its rows and weights is computed anew; all faults are listed."""
+"""Validation of a submission: recomputes everything that follows from its rows and weights, and lists all faults."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_./-]+)")
 
 
 def validate(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
-    """Return a package's submission and runs, as far as they can be read, and all that is wrong with it."""
+    """Return a package's submission and runs, as far as they are readable, and all its faults."""
     return _read(package, known, check_run)
 
 
 def vouched(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
-    """Return the same of a package whose digest a level of the board's vouches for: that it is still what was validated, by its checksums.
+    """Return the same for a package with a level of the board: checks by its checksums that it is still the validated one.
 
-    Its policies may be left out, which are most of its bytes. What it says is as it was said, against the protocol of its time: see `off_protocol`.
+    Its policies, most of its bytes, may be missing. Its numbers are of the protocol of its time: see `off_protocol`.
     """
     return _read(package, known, told_run, left_out=POLICY)
 
 
 def kept(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
-    """Return the same, with all that still follows computed anew from what was kept: rates, forgetting, retention and scores, from the rows."""
+    """Return the same for a package without policies, with rates, forgetting, retention and scores recomputed from the rows."""
     return _read(package, known, kept_run, left_out=POLICY)
 
 
 def without_policies(package: Package) -> bool:
-    """Whether no policy lies in a package."""
+    """Whether a package has no policies."""
     return not any(Path(name).name == POLICY for name in hostile.listing(package.root, Faults()))
 
 
 def off_protocol(submission: Submission, runs: Sequence[Run], known: Known) -> Fault | None:
-    """Return where runs are not of the installed tasks, bases and protocol, None if they are."""
+    """Return the first fault of runs whose tasks, bases or protocol differ from the installed ones, None if there is none."""
     faults = Faults()
     for run in runs:
         if not faults:
@@ -104,16 +104,16 @@ def track(runs: Sequence[Run]) -> Track:
 
 
 def scores(runs: Sequence[Run], tasks: Sequence[str]) -> dict[str, schema.Estimate | None]:
-    """Return the runs' numbers over a suite's tasks."""
-    found = {}
+    """Return the runs' scores over a suite's tasks."""
+    estimates = {}
     for name in schema.MEASURES:
         value = suite(_declared(runs, name), tasks).value
-        found[name] = schema.Estimate(value=value.value, ci95=(value.low, value.high)) if isinstance(value, Estimate) else None
-    return found
+        estimates[name] = schema.Estimate(value=value.value, ci95=(value.low, value.high)) if isinstance(value, Estimate) else None
+    return estimates
 
 
 def _declared(runs: Sequence[Run], name: str) -> Numbers:
-    """A number of final policies as their records have it, whose score may differ from the analysis's own (`stops.Stop.score`)."""
+    """Return a measure of the final policies from their records, whose score may differ from the analysis's (`stops.Stop.score`)."""
     if name != "score":
         return numbers(runs, runs[0].arm, MEASURES[f"{name}@end"])
     return {(run.task, run.seed): Number.exact(run.record.score) for run in runs if run.record.score is not None}
@@ -150,7 +150,7 @@ def _sums(package: Package, wanted: Sequence[str], absent: Sequence[str], faults
 
 
 def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], faults: Faults) -> None:
-    """Compare what the submission says of all runs together with what they say."""
+    """Compare the submission's track and scores with those of its runs."""
     arms = sorted({run.arm for run in runs})
     if len(arms) > 1:
         faults.add(FILE, "demonstration styles of its runs", ", ".join(arms), "one arm: each task's first style, or each task's second")
@@ -160,14 +160,14 @@ def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], f
         "scores": {name: None if value is None else value.model_dump() for name, value in scores(runs, tasks).items()},
     }
     told = submission.model_dump(include={"track", "scores"})
-    # Programs of an earlier protocol gave narrow intervals other ends: they knew less sampling noise.
+    # Programs of an earlier protocol computed slightly different ends of narrow intervals, because they included less sampling noise.
     slack = 1e-9 if all(run.record.protocol == PROTOCOL for run in runs) else 1e-4
     for path, found, expected in differences(_plain(told), totals, "submission", lambda a, b: abs(a - b) <= slack * max(1.0, abs(b))):
         faults.add(FILE, path.removeprefix("submission."), found, expected)
 
 
 def _one_setting(runs: Sequence[Run], faults: Faults) -> None:
-    """A package is one experiment: of one method version with the same hyper-parameters, one protocol, one MuJoCo and one torch."""
+    """Check that all runs have the same method version, hyperparameters, protocol, and versions of MuJoCo and torch."""
 
     def setting(run: Run) -> dict[str, Any]:
         record = run.record
@@ -186,7 +186,7 @@ def _one_setting(runs: Sequence[Run], faults: Faults) -> None:
 
 
 def _plain(node: Any) -> Any:
-    """Tuples as lists, as in JSON."""
+    """Return plain data with lists instead of tuples, as in JSON."""
     if isinstance(node, dict):
         return {key: _plain(value) for key, value in node.items()}
     return [_plain(value) for value in node] if isinstance(node, list | tuple) else node

@@ -1,4 +1,4 @@
-"""What follows from the weights in a package: divergences and drift of its final policy, which its last snapshot is of."""
+"""Measures from the weights in a package: divergences and drift of its final policy, which is also its last snapshot."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from razorbench.task import Task
 from razorbench.types import Settings
 
 VISITED = "new_tuned_states"
-"""States that a policy itself visits."""
+"""Name of the states that the policy itself visits."""
 
 
 def measured_anew(package: Package, record: Settings, curve: Sequence[Settings], task: Task, base: Base, folder: str, faults: Faults) -> Moved | None:
-    """Compare divergences and drift with those of the base and of the policy in the package, and return the policy's, if it is one of the base's shape."""
+    """Recompute divergences and drift of the base and the package's policy, compare them, and return the policy's; None if its shape is not the base's."""
     name, file = f"{folder}/{POLICY}", f"{folder}/{RECORD}"
     tuned = read_policy(package, name, base.policy, faults)
     if tuned is None:
@@ -45,7 +45,7 @@ def measured_anew(package: Package, record: Settings, curve: Sequence[Settings],
         for path, keys in (("divergence", last["divergence"]), ("drift", last["drift"])):
             _shape(point[path], keys, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
     for name, values in last["divergence"].items():
-        # On states that the policy itself visits: these need its physics, and are checked by replay.
+        # The states that the policy itself visits need its physics: replay checks this value.
         told = record["divergence"].get(name, {}).get(VISITED)
         if not isinstance(told, float):
             faults.add(file, f"divergence.{name}.{VISITED}", told, "a number, 0 or more")
@@ -57,7 +57,7 @@ def measured_anew(package: Package, record: Settings, curve: Sequence[Settings],
 
 
 def _shape(found: Any, like: Any, path: str, file: str, faults: Faults) -> None:
-    """Add where plain data has other keys than what it should be like."""
+    """Add the keys in which plain data differs from `like`."""
     if isinstance(like, Mapping):
         for key in sorted(like.keys() ^ found.keys()):
             faults.add(file, f"{path}.{key}", "missing" if key in like else "there", "there" if key in like else "nothing")
@@ -66,7 +66,7 @@ def _shape(found: Any, like: Any, path: str, file: str, faults: Faults) -> None:
 
 
 def read_policy(package: Package, name: str, base: ActorCriticPolicy, faults: Faults) -> ActorCriticPolicy | None:
-    """Return the policy in a file, if it is one of the base's shape with a log-std that methods keep to."""
+    """Return the policy in a file if it has the base's shape and a log-std in the allowed range; else None."""
     data = package.read(name, faults)
     found = None if data is None else hostile.tensors(name, data, base.state_dict(), faults)
     if found is None:

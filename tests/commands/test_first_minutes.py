@@ -258,7 +258,7 @@ def test_the_doctor_says_what_is_wrong_and_the_way_out(capsys, mine, monkeypatch
     Path("file").write_text("")
     code, lines = doctored(capsys, "--results", "file/runs", "--config-dir", "my conf")
     assert code == 1
-    assert lines["torch"][0] == "note" and f"--index-url {doctor.CPU_INDEX}` brings the CPU build" in lines["torch"][1]
+    assert lines["torch"][0] == "note" and f"--index-url {doctor.CPU_INDEX}` installs the CPU build" in lines["torch"][1]
     expected = {
         "Python": "it must be 4.0 or newer",
         "MuJoCo": "3.3.0: it must be 4 or newer",
@@ -266,7 +266,7 @@ def test_the_doctor_says_what_is_wrong_and_the_way_out(capsys, mine, monkeypatch
         "results": "choose a writable folder with results=DIR",
         "settings": "my conf/method/idle.yaml is not sound YAML",
         "bases": "No module named 'nowhere'; install RazorBench's packages again",
-        "physics": "stack-v1: it differs: results here would not be those of others",
+        "physics": "stack-v1: it differs: results here would differ from published ones",
     }
     assert {name: lines[name][0] for name in expected} == dict.fromkeys(expected, "wrong")
     for name, words in expected.items():

@@ -107,11 +107,11 @@ FAULTY = {
     "a list": (b"- one\n- two\n", "method=faulty: its yaml names no class"),
     "no target": (b"rate: 1.0\n", "method=faulty: its yaml names no class"),
     "a reference to nothing": (b"_target_: mine.Good\nrate: ${nothing}\n", "method.rate: Interpolation key 'nothing' not found"),
-    "a resolver": (b"_target_: mine.Good\nrate: ${now:%H}\n", "method.rate: what ${name:...} gives may differ from job to job"),
+    "a resolver": (b"_target_: mine.Good\nrate: ${now:%H}\n", "method.rate: the value of ${name:...} may differ between jobs"),
     "no such class": (b"_target_: mine.Nobody\n", "module 'mine' has no attribute 'Nobody'"),
-    "no dataclass": (b"_target_: mine.NoDataclass\n", "NoDataclass is no dataclass"),
+    "no dataclass": (b"_target_: mine.NoDataclass\n", "NoDataclass is not a dataclass"),
     "no version": (b"_target_: mine.NoVersion\n", "NoVersion does not declare version"),
-    "no adapt": (b"_target_: mine.Idle\n", "Idle has no `adapt(self, base, task, budget, rng)`"),
+    "no adapt": (b"_target_: mine.Idle\n", "Idle has no method `adapt(self, base, task, budget, rng)`"),
     "an assert": (b"_target_: mine.Asserts\n", "Asserts does not take these values (AssertionError in `assert self.rate > 2`)"),
     "not a number": (b"_target_: mine.Good\nrate: .nan\n", "method.rate is nan: it must be a finite number"),
 }
@@ -136,7 +136,7 @@ def test_a_faulty_file_is_a_sentence_and_stops_nothing_else(kind, conf, capsys, 
     with config.registry("conf") as registry:
         assert set(registry.sound("method")) == {"good", "sft"}
     passed = capsys.readouterr().err
-    assert passed.startswith("razorbench: method faulty is passed over: ")
+    assert passed.startswith("razorbench: method faulty is left out: ")
     assert sentence in passed
 
 
@@ -146,7 +146,7 @@ def test_a_faulty_task_does_not_stop_the_check_of_another(capsys, monkeypatch):
     (tasks / "faulty.yaml").write_text("- a list\n")
     code, out, err = razorbench(capsys, "check", "stack", "--config-dir", "conf")
     assert (code, out) == (0, "stack-v1: conforms\n")
-    assert err.startswith("razorbench: task faulty is passed over: task=faulty: its yaml makes no Task")
+    assert err.startswith("razorbench: task faulty is left out: task=faulty: its yaml makes no Task")
     code, _, err = razorbench(capsys, "check", "faulty", "--config-dir", "conf")
     assert code == 2
     assert len(err.splitlines()) == 1

@@ -202,7 +202,7 @@ def test_a_shipped_method_is_its_name_version_and_settings(name):
 def test_one_shipped_task_cannot_pass_for_another():
     with (
         config.registry() as known,
-        pytest.raises(UsageError, match=r"task.id is pick_place-v1, which razorbench.envs.pick_place.make makes, not razorbench.envs.st"),
+        pytest.raises(UsageError, match=r"task.id is pick_place-v1, the id of a task of razorbench.envs.pick_place.make, not of razorbench.envs.st"),
     ):
         known.asked(["task=stack", "method=frozen", "task.id=pick_place-v1"], False)
 
@@ -212,7 +212,7 @@ def test_a_user_s_yaml_with_a_shipped_name_is_refused_by_name(tmp_path, group):
     name = sorted(path.name for path in files("razorbench.conf").joinpath(group).iterdir())[0]
     (tmp_path / group).mkdir()
     (tmp_path / group / name).write_text("x: 1\n")
-    with pytest.raises(UsageError, match=rf"{group}/{name}: {group}/{Path(name).stem} comes with RazorBench, .* rename yours"), config.registry(str(tmp_path)):
+    with pytest.raises(UsageError, match=rf"{group}/{name}: RazorBench ships {group}/{Path(name).stem} .* rename yours"), config.registry(str(tmp_path)):
         pass
 
 

@@ -17,7 +17,7 @@ def test_what_is_kept_is_said(capsys):
     first, second = out.splitlines()
     assert f"{KEPT / 'entries' / 'sft'} agrees with itself: sft, 18 runs; made under protocol 6, the present one is" in first
     assert first.endswith("; kept without policies: replayed on 2026-11-28 by RazorBench, score on fresh starts 0.543  95% 0.42 to 0.67")
-    assert second.startswith("what was checked now: checksums, rates, intervals, forgetting, retention and scores, from its rows")
+    assert second.startswith("checked now, from its rows: checksums, rates, intervals, forgetting, retention and scores")
     code, out, _ = razorbench(capsys, "replay", str(KEPT / "entries" / "sft"))
     assert code == 0
     assert "nothing to play; made under protocol 6, the present one is" in out

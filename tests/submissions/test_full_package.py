@@ -42,7 +42,7 @@ def test_it_is_validated_in_a_minute_and_a_gigabyte(full):
         process.returncode = os.waitstatus_to_exitcode(status)
     took = time.monotonic() - began
     print(f"validated in {took:.1f} s with {used.ru_maxrss / 1e6:.2f} GB")
-    assert said.startswith("sft is valid: sft, 18 runs; what it says follows from the rows and weights in it; declared")
+    assert said.startswith("sft is valid: sft, 18 runs; its numbers follow from its rows and weights; declared")
     assert took < 60
     assert used.ru_maxrss < 1e6  # kB
 
@@ -88,9 +88,7 @@ def test_a_site_of_two_hundred_is_built_in_a_minute(full, replayed, tmp_path):
     done = razorbench("leaderboard", *sorted((tmp_path / "entries").iterdir()), "--levels", tmp_path / "levels", "--out", tmp_path / "site")
     took = time.monotonic() - began
     print(f"200 entries: {took:.1f} s")
-    assert f"200 entries, 200 of them with a place, as they were replayed, 0 with a rank, as they were retrained: {tmp_path / 'site'}" in done.stdout, (
-        done.stdout + done.stderr
-    )
+    assert f"200 entries, 200 replayed (with a place), 0 retrained (with a rank): {tmp_path / 'site'}" in done.stdout, done.stdout + done.stderr
     assert took < 60
 
 
@@ -134,8 +132,8 @@ def test_a_pull_request_is_told_what_it_changes(full, replayed, tmp_path):
     assert steps(tmp_path) == 0, said.read_text()
     lines = said.read_text().splitlines()
     assert lines[0].startswith("checked by the program of ")
-    assert "entries/sft is valid: sft, 18 runs; what it says follows from the rows and weights in it" in lines[2]
-    assert lines[3].startswith("1 entries, 0 of them with a place")
+    assert "entries/sft is valid: sft, 18 runs; its numbers follow from its rows and weights" in lines[2]
+    assert lines[3].startswith("1 entries, 0 replayed (with a place)")
     # It is taken; its submitter brings a level for it, and then a keeper does.
     merged(tmp_path, lambda place: shutil.copytree(full / "levels", place / "levels", dirs_exist_ok=True))
     assert steps(tmp_path) == 1
