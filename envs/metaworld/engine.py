@@ -65,6 +65,7 @@ class MetaWorldEngine:
         self.task, self.goal = np.zeros(size, dtype=np.int64), np.zeros((size, 3))
         self._now, self._before = np.zeros((size, 18)), np.zeros((size, 18))
         self._tool, self._extra = np.zeros((size, 3)), np.zeros((size, 3))
+        self._known: tuple[IntArray, Readings] | None = None  # cached readings, until something moves
 
     def begin(self, ids: IntArray, task: IntArray | int, start: Start) -> None:
         """Put environments at their starts. task: (M,) indices into the engine's tasks."""
@@ -72,7 +73,7 @@ class MetaWorldEngine:
         for k, at in self._by_task(ids):
             self._of(k).begin(ids[at], start.state[at])
             self._read(k, ids[at])
-        self._before[ids] = self._now[ids]
+        self._before[ids], self._known = self._now[ids], None
 
     def step(self, ids: IntArray, actions: FloatArray) -> None:
         """Advance environments by one decision. actions: (M, 4) in [-1, 1]; raises NotFinite if one is NaN or infinite."""
@@ -80,14 +81,16 @@ class MetaWorldEngine:
             bad = int(np.flatnonzero(~np.isfinite(actions).all(axis=1))[0])
             raise NotFinite(f"action of environment {ids[bad]} is {actions[bad]}: actions must be finite numbers in [-1, 1]; check the policy")
         meter.tell("env_steps", len(ids))
-        self._before[ids] = self._now[ids]
+        self._before[ids], self._known = self._now[ids], None
         for k, at in self._by_task(ids):
             self._of(k).step(ids[at], np.clip(actions[at], -1.0, 1.0))
             self._read(k, ids[at])
 
     def readings(self, ids: IntArray) -> Readings:
-        """Return what success and experts read of environments, which share one task."""
-        return self.readings_towards(ids, self.goal[ids])
+        """Return what success and experts read of environments."""
+        if self._known is None or self._known[0] is not ids:
+            self._known = ids, self.readings_towards(ids, self.goal[ids])
+        return self._known[1]
 
     def readings_towards(self, ids: IntArray, goal: FloatArray) -> Readings:
         """Return the readings with goals (M, 3) instead of the environments' own."""
@@ -105,7 +108,7 @@ class MetaWorldEngine:
         """Return which environments have solved their task, (M,)."""
         solved = np.zeros(len(ids), dtype=bool)
         for k, at in self._by_task(ids):
-            solved[at] = self.tasks[k].success(self.readings(ids[at]))
+            solved[at] = self.tasks[k].success(self._part(ids, at))
         return solved
 
     def shaped(self, ids: IntArray) -> FloatArray:
@@ -119,8 +122,13 @@ class MetaWorldEngine:
         with meter.silence():
             for k, at in self._by_task(ids):
                 task = self.tasks[k]
-                actions[at] = task.experts[style or task.style](self.readings(ids[at]))
+                actions[at] = task.experts[style or task.style](self._part(ids, at))
         return np.clip(actions, -1.0, 1.0)
+
+    def _part(self, ids: IntArray, at: IntArray) -> Readings:
+        """Return the readings of some of `ids`, at their positions (P,)."""
+        whole = self.readings(ids)
+        return whole if len(at) == len(ids) else Readings(whole.numbers[at], whole.goal[at], whole.tool[at], whole.extra[at])
 
     def _of(self, k: int) -> Simulations:
         """Return the simulations of a task, made when its first episode begins."""
