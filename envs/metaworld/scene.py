@@ -138,7 +138,9 @@ def _package(module: str) -> Any:
         if found not in VERSIONS:
             raise UsageError(f"metaworld {found} is installed, and Meta-World's tasks are those of {' and '.join(VERSIONS)}: pip install razorbench[metaworld]")
         return import_module(module)
-    except (PackageNotFoundError, ImportError) as error:
+    except PackageNotFoundError:
+        raise UsageError("Meta-World's tasks need the package metaworld, which is not installed: pip install razorbench[metaworld]") from None
+    except ImportError as error:
         raise UsageError(f"Meta-World's tasks need the package metaworld, which cannot be imported ({error}): pip install razorbench[metaworld]") from error
 
 

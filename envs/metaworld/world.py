@@ -93,10 +93,11 @@ def metaworld() -> MetaWorld:
     return MetaWorld()
 
 
-def make(id: str, name: str) -> Task:
-    """Return one of Meta-World's tasks. name: as in the package, with underscores and without the version: `push_wall`. Raises UsageError if there is none."""
-    if name not in SPECS:
-        raise UsageError(f"name is {name!r}: Meta-World has no such task{among(name, list(SPECS))}")
+def make(id: str) -> Task:
+    """Return one of Meta-World's tasks. id: `mw_push_wall-v1`, the package's name with underscores and our version. Raises UsageError if there is none."""
+    name = id.removeprefix("mw_").rpartition("-v")[0]
+    if name not in SPECS or not id.startswith("mw_"):
+        raise UsageError(f"id is {id!r}: Meta-World has no such task{among(id, [f'mw_{known}-v1' for known in SPECS])}")
 
     def start(u: FloatArray) -> Start:
         vectors = scene(name).vectors(u)

@@ -7,8 +7,7 @@ import pytest
 
 from razorbench.envs.metaworld.scene import _Mended, _package, scene
 from razorbench.envs.metaworld.specs import SPECS
-from razorbench.envs.metaworld.world import SLOTS, make, metaworld
-from razorbench.errors import UsageError
+from razorbench.envs.metaworld.world import make, metaworld
 from razorbench.task import Split, stack_starts
 from razorbench.world.engine import engine_for
 from razorbench.world.rollout import Cell, play_expert
@@ -25,7 +24,7 @@ def package():
 
 
 def task(name):
-    return make(f"mw_{name}-v1", name)
+    return make(f"mw_{name}-v1")
 
 
 def play(names, size, slots, threads=1, decisions=30):
@@ -42,10 +41,9 @@ def play(names, size, slots, threads=1, decisions=30):
     return np.stack(seen, axis=1)
 
 
-def test_there_is_a_spec_for_each_of_the_packages_tasks_and_a_slot_for_each_spec():
+def test_there_is_a_spec_for_each_of_the_packages_tasks():
     theirs = _package("metaworld.env_dict").ALL_V3_ENVIRONMENTS
     assert {name.removesuffix("-v3").replace("-", "_") for name in theirs} == set(NAMES)
-    assert len({task(name).slot for name in NAMES}) == len(NAMES) <= SLOTS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,8 +148,3 @@ def test_experts_solve_their_tasks(style):
     played = play_expert(cells, style, noise=0.15, threads=1)
     for k in range(len(cells)):
         assert played.of(k).success.mean() >= 0.9
-
-
-def test_a_task_that_is_none_is_refused():
-    with pytest.raises(UsageError, match=r"name is 'pusch': Meta-World has no such task.*push"):
-        make("mw_pusch-v1", "pusch")

@@ -34,7 +34,7 @@ def theirs(name):
 
 def play(name):
     """Noisy decisions of a task's scripted policy on our engine: what the reference is asked, and our first and later observations and successes."""
-    task, ids = make(f"mw_{name}-v1", name), np.arange(STARTS)
+    task, ids = make(f"mw_{name}-v1"), np.arange(STARTS)
     start, noise = task.starts(Split.TEST, ids), np.random.default_rng(sorted(SPECS).index(name))
     engine = engine_for([task], STARTS, 1)
     engine.begin(ids, 0, start)
