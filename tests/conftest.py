@@ -23,8 +23,9 @@ ROOT = Path(__file__).parents[1]
 _CONF = ROOT / "conf"
 # The programs that write the pages of this repository, which are no part of the package.
 sys.path.insert(0, str(ROOT / "docs" / "make"))
-SKILLS = sorted(path.stem for path in (_CONF / "skill").glob("*.yaml"))
-TASKS = sorted(path.stem for path in (_CONF / "task").glob("*.yaml"))
+METAWORLD = "mw_"
+"""Prefix of the tasks of Meta-World, which need a package of their own and have tests of their own."""
+SKILLS, TASKS = (sorted(path.stem for path in (_CONF / group).glob("*.yaml") if not path.stem.startswith(METAWORLD)) for group in ("skill", "task"))
 METHODS = sorted(path.stem for path in (_CONF / "method").glob("*.yaml"))
 IDS = {name: f"razorbench:RazorBench/{name.title().replace('_', '')}-v1" for name in (*SKILLS, *TASKS)}
 """Gymnasium's names of all tasks and skills."""

@@ -1,4 +1,4 @@
-"""Writes golden trajectories of everything registered: `python docs/make/golden_file.py`."""
+"""Writes golden trajectories of every registered task of MuJoCo models: `python docs/make/golden_file.py`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from razorbench.world.golden import write
 
 
 def main() -> None:
-    """Write golden trajectories of everything registered."""
+    """Write golden trajectories of every registered task of MuJoCo models."""
     with registry() as registered:
-        write(registered.all_tasks(), ROOT / "envs" / "golden.npz")
+        write(registered.modeled_tasks(), ROOT / "envs" / "golden.npz")
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def main() -> None:
         print("The lock is up to date.")
         return
     with registry() as known:
-        faults = [f"{task.id}: {fault}" for task in known.all_tasks() if (fault := golden.difference(task, GOLDEN)) is not None]
+        faults = [f"{task.id}: {fault}" for task in known.modeled_tasks() if (fault := golden.difference(task, GOLDEN)) is not None]
     faults += [f"{pin.name}: {fault}" for pin in pins.read(PINS) for fault in pins.renewed(pin, PINS)]
     if faults:
         way_out = "These results changed, so the lock is not renewed: raise the version of what changed, then run docs/make/golden_file.py and this again."

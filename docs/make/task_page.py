@@ -24,7 +24,7 @@ from razorbench.seeding import generator
 from razorbench.store.estimate import between
 from razorbench.task import SPLIT_SIZES, Split, Task
 from razorbench.types import BoolArray, FloatArray, IntArray
-from razorbench.world.engine import MujocoEngine
+from razorbench.world.engine import MujocoEngine, is_mujoco
 
 _POINTS = 50
 
@@ -99,7 +99,7 @@ def main() -> None:
     """Rewrite the page."""
     page = DOCS / "tasks.md"
     with registry() as registered:
-        tasks = [registered.item("task", name) for name in registered.names("task")]
+        tasks = [task for task in (registered.item("task", name) for name in registered.names("task")) if is_mujoco(task)]
         recipe = registered.item("base", "mlp")
     styles, apart = tables(tasks)
     base = base_table([load_base(recipe, seed).card for seed in recipe.seeds()], recipe.skills)

@@ -33,7 +33,7 @@ def command(arguments: Sequence[str]) -> int:
     with config.registry(options.config_dir) as registry:
         if options.gallery:
             with filling(options.out, f"--out {options.out}", "--out DIR"):
-                paths = gallery(registry.all_tasks(), options.out, options.format)
+                paths = gallery(registry.modeled_tasks(), options.out, options.format)
         else:
             paths = film(options.run, registry.recorded, options.format, options.episodes)
     for path in paths:

@@ -85,9 +85,9 @@ class Catalog:
             yield title
             for name in self.names(group):
                 try:
-                    yield f"  {name:<17}{_about(group, self.entry(group, name))}"
+                    yield f"  {f'{name} ':<17}{_about(group, self.entry(group, name))}"
                 except UsageError as error:
-                    yield f"  {name:<17}cannot be used: {error}"
+                    yield f"  {f'{name} ':<17}cannot be used: {error}"
 
     def described(self, name: str) -> Iterator[str]:
         """Yield the descriptions of all entries with this name. Raises UsageError if there are none."""

@@ -32,6 +32,7 @@ from razorbench.store.output import warn
 from razorbench.store.record import Record
 from razorbench.task import Task
 from razorbench.types import Settings
+from razorbench.world.engine import is_mujoco
 
 
 @contextmanager
@@ -132,6 +133,10 @@ class Registry:
     def all_tasks(self) -> list[Task]:
         """Build all new tasks, then all original skills, each in order of name, without broken ones."""
         return [*self.sound("task").values(), *self.sound("skill").values()]
+
+    def modeled_tasks(self) -> list[Task]:
+        """Build those of all tasks whose world is MuJoCo models: they alone have golden trajectories and films."""
+        return [task for task in self.all_tasks() if is_mujoco(task)]
 
     def task_or_skill(self, name: str) -> Task:
         """Build the new task or original skill of that name. Raises UsageError if there is none."""

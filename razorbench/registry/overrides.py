@@ -32,7 +32,7 @@ def quoted(name: str, text: str) -> str:
 
 
 def literal(overrides: Sequence[str], multirun: bool = False) -> list[str]:
-    """Return a command's overrides with the paths of `results=`, `demos=` and `base=PATH.zip` as quoted absolute paths, which are the same in every working folder.
+    """Return a command's overrides with the paths of `results=`, `demos=` and `base=PATH.zip` quoted and absolute, the same in every working folder.
 
     multirun: whether commas separate several values of `demos`. Raises UsageError for an empty path or one with an interpolation.
     """

@@ -12,6 +12,7 @@ from typing import Any, cast
 import mujoco
 import numpy as np
 
+from razorbench.errors import UsageError
 from razorbench.task import SPLIT_SIZES, Engine, Split, Task
 from razorbench.types import FloatArray, IntArray
 from razorbench.world import golden
@@ -92,6 +93,8 @@ def _shapes(task: Task) -> Iterator[str]:
         state_size = np.shape(start.state)[1]
         if is_mujoco(task):
             state_size = mujoco.mj_stateSize(mujoco_world(task).model(task.variant), mujoco.mjtState.mjSTATE_FULLPHYSICS)
+    except UsageError:
+        raise  # a package that the world needs is missing, say: its own sentence says so
     except Exception as error:
         yield f"start raised {_said(error)}: it must map uniforms (N, {world.start_uniforms}) to initial conditions"
         return
