@@ -1,4 +1,4 @@
-"""Writes golden trajectories of everything registered: `python docs/make/golden_file.py`."""
+"""Writes golden trajectories of all registered tasks and skills: `python docs/make/golden_file.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from razorbench.world.golden import write
 
 
 def main() -> None:
-    """Write golden trajectories of everything registered."""
+    """Write golden trajectories of all registered tasks and skills."""
     with registry() as registered:
         write(registered.all_tasks(), ROOT / "envs" / "golden.npz")
 
