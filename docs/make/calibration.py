@@ -1,6 +1,6 @@
-"""How often each word of `razorbench.statistics.verdicts` is said, rightly and wrongly, in simulated studies: the table of docs/statistics.md.
+"""Rates of right and wrong verdicts of `razorbench.statistics.verdicts` in simulated studies: the table of docs/statistics.md.
 
-`python docs/make/calibration.py` writes it anew.
+`python docs/make/calibration.py` writes it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ STUDIES = 20_000
 TASKS = (6, 12, 18)
 MARGIN = float(QUANTITIES["retention"].margin or 0)
 CLEAR = 0.1
-"""A difference that ought to be seen."""
+"""A true difference that a study should detect."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """How paired differences of retention spread. between: SD of tasks' true differences; within: SD of one seed's about its task's; seeds: a task's.
+    """Distribution of paired differences in retention. between: SD of tasks' true differences; within: SD of a seed's difference; seeds: number per task.
 
-    bracket: mean width of the bracket in which a difference is known to lie, widths being exponential and the truth anywhere inside. shape: tasks'
-    differences to draw from, scaled to `between`; empty if normal.
+    bracket: mean width of the bracket around a difference; widths are exponential, and the truth is uniform inside. shape: tasks' differences to draw from,
+    scaled to `between`; empty for a normal distribution.
     """
 
     name: str
@@ -67,9 +67,9 @@ SCENARIOS = (
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of studies. covers: the 95% interval holds the truth, at no difference; then how often a word is said at a true difference.
+    """Shares of studies. covers: the 95% interval contains the truth, at a true difference of 0; the others: shares of a verdict.
 
-    false_more, false_less: at 0; false_same: at the margin; same: at 0; more: at .1.
+    false_more, false_less, same: at a true difference of 0; false_same: at the margin; more: at .1.
     """
 
     covers: float
@@ -81,14 +81,13 @@ class Rates:
 
 
 def rates(scenario: Scenario, tasks: int, studies: int = STUDIES) -> Rates:
-    """Simulate studies of so many tasks."""
+    """Simulate studies with a number of tasks and return the rates."""
     rng = generator("calibration", scenario.name, tasks)
     none, margin, clear = (scenario.study(truth, tasks, studies, rng) for truth in (0.0, MARGIN, CLEAR))
     lower, upper = interval_ends(*none, 0.95)
     at_none, at_margin, at_clear = (said(*ends, MARGIN) for ends in (none, margin, clear))
-    found = [(lower <= 0) & (upper >= 0), at_none[MORE], at_none[LESS], at_margin[SAME], at_none[SAME], at_clear[MORE]]
-    shares = [float(each.mean()) for each in found]
-    return Rates(*shares)
+    verdicts = [(lower <= 0) & (upper >= 0), at_none[MORE], at_none[LESS], at_margin[SAME], at_none[SAME], at_clear[MORE]]
+    return Rates(*(float(given.mean()) for given in verdicts))
 
 
 def table() -> str:
@@ -98,15 +97,14 @@ def table() -> str:
     worst = 0.0
     for scenario in SCENARIOS:
         for tasks in TASKS:
-            found = rates(scenario, tasks)
-            shares = astuple(found)
+            shares = astuple(rates(scenario, tasks))
             worst = max(worst, *(float(np.sqrt(share * (1 - share) / STUDIES)) for share in shares))
             rows.append((scenario.name, str(tasks), *(f"{100 * share:.1f}%" for share in shares)))
     return "\n".join([markdown(head, rows), "", f"{STUDIES:,} studies a row; Monte Carlo standard error at most {100 * worst:.2f} points."])
 
 
 def main() -> None:
-    """Write the table into a page."""
+    """Write the table into docs/statistics.md."""
     page = DOCS / "statistics.md"
     page.write_text(section(page.read_text(encoding="utf-8"), "calibration", table()), encoding="utf-8")
 

@@ -7,7 +7,7 @@ from razorbench.statistics.law import Law
 from razorbench.store.estimate import Undefined
 
 LEVEL = 0.9
-"""Success at which retention is told."""
+"""Success level at which the tables show retention."""
 
 
 def under(table: Table) -> list[str]:
@@ -16,5 +16,5 @@ def under(table: Table) -> list[str]:
 
 
 def r2(found: Law | None) -> Value:
-    """Return in-sample R2 as a table has it."""
+    """Return in-sample R2 for a table."""
     return Undefined("too few runs") if found is None else Undefined("forgetting does not vary") if found.r2 is None else found.r2

@@ -1,4 +1,4 @@
-"""The picture of a study's first page: a few arms at both stops, what they keep and what they learn."""
+"""The picture of a study's first page: success and retention of a few arms at both stops."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from razorbench.statistics.stops import STOPS
 from razorbench.store.estimate import Estimate
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Of Okabe and Ito (2008), which the colour-blind tell apart, without the yellow, which does not show on white."""
+"""Colors of Okabe and Ito (2008), which color-blind readers can distinguish, without yellow, which is invisible on white."""
 SIGNS = ("o", "s", "^", "D", "v", "P", "X")
 _Place = tuple[Estimate, Estimate]
 """Success and retention."""
 
 
 def first_picture(material: Material, arms: Sequence[str], where: str) -> Figure:
-    """Draw arms, at most seven, in the order in which arms are shown; those without runs are left out. where: which runs these are, for the title.
+    """Draw at most seven arms in their usual order, without those that have no runs. where: name of the runs, for the title.
 
     Above: retention at best and at the end with 95% intervals; below: success against retention, a line from best to end.
     Raises ValueError for more arms than there are colours.
@@ -57,7 +57,7 @@ def first_picture(material: Material, arms: Sequence[str], where: str) -> Figure
 
 
 def _places(material: Material, arm: str) -> dict[str, _Place]:
-    """Where an arm is at every stop; empty if it lacks one, or has no interval."""
+    """Return an arm's success and retention at every stop; empty if one is missing or has no interval."""
     found: dict[str, _Place] = {}
     for stop in STOPS:
         x, y = (material.suite(arm, MEASURES[f"{name}@{stop}"]).value for name in ("success", "retention"))
@@ -68,7 +68,7 @@ def _places(material: Material, arm: str) -> dict[str, _Place]:
 
 
 def _style(place: int, stop: str) -> dict[str, str]:
-    """Filled at best, hollow at the end."""
+    """Return the marker's style: filled at best, hollow at the end."""
     colour = COLOURS[place]
     return {"marker": SIGNS[place], "markeredgecolor": colour, "markerfacecolor": colour if stop == STOPS[0] else "white"}
 

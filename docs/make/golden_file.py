@@ -1,4 +1,4 @@
-"""Writes golden trajectories of every registered task of MuJoCo models: `python docs/make/golden_file.py`."""
+"""Writes golden trajectories of all registered tasks of MuJoCo models: `python docs/make/golden_file.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from razorbench.world.golden import write
 
 
 def main() -> None:
-    """Write golden trajectories of every registered task of MuJoCo models."""
+    """Write golden trajectories of all registered tasks of MuJoCo models."""
     with registry() as registered:
         write(registered.modeled_tasks(), ROOT / "envs" / "golden.npz")
 

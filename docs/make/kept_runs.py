@@ -1,8 +1,8 @@
-"""The runs and sequences that the repository keeps, in compact form.
+"""The committed runs and sequences, in compact form.
 
-`python docs/make/kept_runs.py keep build/study baselines/results` adds a study's, and makes an entry of the board of every method whose runs on the suite
-are all there; `restore baselines/results build/study` puts them where the study finds them done, so that it goes on in a new clone. A run that is part
-of an entry lies there, and nowhere else.
+`python docs/make/kept_runs.py keep build/study baselines/results` adds a study's runs, and makes a board entry of every method with all runs on the suite.
+`restore baselines/results build/study` copies them into the study's folder, so that the study resumes in a new clone. A run of an entry is stored only in
+the entry.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ Say = Callable[[str], None]
 
 
 def keep(study: Path, kept: Path) -> int:
-    """Add the finished runs of a results folder to those kept, as far as they are in no entry; return how many were new."""
-    have = {run_hash for _, _, run_hash in _finished(kept)}
-    return _copied((record.parent, kept / RUNS / place) for record, place, run_hash in _finished(study) if run_hash not in have)
+    """Add a results folder's finished runs to the committed ones, without those in entries. Returns the number of new runs."""
+    committed = {run_hash for _, _, run_hash in _finished(kept)}
+    return _copied((record.parent, kept / RUNS / place) for record, place, run_hash in _finished(study) if run_hash not in committed)
 
 
 def restore(kept: Path, study: Path) -> int:
-    """Put the runs that are kept into a results folder, without policies; return how many were not there."""
+    """Copy the committed runs into a results folder, without policies. Returns the number of new runs there."""
     return _copied((record.parent, study / place) for record, place, _ in _finished(kept) if not (study / place / record.name).exists())
 
 
 def _copied(folders: Iterable[tuple[Path, Path]]) -> int:
-    """Write runs in compact form and return how many; one that has lost a file is named on stderr and left out."""
+    """Write runs in compact form and return their number. Names runs with a missing file on stderr and leaves them out."""
     done = 0
     for folder, place in list(folders):
         try:
@@ -61,9 +61,9 @@ def _copied(folders: Iterable[tuple[Path, Path]]) -> int:
 
 
 def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: str, say: Say) -> list[str]:
-    """Make an entry of the board, replayed, of every arm with all of its runs on a suite in a results folder; return the new ones.
+    """Make a replayed board entry of every arm with all runs on a suite in a results folder. Returns the new entries' names.
 
-    Its policies are left out, as they would be hundreds of megabytes: a study makes them anew.
+    Leaves out the policies, hundreds of megabytes: a study makes them again.
     """
     tasks, seeds = known.suites[suite]
     runs = [
@@ -81,14 +81,14 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
         description = str(sys.modules[type(known.methods[method]).__module__].__doc__).splitlines()[0]
         about = {"name": arm, "authors": ["RazorBench"], "description": description, "licence": "MIT", "code": None, "paper": None}
         pack(runs, arm, suite, base, budget, about, known, entry, sweep(study, budget, None))
-        told, packed, faults = validate(package := Package(entry), known)
-        assert told is not None
+        submission, packed, faults = validate(package := Package(entry), known)
+        assert submission is not None
         seed = secrets.randbelow(2**31)
-        found = replay.replay(package, told, packed, known, fresh_seed=seed, episodes=known.settings.episodes, faults=faults, say=say)
+        played = replay.replay(package, submission, packed, known, fresh_seed=seed, episodes=known.settings.episodes, faults=faults, say=say)
         if faults:
-            raise UsageError(f"{entry} is not what its policies do; the first fault: {faults[0]}")
+            raise UsageError(f"the policies of {entry} differ from its rows; the first fault: {faults[0]}")
         (kept / LEVELS).mkdir(exist_ok=True)
-        level = replay.entry(package, found, seed, "RazorBench", True, None)
+        level = replay.entry(package, played, seed, "RazorBench", True, None)
         (kept / LEVELS / f"{slug(arm)}.json").write_text(json.dumps(level, indent=2) + "\n", encoding="utf-8")
         for policy in entry.rglob(POLICY):
             policy.unlink()
@@ -99,15 +99,15 @@ def enter(study: Path, kept: Path, known: Known, suite: str, base: str, budget: 
 
 
 def _finished(root: Path) -> Iterator[tuple[Path, Path, str]]:
-    """Record of every run and sequence below a folder, the path that its folder has in a results folder, and its hash.
+    """Yield each run and sequence below a folder: path of its record, path of its folder in a results folder, and its hash.
 
-    The path is made of names and a hash (`record.NAME`), so it leads nowhere else.
+    The folder's path consists of names and a hash (`record.NAME`), so it stays inside the results folder.
     """
-    found = walk(root) if root.exists() else Walk()
-    tell(found)
-    for path, run in readable(found.runs, read_run):
+    content = walk(root) if root.exists() else Walk()
+    tell(content)
+    for path, run in readable(content.runs, read_run):
         yield path, _place(run.task_name, run), run.hashes.run
-    for path, sequence in readable(found.sequences, read_sequence):
+    for path, sequence in readable(content.sequences, read_sequence):
         yield path, _place(sequence.sequence, sequence), sequence.hashes.run
 
 
@@ -116,10 +116,10 @@ def _place(of: str, record: Record | SequenceRecord) -> Path:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Keep or restore, and say how many runs. words: the arguments, by default those of the command."""
+    """Keep or restore runs and print their number. words: the arguments, by default from the command line."""
     parser = argparse.ArgumentParser(description="Keep a study's runs in the repository, or restore them for it.")
     parser.add_argument("what", choices=("keep", "restore"))
-    parser.add_argument("source", type=Path, help="of `keep` the study's results, of `restore` the runs that are kept")
+    parser.add_argument("source", type=Path, help="for `keep` the study's results, for `restore` the committed runs")
     parser.add_argument("to", type=Path)
     arguments = parser.parse_args(words)
     if arguments.what == "restore":

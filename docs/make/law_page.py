@@ -1,4 +1,4 @@
-"""The page of the law, docs/results/law.md: three questions, on the runs that they were found on and on runs that had no part in that."""
+"""The page of the law, docs/results/law.md: three questions, on the runs of the original finding and on independent runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from razorbench.store.estimate import Estimate
 def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, questions: Questions, asked: Measured) -> str:
     """Return the page as Markdown.
 
-    sets: runs by name, those on which predictors and methods were chosen first, then those that had no part in it; found: their fits, or why there is
-    none; more: sets of which only pairs of arms are shown; asked: what `razorbench.measures.recall_states` has measured, by the run's hash.
+    sets: runs by name, first those on which predictors and methods were chosen, then independent ones; found: their fits, or why there are none; more: sets
+    that only show pairs of arms; asked: measurements of `razorbench.measures.recall_states`, by the run's hash.
     """
     first, *others = sets
     fitted = {name: each for name, each in found.items() if isinstance(each, Fits)}
@@ -58,7 +58,7 @@ def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, ques
 
 
 def _replicates(name: str, found: Fits) -> str:
-    """One sentence: what the paper's fit gives here, and what it is worth for an arm that it was not fitted to."""
+    """Return a sentence about the paper's fit on these runs, in sample and for a held-out arm."""
     snapshots, final = (found.within.get((HEADLINE, kind)) for kind in (ALL, FINAL))
     if not isinstance(snapshots, WithinCells) or not isinstance(final, WithinCells):
         return f"{name}: too few cells of one task and one base."
@@ -72,13 +72,13 @@ def _replicates(name: str, found: Fits) -> str:
 
 
 def _carries(name: str, found: Fits) -> str:
-    """One sentence: the headline's R2 on a family left out, for each choice of methods."""
+    """Return a sentence about the headline's R2 on a held-out family, for each choice of methods."""
     told = [f"{_told(part)} ({subset})" for subset, part in found.subsets.items() if subset != FINAL]
     return f"**{name}**: on a family of methods left out, forward KL has R2 {'; '.join(told)}."
 
 
 def _ceiling(name: str, found: Fits) -> str:
-    """One sentence: the best ceiling and the headline measured on old tasks' states."""
+    """Return a sentence about the best ceiling and the headline predictor."""
     if len(found.over) < 2:
         return f"**{name}**: nothing was measured on old tasks' states."
     top = best(found.pooled)

@@ -1,8 +1,8 @@
-"""The lock: what code each declared version stands for. `python docs/make/lock.py` renews it, after golden trajectories and pinned runs were found equal.
+"""The lock: digests of the code behind each declared version. `python docs/make/lock.py` renews it if golden trajectories and pinned runs are equal.
 
-A run's hash holds versions, not code, so code that changes under one version would change results without a word. `tests/lock.json` holds a digest for
-each version of the protocol, a world, a task and a method; a test compares. Where code changed and results did not, this program renews the
-digests. Where results changed, the version has to be raised first: `PROTOCOL`, a world's `version`, a task's `id`, a method's `version`.
+A run's hash contains versions, not code, so a change of code without a new version could silently change results. `tests/lock.json` has a digest for each
+version of the protocol, a world, a task and a method, and a test compares them. If code changed and results did not, this program renews the digests. If
+results changed, first raise the version: `PROTOCOL`, a world's `version`, a task's `id`, a method's `version`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ DECIDING = (
     *(f"method.{name}" for name in ("data", "protocol", "demonstrations", "handle", "counting")),
     *(f"runs.{name}" for name in ("process", "adapting", "spec", "head", "run", "sequence")),
 )
-"""Modules that the protocol's version stands for: splits, measures and harness."""
+"""Modules of the protocol's version: splits, measures and harness."""
 
 
 def digests(methods: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, str]:
-    """Return the digest of what every declared version stands for, by the version's name."""
+    """Return the digest of the code of every declared version, by the version's name."""
     found = {f"protocol-{PROTOCOL}": _together(f"{PACKAGE}.{name}" for name in DECIDING)}
     for task in tasks:
         found[task.world.version] = task.world.digest()
@@ -49,13 +49,13 @@ def digests(methods: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, str]
         modules = {str(inspect.unwrap(part).__module__) for part in parts} | {shipped("task")[task.id].rpartition(".")[0]}
         found[task.id] = _together(modules)
     for name, method in methods.items():
-        # Of two methods of one class the name tells which settings it has, and these are in a run's hash themselves.
+        # Two methods of one class differ in name and settings only; a run's hash contains the settings.
         found[f"{name}-{method.version}"] = _together(_with_helpers(type(method).__module__))
     return dict(sorted(found.items()))
 
 
 def differences(found: Mapping[str, str], locked: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each version whose code is not that of the lock."""
+    """Return a sentence for each version whose code differs from the lock."""
     changed = [f"{name}: its code changed" for name in found if locked.get(name, found[name]) != found[name]]
     new = [f"{name}: it is not in the lock" for name in found if name not in locked]
     gone = [f"{name}: nothing declares it any more" for name in locked if name not in found]
@@ -70,7 +70,7 @@ def locked() -> Mapping[str, str]:
 
 
 def current() -> dict[str, str]:
-    """Return the digests of everything that ships."""
+    """Return the digests of all shipped code."""
     with registry() as known:
         return digests(known.sound("method"), known.all_tasks())
 
@@ -84,7 +84,7 @@ def _digest(module: str) -> str:
 
 
 def _with_helpers(module: str) -> set[str]:
-    """Return a module and the modules of its folder that it imports, directly or not, and the loop of supervised methods if one of them uses it."""
+    """Return a module, the modules of its folder that it imports directly or indirectly, and the supervised loop if one of them uses it."""
     found, waiting, folder = set[str](), [module], module.rpartition(".")[0]
     while waiting:
         if (name := waiting.pop()) not in found:
@@ -96,7 +96,7 @@ def _with_helpers(module: str) -> set[str]:
 
 
 def main() -> None:
-    """Renew the lock, or say why not."""
+    """Renew the lock. Raises RazorbenchError if results changed."""
     found = current()
     for sentence in (changes := differences(found, locked())):
         print(sentence)

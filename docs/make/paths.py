@@ -1,4 +1,4 @@
-"""Where the pages of this repository and the records behind them lie."""
+"""Folders of this repository's pages and of the committed records."""
 
 from pathlib import Path
 

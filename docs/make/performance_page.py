@@ -1,4 +1,4 @@
-"""Writes the figures of the performance page: `python docs/make/performance_page.py`, after `razorbench bench --out build/bench`."""
+"""Writes the numbers of the performance page: `python docs/make/performance_page.py`, after `razorbench bench --out build/bench`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from razorbench.reports.tables import markdown
 
 
 def render(text: str, measured: Mapping[str, Any]) -> str:
-    """Return a page's text with its sections `rates`, `seconds` and `phases` written anew."""
+    """Return a page's text with new sections `rates`, `seconds` and `phases`."""
     run, seconds = measured["run"], measured["seconds"]
     machine = (
         f"{measured['threads']} threads of {measured['machine']['processor']}, {measured['num_envs']} environments, medians of {measured['rounds']} rounds"
@@ -37,7 +37,7 @@ def render(text: str, measured: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Keep what was measured, and rewrite the page's figures."""
+    """Store the measurements and rewrite the page's numbers."""
     for kind in ("json", "png"):
         shutil.copy(ROOT / "build" / "bench" / f"bench.{kind}", DOCS / f"performance.{kind}")
     page, measured = DOCS / "performance.md", json.loads((DOCS / "performance.json").read_text(encoding="utf-8"))

@@ -1,7 +1,6 @@
-"""Pinned runs: ten tiny ones, committed with their records, to tell whether code still gives the results that it gave.
+"""Pinned runs: ten tiny runs, committed with their records, to check that code still gives the same results.
 
-On the platform and package versions that a pin names, its record must be equal to the last bit. Elsewhere hashes must be equal, and numbers to
-three digits.
+On the platform and package versions of a pin, its record must be equal to the last bit. Elsewhere hashes must be equal, and numbers to three digits.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from razorbench.submissions.installed import ADDED, differences
 from razorbench.world import golden
 
 _CONDITIONS = ("versions", "machine", "git", "threads", "wall_s", "measuring_s", "resumed_elsewhere", "config")
-"""What a record says of where and how fast it was made, and by classes of which names; its settings are in its hash."""
+"""Parts of a record about its machine, its times and the names of its classes; its settings are in its hash."""
 _DIGITS = 1e-3
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A pinned run. name: its file's; overrides: what was typed; platform: what decides the last bit; record: without its conditions."""
+    """A pinned run. name: of its file; overrides: as typed; platform: everything that affects the last bit; record: without its conditions."""
 
     name: str
     overrides: Sequence[str]
@@ -36,7 +35,7 @@ class Pin:
 
 
 def here() -> str:
-    """What decides the last bit of a run, as canonical JSON."""
+    """Return everything that affects the last bit of a run, as canonical JSON."""
     return json.dumps({**json.loads(golden.platform()), **{name: versions()[name] for name in ("torch", "numpy", "stable-baselines3")}}, sort_keys=True)
 
 
@@ -56,14 +55,14 @@ def made(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def faults(pin: Pin, record: Mapping[str, Any]) -> list[str]:
-    """Return where a record is not the pin's, a sentence each. What only the record has changes no result."""
+    """Return a sentence for each difference between a record and a pin. New keys of the record are no difference."""
     relative = 0.0 if pin.platform == here() else _DIGITS
     found = differences(record, pin.record, "record", lambda a, b: abs(a - b) <= relative * max(1.0, abs(b)))
     return [f"{path} is {now!r}, pinned is {then!r}" for path, now, then in found if (now, then) != ADDED]
 
 
 def renewed(pin: Pin, folder: Path) -> list[str]:
-    """Do a pin's run. Keep its record if versions that it names were raised, or if it only has more in it; otherwise return where it differs."""
+    """Do a pin's run. Store its record if a version was raised or it only has new keys; otherwise return the differences."""
     record = made(pin.overrides)
     raised = _versions(record) != _versions(pin.record)
     found = [] if raised else faults(pin, record)
@@ -79,5 +78,5 @@ def write(path: Path, overrides: Sequence[str], record: Mapping[str, Any]) -> No
 
 
 def _versions(record: Mapping[str, Any]) -> Any:
-    """What a record was made under: the declared versions whose raising allows other results."""
+    """Return a record's declared versions. Raising one allows other results."""
     return record["protocol"], record.get("task"), record["method"]["version"], record["hashes"]["task_spec"], record["hashes"]["base_policy"]

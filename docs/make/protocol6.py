@@ -1,4 +1,4 @@
-"""What a run was called under protocol 6, when hashes were made of source text: so that the study that was made then is still found by what it asked for."""
+"""Hashes of runs under protocol 6, which hashed source text. They identify the runs of the study that was made then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from razorbench.store.folder import digest
 
 
 def run_hash(spec: RunSpec | SequenceSpec) -> str | None:
-    """Return the hash that a run or a sequence with shipped tasks and a shipped base had; None for any other."""
+    """Return the old hash of a run or a sequence with shipped tasks and a shipped base; None for any other."""
     parts = [_identity(each) for each in (spec.runs if isinstance(spec, SequenceSpec) else (spec,))]
     if any(part is None for part in parts):
         return None

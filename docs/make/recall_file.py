@@ -1,6 +1,6 @@
-"""Measures how far the final policies of a study moved on the states that their bases visit under the instructions of old skills.
+"""Measures the divergences of a study's final policies on the states that their bases visit under the instructions of old skills.
 
-`python docs/make/recall_file.py build/study baselines/results/asked.csv` measures all runs whose policies are there and keeps the rows of all others.
+`python docs/make/recall_file.py build/study baselines/results/asked.csv` measures all runs with a policy and keeps the rows of all others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from razorbench.types import FloatArray
 
 
 def read(path: Path) -> dict[str, dict[str, float]]:
-    """Return what was measured, by the run's hash and then by column; nothing if there is no file."""
+    """Return the measurements by run hash and column; empty if there is no file."""
     if not path.exists():
         return {}
     try:
@@ -42,7 +42,7 @@ def _write(path: Path, found: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def main() -> None:
-    """Measure every run of a results folder whose final policy is there."""
+    """Measure all runs of a results folder that have their final policy."""
     parser = argparse.ArgumentParser(description="Measure how far policies moved on states that their bases visit under old skills' instructions.")
     parser.add_argument("study", type=Path, help="results folder with runs and their policies")
     parser.add_argument("out", type=Path, help="CSV file to write, or to add to")

@@ -1,4 +1,4 @@
-"""How well forgetting is predicted from states where the base goes when asked for its old skills in the new task's scenes."""
+"""Prediction of forgetting from the states that the base visits in the new task's scenes under the instructions of old skills."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from razorbench.statistics.law import Law, Points, carried, laws
 from razorbench.store.estimate import Undefined
 
 Measured = Mapping[str, Mapping[str, float]]
-"""By the run's hash, as `razorbench.measures.recall_states` keeps it."""
+"""Measurements of `razorbench.measures.recall_states`, by the run's hash."""
 _STATES = {
     "new": "new task: the base's own",
     "new_instructed": "the same, each with an old skill's instruction",
@@ -28,7 +28,7 @@ _HEAD: _Key = "new", "kl_forward"
 
 
 def asking(sets: Mapping[str, Sequence[Run]], found: Measured) -> Table:
-    """Return R2 by states and divergence on every set of runs: a family left out, and of the curve fitted to the first set on each of the others."""
+    """Return R2 by states and divergence: on a held-out family of each set, and of the first set's curve on each other set."""
     measured = {of: _points(_measured(runs, found), found) for of, runs in sets.items()}
     fitted = {of: _laws(points) for of, points in measured.items()}
     first, *others = sets
@@ -50,11 +50,11 @@ def asking(sets: Mapping[str, Sequence[Run]], found: Measured) -> Table:
 
 
 def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Measured) -> list[str]:
-    """Return a table of each base's runs predicted from those of the others, by states and divergence; only arms that all have. None with under two bases."""
+    """Return a table of R2 on a held-out base, by states and divergence, over common arms; empty with fewer than two bases."""
     known = {base: measured for base, runs in by_base.items() if (measured := _measured(runs, found))}
     common = common_arms(known)
     runs = [run for each in known.values() for run in each if run.arm in common]
-    # What the law leaves out as a task is a base here.
+    # The base takes the task's place: leaving out a task leaves out a base.
     points = {key: replace(each, task=tuple(run.base for run in runs)) for key, each in _points(runs, found).items()}
     if len(known) < 2 or final_points(runs).too_few():
         return []

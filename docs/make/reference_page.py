@@ -1,6 +1,6 @@
-"""The reference study and the board as pages of the repository: `python docs/make/reference_page.py`.
+"""Pages of the reference study and the board: `python docs/make/reference_page.py`.
 
-Writes the findings of the README, the page of the law, a page with what else they rest on, and a table of all runs, all from the records, none typed.
+Writes the README's findings, the page of the law, the page of the study and a table of all runs, with all numbers from the records.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from razorbench.store.output import in_a_sentence
 
 SUITE, BASE, BUDGET = "core", "mlp", "standard"
 STUDIES = ("razor_core", "scale", "razor_full", "tokens", "more_seeds")
-"""Experiments whose runs count: those of the first as far as they are there, those of another once it is complete."""
+"""Experiments whose runs count: of the first, all finished runs; of the others, all runs once the experiment is complete."""
 LADDER = "ladder"
-"""Folder beside that of the runs that are kept: of other learning rates, which are never averaged in."""
+"""Folder of committed runs with other learning rates, which are never averaged in."""
 ASKED = "asked.csv"
-"""What `recall_file.py` measured, in the folder of the runs that are kept."""
+"""Measurements of `recall_file.py`, in the folder of committed runs."""
 _WIDE = "all {} tasks"
 PICTURE, FRESH_PICTURE = "stops.png", "stops_other_tasks.png"
 _FRESH = (
@@ -60,13 +60,13 @@ _FRESH = (
 
 @dataclass(frozen=True)
 class Study:
-    """What the pages are made from.
+    """Input of the pages.
 
-    pool: the main runs, on the core tasks; fresh: of the same base on other tasks, None if there are none; wide: of the arms that were run on both, on
-    all; others: runs from other bases, by base; heads: of these, the bases with another head. decided: the claims, by the runs that they are decided on;
-    families: of registered methods. asked: runs of the whole study; done: of these; hours: of one processor, over all of these; sizes: runs by base, the
-    smallest first, of bases with the same head; ladder: at several learning rates; elsewhere: what `recall_file.py` measured; spare: runs
-    that are kept and in none of the others.
+    pool: the main runs, on the core tasks; fresh: runs of the same base on other tasks, None if there are none; wide: runs on all tasks, of arms with both;
+    others: runs from other bases, by base; heads: names of those bases with another head; decided: claims by the runs that decide them; families: of
+    registered methods; asked: number of runs of the whole study; done: number of finished ones; hours: their processor hours; sizes: runs by base, the
+    smallest first, of bases with the same head; ladder: runs at several learning rates; elsewhere: measurements of `recall_file.py`; spare: committed runs
+    in none of the other sets.
     """
 
     pool: Pool
@@ -89,13 +89,13 @@ class Study:
 
     @property
     def how_far(self) -> str:
-        """Say how much of the study is there."""
+        """Return a sentence about the study's progress."""
         cost = f"{self.hours:.1f} core hours ({(self.pool.runs[0].record.machine or {}).get('processor')})"
         return f"{self.done:,} runs, {cost}." if self.done == self.asked else f"So far {self.done:,} of {self.asked:,} runs, {cost}: the numbers will move."
 
     @property
     def quoted(self) -> Pool:
-        """The runs that the README quotes: those that had no part in finding anything, if there are any."""
+        """The runs that the README quotes: independent ones if there are any."""
         return self.fresh or self.pool
 
     @property
@@ -106,7 +106,7 @@ class Study:
 
 
 def write(study: Study, readme: Path, out: Path) -> None:
-    """Write the README's findings, the page of the study with its table of runs, and `results/law.md` beside its folder."""
+    """Write the README's findings, the page of the study with its table of runs, and `results/law.md` next to its folder."""
     out.mkdir(parents=True, exist_ok=True)
     dataset.write(study.every, out)
     sets: dict[str, Sequence[Run]] = {f"{SUITE}, {BASE}": study.pool.runs}
@@ -128,14 +128,14 @@ def write(study: Study, readme: Path, out: Path) -> None:
 
 
 def _named(pool: Pool, tasks: str = "{} other tasks") -> str:
-    """How runs are called by the number of their tasks."""
+    """Return a name for runs by their number of tasks."""
     words = "one two three four five six seven eight nine ten eleven twelve".split()
     count = len({run.task for run in pool.runs})
     return tasks.format(words[count - 1] if count <= len(words) else count)
 
 
 def _first(study: Study, law: Fits | str, readme: Path, out: Path) -> str:
-    """The README's picture and findings."""
+    """Return the README's picture and findings."""
     page = Path(os.path.relpath(out.resolve(), readme.resolve().parent)).as_posix()
     docs = Path(page).parent.as_posix()
     evidence = Evidence(study.quoted.runs, law)
@@ -146,7 +146,7 @@ def _first(study: Study, law: Fits | str, readme: Path, out: Path) -> str:
 
 
 def _page(study: Study, out: Path) -> list[str]:
-    """The page of the study, in parts."""
+    """Return the parts of the study's page."""
     material = Material.of(study.pool, study.families, out)
     kept, moved = matched_success(material), same_kl(material)
     rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
@@ -196,7 +196,7 @@ def main() -> None:
         families = {name: str(registered.item("method", name).family) for name in registered.names("method")}
         styles, core = styles_of(registered), registered.item("suite", SUITE)["tasks"]
         asked = {name: {protocol6.run_hash(one.spec) for one in registered.asked([f"+experiment={name}"], True)} for name in (*STUDIES, "ladder", "sequences")}
-        # A ladder that was made on its own has the core study's rungs as well.
+        # A ladder made on its own has the core study's learning rates as well.
         every = {run.record.hashes.run: run for folder in (results.parent / LADDER, results) for run in read_runs(folder, styles)}
         wanted = set.union(asked[STUDIES[0]], *(asked[name] for name in STUDIES if asked[name] <= every.keys()))
         runs = [run for run_hash, run in every.items() if run_hash in wanted]

@@ -24,7 +24,7 @@ from razorbench.store.walk import read_records
 
 
 def table(study: Study, records: Sequence[Record], methods: Mapping[str, Any]) -> str:
-    """Return the outcome of a whole search as a Markdown table. methods: with their defaults, which decide between equals."""
+    """Return the outcome of a search as a Markdown table. methods: with their defaults, which win a tie."""
     rows = []
     for method in study.grids:
         best, *rest = chosen_first(ranking(study, method, records), methods[method])
@@ -35,12 +35,12 @@ def table(study: Study, records: Sequence[Record], methods: Mapping[str, Any]) -
 
 
 def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:
-    """Return a ranking that begins with the defaults, if nothing has a better score than they."""
+    """Return a ranking that begins with the defaults if no configuration has a better score."""
     return sorted(choices, key=lambda choice: (-choice.score, any(getattr(defaults, key) != value for key, value in choice.settings.items())))
 
 
 def ablations(study: Study, records: Sequence[Record]) -> str:
-    """Return a study's ablations of every method, each under its name if there are several."""
+    """Return a study's ablation of every method, with its name if there are several methods."""
     several = len(study.grids) > 1
     return "\n\n".join((f"`{method}`:\n\n" if several else "") + effects(study, method, records) for method in study.grids)
 
@@ -63,13 +63,13 @@ def effects(study: Study, method: str, records: Sequence[Record]) -> str:
 
 
 def save(records: Sequence[Record], path: Path) -> None:
-    """Write records as gzipped JSON lines, the same bytes for the same records."""
+    """Write records as gzipped JSON lines; equal records give equal bytes."""
     path.write_bytes(gzip.compress("".join(json.dumps(record.plain()) + "\n" for record in records).encode(), mtime=0))
 
 
 def load(path: Path) -> list[Record]:
-    """Read what `save` wrote; raises FileDamaged if it cannot be read."""
-    return [checked_run(path, found) for found in bounded.parsed_lines(bounded.text(content(path)))]
+    """Read a file of `save`. Raises FileDamaged if it cannot be read."""
+    return [checked_run(path, line) for line in bounded.parsed_lines(bounded.text(content(path)))]
 
 
 def main() -> None:
@@ -81,8 +81,8 @@ def main() -> None:
     if sys.argv[4:]:
         save(runs(study, read_records(Path(sys.argv[4]))), file)
     records = load(file)
-    found = table(study, records, methods) if name == "tuning" else ablations(study, records)
-    page.write_text(section(page.read_text(encoding="utf-8"), name, found), encoding="utf-8")
+    tables = table(study, records, methods) if name == "tuning" else ablations(study, records)
+    page.write_text(section(page.read_text(encoding="utf-8"), name, tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

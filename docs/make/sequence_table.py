@@ -1,4 +1,4 @@
-"""What is left when one policy has learned task after task."""
+"""Table of sequences: success, transfer and retention after one policy has learned several tasks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TRANSFER = {"average_performance": "success at the end", "forgetting": "forgett
 
 
 def sequences(results: Path, wanted: Collection[str | None]) -> Table:
-    """Return a row for every sequence, method and choice of styles below a folder: means over seeds with 95% Student intervals.
+    """Return a table with a row for every sequence, method and choice of styles in a folder: means over seeds with 95% Student intervals.
 
-    wanted: hashes of those to count, which must differ by no other setting.
+    wanted: hashes of the sequences to count; they may not differ in other settings.
     """
     groups: dict[tuple[str, str, str], list[SequenceRecord]] = {}
     for _, record in readable(walk(results).sequences, read_sequence):

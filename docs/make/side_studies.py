@@ -1,4 +1,4 @@
-"""What stands beside the main comparison: other bases, more tasks, and methods over a range of learning rates."""
+"""Side studies of the main comparison: other bases, more tasks, and methods over a range of learning rates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TOLD = ("success@end", "retention@end", "forward_kl@end")
 
 
 def _at_end(path: str) -> Measure:
-    """A divergence of the final policy by its path."""
+    """Return a divergence of the final policy by its path."""
     return Measure(Quantity(lambda there: there.number(path)), "end")
 
 
@@ -49,7 +49,7 @@ _ON_SIZES = {
 
 
 def excerpt(pool: Pool, families: Mapping[str, str], each: bool = False) -> list[str]:
-    """Return what the page says of runs beside the main ones: their arms, what stopping saves, and, if asked, each task and the same forward KL."""
+    """Return the tables of a side study: its arms, the gain from stopping, and, with `each`, each task and retention at the same forward KL."""
     material = Material.of(pool, families, Path())
     found = [arms(material), stopping_saves(material)]
     if each:
@@ -58,7 +58,7 @@ def excerpt(pool: Pool, families: Mapping[str, str], each: bool = False) -> list
 
 
 def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
-    """Return the part of the page about bases of several sizes. runs: by base, the smallest first; arms that some base lacks are left out."""
+    """Return the part of the page about bases of several sizes, over common arms. runs: by base, the smallest first."""
     bases = list(runs)
     rows: list[Sequence[Value]] = []
     for arm, name in itertools.product(sorted(common_arms(runs)), _ON_SIZES):
@@ -92,7 +92,7 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
     methods = np.array([arm.partition("/")[0] for arm in points[HEADLINE].arm])
     parts = {name: methods == name for name in sorted(set(methods))} | {"all": np.ones(len(methods), dtype=bool)}
     found = {name: laws({predictor: each.of(which) for predictor, each in points.items()}, HEADLINE, over="runs") for name, which in parts.items()}
-    # By the fit itself: with two families, one left out leaves a single method to fit.
+    # In sample: with two families, a held-out family would leave a single method to fit.
     best = max((name for name in points if name != HEADLINE), key=lambda name: getattr(found["all"][name].r2, "value", -np.inf))
     fitted: list[Sequence[Value]] = [[name, int(parts[name].sum()), *(r2(each[predictor]) for predictor in (HEADLINE, best))] for name, each in found.items()]
     _draw(runs, families).savefig(out / LADDER, format="png", facecolor="white", dpi=DPI)

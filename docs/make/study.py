@@ -1,6 +1,6 @@
-"""Does the next hours of a reference study, in order of value, from the runs that are kept, and keeps those that it adds.
+"""Does the next hours of a reference study, the most valuable runs first, starting from the committed runs, and keeps the new ones.
 
-`python docs/make/study.py razor_core --hours 2.5`, again and again until it is done.
+Repeat `python docs/make/study.py razor_core --hours 2.5` until the study is done.
 """
 
 import argparse
@@ -14,12 +14,12 @@ from razorbench.commands import run
 
 
 def main() -> int:
-    """Restore what is kept, do runs, and keep what is new; returns the exit code of the runs."""
+    """Restore the committed runs, do new ones, and keep them. Returns the exit code of the runs."""
     parser = argparse.ArgumentParser(description="Do the next hours of a reference study.")
-    parser.add_argument("experiment", help="its name, as `razorbench list` has it")
+    parser.add_argument("experiment", help="name of the experiment, from `razorbench list`")
     parser.add_argument("--hours", default="2.5")
-    parser.add_argument("--study", type=Path, default=ROOT / "build" / "study", help="folder in which the runs are made")
-    parser.add_argument("--kept", type=Path, default=KEPT, help="folder of the runs that are kept")
+    parser.add_argument("--study", type=Path, default=ROOT / "build" / "study", help="folder for the runs")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="folder of the committed runs")
     options = parser.parse_args()
     kept_runs.main(["restore", str(options.kept), str(options.study)])
     code = run.command(["-m", f"+experiment={options.experiment}", "--hours", options.hours, "hydra/launcher=joblib", f"results={options.study}"])

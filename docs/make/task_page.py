@@ -1,7 +1,7 @@
-"""How far apart demonstration styles are in behaviour; writes what is measured on the page docs/tasks.md.
+"""Measures the distance between demonstration styles and writes it to docs/tasks.md: `python docs/make/task_page.py`.
 
-`python docs/make/task_page.py` does it. Distance: both styles play the same starts without noise; at 50
-points of progress, equally far along each one's way, the tool's two places are compared; the mean over points and starts.
+Both styles play the same starts without noise. The distance is that of the tool's two places at 50 points of equal progress along each path, averaged over
+points and starts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _POINTS = 50
 
 @dataclass(frozen=True)
 class Shown:
-    """A style as played on E starts. success: (E,); length: (E,) decisions; path: (E, 50, 3) tool places by progress, m."""
+    """Episodes of a style on E starts. success: (E,); length: (E,), in decisions; path: (E, 50, 3), tool places by progress, m."""
 
     success: BoolArray
     length: IntArray
@@ -53,14 +53,14 @@ def show(task: Task, style: str, noise: float = 0.0, n: int = SPLIT_SIZES[Split.
 
 
 def _by_progress(path: FloatArray) -> FloatArray:
-    """Places (50, 3) equally far apart along a path (T, 3)."""
+    """Return places (50, 3) at equal distances along a path (T, 3)."""
     way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     wanted = np.linspace(0, way[-1], _POINTS)
     return np.stack([np.interp(wanted, way, path[:, axis]) for axis in range(3)], axis=1)
 
 
 def distance(a: Shown, b: Shown) -> float:
-    """Mean distance of the tool's places at equal progress, over the starts that both solve, m."""
+    """Return the mean distance of the tool's places at equal progress, over the starts that both styles solve, m."""
     both = a.success & b.success
     return float(np.linalg.norm(a.path[both] - b.path[both], axis=2).mean())
 
@@ -86,7 +86,7 @@ def tables(tasks: Sequence[Task]) -> tuple[str, str]:
 
 
 def sheets(tasks: Sequence[Task]) -> str:
-    """The tasks' spec sheets: the docstrings of their files."""
+    """Return the tasks' spec sheets: the docstrings of their files."""
     texts = []
     for task in tasks:
         module = import_module(f"razorbench.envs.{task.name}")
