@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from razorbench.commands.claims import RULES, design_of, styles_of
+from razorbench.commands.claims import RULES, Styles, design_of, styles_of
 from razorbench.commands.comparison_tables import SHOWN, comparison
 from razorbench.commands.parser import Parser
 from razorbench.commands.pooled import announced, selecting
 from razorbench.commands.terminal import console
 from razorbench.errors import UsageError, among
-from razorbench.registry.config import registry
+from razorbench.registry.config import Registry, registry
 from razorbench.runs.suggest import sweep
 from razorbench.statistics.claim_rules import whys
 from razorbench.statistics.comparison import MEASURES, contrast
-from razorbench.statistics.finished_runs import chosen, read_runs
+from razorbench.statistics.finished_runs import Run, by_world, chosen, read_runs
 from razorbench.statistics.missing_runs import sweeps
 from razorbench.statistics.pooling import pool
 
@@ -32,9 +33,23 @@ def command(arguments: Sequence[str]) -> int:
     with registry(options.config_dir) as registered:
         styles = styles_of(registered)
         every = read_runs(options.results, styles)
-        options.base, options.budget = chosen(every, options.base, options.budget)
-        runs = announced(pool(every, options.base, options.budget, options.mixed)).runs
-        design = design_of(registered, registered.item("study", RULES), styles)
+        worlds = by_world(every, options.base)
+        codes = []
+        for world, runs in worlds.items():
+            if len(worlds) > 1:
+                console.print(f"\nworld {world}", soft_wrap=True)
+            codes.append(_compared(registered, styles, runs, options))
+    return max(codes)
+
+
+def _compared(registered: Registry, styles: Styles, every: Sequence[Run], options: argparse.Namespace) -> int:
+    """Print the comparison in one world."""
+    base, budget = chosen(every, options.base, options.budget)
+    runs = announced(pool(every, base, budget, options.mixed)).runs
+    design = design_of(registered, registered.item("study", RULES), styles)
+    if registered.item("task", design.tasks[0]).world.version != runs[0].world:
+        # The rules' suite is of another world: runs can be added of this world's tasks only.
+        design = replace(design, tasks=sorted({run.task for run in runs}))
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
         if arm not in arms:
@@ -57,7 +72,7 @@ def command(arguments: Sequence[str]) -> int:
     place = measure.stop or (None if measure.level is None else f"{measure.level:g}")
     if place is not None and (reasons := whys(runs, (options.a, options.b), place)):
         console.print(f"undefined: {'; '.join(reasons)}", soft_wrap=True)
-    for command in sweeps(design.missing(runs, (options.a, options.b), options.base), sweep(options.results, options.budget, options.config_dir)):
+    for command in sweeps(design.missing(runs, (options.a, options.b), base), sweep(options.results, budget, options.config_dir)):
         console.print(f"add: {command}")
     return 1
 

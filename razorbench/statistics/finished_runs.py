@@ -63,6 +63,9 @@ SECOND = "/2"
 _SIMILAR = "activations, 1 - "
 
 
+_FIRST_WORLD = "workcell-2"
+
+
 @dataclass(frozen=True)
 class Run:
     """A record and its snapshots, the base first; no snapshots if they were not saved.
@@ -85,6 +88,11 @@ class Run:
     def base(self) -> str:
         """The base's name without its pretraining seed."""
         return self.record.base_name
+
+    @property
+    def world(self) -> str:
+        """The world's name and version; a record that names none is from before there were two."""
+        return self.record.world or _FIRST_WORLD
 
     @property
     def method(self) -> str:
@@ -148,6 +156,14 @@ def chosen(runs: Sequence[Run], base: str | None, budget: str | None) -> tuple[s
     """
     budget = budget or only("budget", {run.budget for run in runs if base in (None, run.base)}, "standard")
     return base or only("base", {run.base for run in runs if run.budget == budget}, "mlp"), budget
+
+
+def by_world(runs: Sequence[Run], base: str | None) -> dict[str, list[Run]]:
+    """Return the runs by world, or all of them under one name if a base is given, which has one world."""
+    worlds: dict[str, list[Run]] = {}
+    for run in runs:
+        worlds.setdefault(run.world if base is None else "", []).append(run)
+    return worlds
 
 
 def only(what: str, there: set[str], usual: str) -> str:

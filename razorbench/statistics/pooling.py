@@ -29,12 +29,14 @@ class Pool:
 def pool(runs: Sequence[Run], base: str, budget: str, mixed: bool = False) -> Pool:
     """Return the runs of one base and one budget that may be averaged, and the excluded ones with reasons.
 
-    mixed: pool runs of several kinds, with a note. Raises UsageError if no run is left, if the rest are of several kinds (`kinds`) and mixed is false,
-    or if a run was done twice (`distinct`).
+    mixed: pool runs of several kinds, with a note. Raises UsageError if no run is left, if they are of several worlds, if they are of several kinds
+    (`kinds`) and mixed is false, or if a run was done twice (`distinct`).
     """
     pooled: list[Run] = []
     apart: list[tuple[Run, str]] = []
     mine = [run for run in runs if run.base == base and run.budget == budget]
+    if len(worlds := {run.world for run in mine}) > 1:
+        raise UsageError(f"the runs with base={base} are of several worlds ({_listed(worlds)}), which are never pooled: give a folder of one world")
     skills = Counter(tuple(sorted(run.record.original)) for run in mine).most_common(1)
     for run in runs:
         kind = (("base", run.base, base), ("budget", run.budget, budget))

@@ -193,3 +193,22 @@ def test_a_folder_of_one_base_and_budget_needs_no_flags(tmp_path, capsys):
     code, out, err = command(capsys, "compare", tmp_path, "ppo", "sft")
     assert (code, err) == (1, "")
     assert "budget=quick base=tokens method=" in out
+
+
+def test_two_worlds_stand_side_by_side_and_are_never_pooled(tmp_path, capsys):
+    for seed in range(3):
+        for method, harm in (("ppo", 0.05), ("sft", 0.4)):
+            for task, base, world in (("stack", "mlp", None), ("button_side", "theirs", "elsewhere-1")):
+                write_run(tmp_path, task, method, seed, speed=0.2, harm=harm, base=f"{base}-s{seed}", world=world)
+    code, out, err = command(capsys, "compare", tmp_path, "ppo", "sft")
+    assert (code, err) == (1, "")
+    ours, theirs = out[out.index("world workcell-2") :], out[: out.index("world workcell-2")]
+    assert "world elsewhere-1" in theirs
+    assert "task=button_side" in theirs
+    assert "task=stack" not in theirs
+    assert "task=button_side" not in ours
+    for seed in range(3):
+        write_run(tmp_path / "same", "stack", "sft_kl", seed, speed=0.2, harm=0.4, world="elsewhere-1")
+    code, _, err = command(capsys, "compare", tmp_path, "ppo", "sft", "--base", "mlp", "--mixed")
+    assert code == 2
+    assert "the runs with base=mlp are of several worlds (elsewhere-1, workcell-2), which are never pooled" in err
