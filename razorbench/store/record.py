@@ -221,7 +221,7 @@ class Hashes(Part):
 class Origin(Part):
     """What a run or a sequence was made from, by which versions, on which machine.
 
-    world: its name and version; None in records before there were two. promises: what the world promises, None if it promises all that there is.
+    world: its name and version; None in records before there were two. promises: those of `razorbench.task.PROMISES` that it keeps; None as for world.
     """
 
     model_config = ConfigDict(populate_by_name=True)

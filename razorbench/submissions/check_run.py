@@ -146,6 +146,7 @@ def check_protocol(record: Record, expected: Expected, file: str, faults: Faults
             "schema": SCHEMA,
             "protocol": PROTOCOL,
             "world": record.world and task.world.version,
+            "promises": record.promises and list(promises(task.world)),
             "task": task.id,
             "base": base.id,
             "budget.caps": asdict(caps),
