@@ -31,7 +31,7 @@ SUPERVISED = "razorbench.method.supervised"
 """The loop of supervised methods: part of the code of each that uses it, not of the protocol."""
 LOCK, PINS, GOLDEN = ROOT / "tests" / "lock.json", ROOT / "tests" / "pins", ROOT / "envs" / "golden.npz"
 DECIDING = (
-    *("seeding", "task", "meter", "identity.parts", "policy.network", "policy.distributions", "bases.base"),
+    *("seeding", "task", "meter", "identity.parts", "policy.network", "policy.distributions", "policy.answers", "policy.sb3_zip", "bases.base"),
     *(f"world.{name}" for name in ("engine", "stepper", "gym_envs", "rollout", "scenes")),
     *(f"measures.{name}" for name in ("episodes", "divergence", "drift", "success", "probe_states", "summary", "transfer")),
     *(f"method.{name}" for name in ("data", "protocol", "demonstrations", "handle", "counting")),

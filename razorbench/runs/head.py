@@ -12,18 +12,17 @@ from razorbench.runs.spec import RunSpec
 from razorbench.store import provenance
 from razorbench.store.folder import PROTOCOL, SCHEMA
 from razorbench.store.record import Config, Origin
-from razorbench.task import World, world_versions
+from razorbench.task import World, promises, world_versions
 from razorbench.types import Identity, Settings
 
 
 def origin(spec: RunSpec, config: Settings) -> Origin:
     """Return the origin of a run, or of a sequence that begins with it."""
-    promised = getattr(spec.task.world, "promises", None)  # a world that says nothing promises all, and so does a record
     return Origin(
         schema_=SCHEMA,
         protocol=PROTOCOL,
         world=spec.task.world.version,
-        **({} if promised is None else {"promises": list(promised)}),
+        promises=list(promises(spec.task.world)),
         base=spec.base.id,
         seed=spec.seed,
         config=Config(**_settings(spec, config)),

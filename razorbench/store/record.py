@@ -231,7 +231,7 @@ class Hashes(Part):
 class Origin(Part):
     """Origin of a run or a sequence: base, seed, configuration, versions, machine.
 
-    world: its name and version; None in records before the second world. promises: what the world promises, None if it promises all that there is.
+    world: its name and version; None in records before the second world. promises: those of `razorbench.task.PROMISES` that it keeps; None as for world.
     """
 
     model_config = ConfigDict(populate_by_name=True)

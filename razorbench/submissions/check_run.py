@@ -147,6 +147,7 @@ def check_protocol(record: Record, expected: Expected, file: str, faults: Faults
             "schema": SCHEMA,
             "protocol": PROTOCOL,
             "world": record.world and task.world.version,
+            "promises": record.promises and list(promises(task.world)),
             "task": task.id,
             "base": base.id,
             "estimator": record.estimator and policies.distribution(base.policy, base.probes[base.skills[0].name].states[:1]).estimator,

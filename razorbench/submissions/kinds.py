@@ -181,6 +181,7 @@ class Record(_Kind):
     task: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}-v[0-9]{1,6}$")]
     world: Line | None = None
     estimator: Line | None = None
+    promises: Annotated[list[Line], Field(max_length=10)] | None = None
     base: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}-s[0-9]{1,6}$")]
     seed: Count
     method: _Method

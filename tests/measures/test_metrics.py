@@ -90,3 +90,12 @@ def test_a_snapshot_is_held_against_the_base():
     assert found.retention.value == pytest.approx(2 / 3)
     assert found.forgetting.value == pytest.approx(0.25)
     assert found.original["push"].successes == 2
+
+
+def test_without_equal_episodes_base_and_tuned_policy_are_resampled_apart():
+    """A policy that solves what its base solves has lost exactly nothing if episodes are equal, and an unknown amount around nothing if they are not."""
+    solved = {"lift": np.arange(40) < 20}
+    paired, apart = (success.forgetting_and_retention(solved, solved, np.random.default_rng(0), paired=paired)[0] for paired in (True, False))
+    assert (paired.value, paired.low, paired.high) == (0.0, 0.0, 0.0)
+    # The standard error of a difference of two independent rates of one half, of 40 episodes each, is 0.112.
+    assert (apart.value, apart.low, apart.high) == (0.0, pytest.approx(-1.96 * 0.112, abs=0.03), pytest.approx(1.96 * 0.112, abs=0.03))

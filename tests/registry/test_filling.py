@@ -121,7 +121,7 @@ def test_keys_that_no_yaml_names_are_listed(mine, capsys):
 
 def test_a_target_that_cannot_be_imported_is_a_sentence():
     with pytest.raises(UsageError, match=r"here._target_=os.nothing cannot be imported \(module 'os' has no attribute 'nothing'\)"):
-        imported("os.nothing", "here")
+        imported("os.nothing", "here._target_")
 
 
 def test_a_searching_sweeper_is_told_of_a_wrong_setting(mine, capsys):

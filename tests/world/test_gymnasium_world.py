@@ -13,6 +13,10 @@ import pytest
 
 from razorbench.envs.gymnasium_world import GymnasiumWorld, make, workers
 from razorbench.errors import NotFinite, RazorbenchError, UsageError
+from razorbench.runs.head import versions
+from razorbench.store import provenance
+from razorbench.store.record import Record
+from razorbench.submissions.rows import here
 from razorbench.task import PROMISES, Split, made
 from razorbench.world import promises
 from razorbench.world.conformance import check_task
@@ -270,3 +274,12 @@ def test_this_process_waits_while_workers_step():
     share = (time.process_time() - used) / (time.perf_counter() - began)
     print(f"{share:.2%} of a core")
     assert share < 0.02
+
+
+@pytest.mark.parametrize(("promised", "exact"), [(PROMISES, True), (("seeded", "resumable"), False)])
+def test_a_replay_is_exact_only_where_episodes_are_equal(promised, exact):
+    tiny = world(promises=promised)
+    made = Record.model_construct(machine=provenance.machine(), versions=versions(tiny), resumed_elsewhere=[])
+    assert here(made, tiny) is exact
+    other = Record.model_construct(machine=provenance.machine(), versions={**versions(tiny), "world.gymnasium": "0.1"}, resumed_elsewhere=[])
+    assert not here(other, tiny)
