@@ -199,7 +199,7 @@ def pretrained(card: Settings, folder: Path, recipe: Recipe) -> int:
         same = shipped["sha256"]["policy"] == card["sha256"]["policy"]
         verdict = "; the same weights as the shipped policy, bit for bit" if same else "; other weights than the shipped policy"
     console.print(f"written to {folder}{verdict}")
-    low = [name for name in recipe.skills if card["success"]["select"][name]["greedy"]["rate"] < 0.95]
+    low = [skill.name for skill in recipe.skills.values() if card["success"]["select"][skill.name]["greedy"]["rate"] < 0.95]
     if low:
         console.print(f"below 0.95: {', '.join(low)}")
     return 1 if low else 0
