@@ -49,7 +49,7 @@ def metaworld_policy(name):
 SKILLS = {
     "fetch_pick_place": ("gymnasium_robotics", "FetchPickAndPlace-v4", {}, 50, fetch_pick_place, "is_success"),
     "pusht_near": ("gym_pusht", "gym_pusht/PushT-v0", {}, 100, pusht_near, 5.0),
-    "mw_reach": ("metaworld_ids", "MetaWorld/Any-v3", {"name": "reach-v3"}, 150, "reach-v3", "success"),
+    "class_reach": ("metaworld_ids", "MetaWorld/Any-v3", {"name": "reach-v3"}, 150, "reach-v3", "success"),
 }
 
 

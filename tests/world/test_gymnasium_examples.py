@@ -14,7 +14,7 @@ from razorbench.world import promises
 WORLDS = {
     "fetch": ("FETCH_PYTHON", "fetch_pick_place", "fetch_push"),
     "pusht": ("PUSHT_PYTHON", "pusht_near", "pusht"),
-    "metaworld_class": ("METAWORLD_PYTHON", "mw_reach", "mw_push"),
+    "metaworld_class": ("METAWORLD_PYTHON", "class_reach", "class_push"),
 }
 SMALL = ["eval.snapshots=3", "eval.episodes=8", "eval.skill_episodes=4", "budget.env_steps=6400"]
 
