@@ -45,7 +45,7 @@ def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str
         sections = [*first, predicting(material, measured, fitting.result(), questions), *later]
     say(sections[len(first)].title)
     run = pool.runs[0]
-    title = f"RazorBench: {len(pool.runs)} runs, base {run.base}, budget {run.budget}"
+    title = f"RazorBench: {len(pool.runs)} runs in world {run.world}, base {run.base}, budget {run.budget}"
     lead = "How much do robot policies forget when they learn something new, and can it be predicted?"
     write(out, page(title, lead, sections, material.looks), sections)
     return out / "index.html"
