@@ -26,7 +26,7 @@ from razorbench.errors import FileDamaged
 from razorbench.policy import network
 from razorbench.policy.distributions import TanhGaussian
 from razorbench.store import bounded
-from razorbench.types import FloatArray
+from razorbench.types import FloatArray, Settings
 
 SUFFIX = ".zip"
 _ACTIVATIONS = {kind.__name__: kind for kind in (nn.ReLU, nn.Tanh, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid)}
@@ -76,7 +76,7 @@ def load(path: Path, observation_space: Box, action_space: Box) -> ActorCriticPo
     return policy.eval()
 
 
-def _members(path: Path) -> tuple[Mapping[str, Any], Tensors]:
+def _members(path: Path) -> tuple[Settings, Tensors]:
     """Return what the zip says of its policy, and its tensors."""
     try:
         with zipfile.ZipFile(io.BytesIO(bounded.read(path))) as archive:
@@ -122,7 +122,7 @@ def _is_plain(tensor: object) -> bool:
     return isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float32 and tensor.layout == torch.strided
 
 
-def _kind(path: Path, facts: Mapping[str, Any], tensors: Tensors) -> str:
+def _kind(path: Path, facts: Settings, tensors: Tensors) -> str:
     """Return `actor-critic` or `SAC`. Raises FileDamaged for any other policy."""
     kinds = {"actor-critic": (_GAUSSIAN, "action_net.weight"), "SAC": (_SAC, "actor.log_std.weight")}
     fitting = [kind for kind, (pattern, head) in kinds.items() if head in tensors and all(re.fullmatch(pattern, name) for name in tensors)]
@@ -134,7 +134,7 @@ def _kind(path: Path, facts: Mapping[str, Any], tensors: Tensors) -> str:
     return fitting[0]
 
 
-def _sac(path: Path, facts: Mapping[str, Any], tensors: Tensors, observation_space: Box, action_space: Box) -> SacActor:
+def _sac(path: Path, facts: Settings, tensors: Tensors, observation_space: Box, action_space: Box) -> SacActor:
     widths = [observation_space.shape[0], *_widths(path, tensors, "actor.latent_pi.{}.weight")]
     activation = _activation(path, facts, "ReLU")
     body = nn.Sequential(*(part for n, m in pairwise(widths) for part in (nn.Linear(n, m), activation())))
@@ -160,7 +160,7 @@ def _widths(path: Path, tensors: Tensors, name: str) -> list[int]:
     return [len(tensor) for tensor in found]
 
 
-def _activation(path: Path, facts: Mapping[str, Any], usual: str) -> type[nn.Module]:
+def _activation(path: Path, facts: Settings, usual: str) -> type[nn.Module]:
     said = str(_like(facts.get("policy_kwargs")).get("activation_fn", usual))
     name = said.removesuffix("'>").rpartition(".")[2]
     if name not in _ACTIVATIONS:
@@ -168,7 +168,7 @@ def _activation(path: Path, facts: Mapping[str, Any], usual: str) -> type[nn.Mod
     return _ACTIVATIONS[name]
 
 
-def _box(path: Path, space: Mapping[str, Any], size: int) -> tuple[FloatArray, FloatArray]:
+def _box(path: Path, space: Settings, size: int) -> tuple[FloatArray, FloatArray]:
     """Return the bounds (A,) float32 of an action box, from its plain text. Raises FileDamaged if they are not finite numbers."""
     bounds = []
     for side in ("low", "high"):
@@ -184,5 +184,5 @@ def _box(path: Path, space: Mapping[str, Any], size: int) -> tuple[FloatArray, F
     return low, high
 
 
-def _like(value: object) -> Mapping[str, Any]:
+def _like(value: object) -> Settings:
     return value if isinstance(value, Mapping) else {}
