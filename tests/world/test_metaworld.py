@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 from razorbench.envs.metaworld.scene import _Mended, _package, scene
 from razorbench.envs.metaworld.specs import SPECS
@@ -148,3 +150,12 @@ def test_experts_solve_their_tasks(style):
     played = play_expert(cells, style, noise=0.15, threads=1)
     for k in range(len(cells)):
         assert played.of(k).success.mean() >= 0.9
+
+
+def test_a_skill_is_a_gymnasium_environment():
+    env = gymnasium.make("razorbench:RazorBench/MwPush-v1")
+    check_env(env.unwrapped, skip_render_check=True)
+    first, _ = env.reset(seed=3)
+    again, _ = env.reset(seed=3)
+    np.testing.assert_array_equal(first, again)
+    env.close()
