@@ -69,10 +69,10 @@ class Scene:
             return tries[:, 0]
         away = np.linalg.norm(tries[:, :, :2] - tries[:, :, 3:5], axis=2) > self.spec.apart + 1e-9
         chosen = tries[np.arange(len(u)), away.argmax(axis=1)]
-        near = ~away.any(axis=1)
-        # The farthest corner of the second place's box is far enough from everywhere.
-        middle = (self.low + self.high)[3:] / 2
-        chosen[near, 3:] = np.where(chosen[near, :3] > middle, self.low[3:], self.high[3:])
+        near, middle = ~away.any(axis=1), (self.low + self.high) / 2
+        # Opposite corners of the two boxes; the class would draw for ever.
+        chosen[near, 3:] = np.where(chosen[near, :3] > middle[3:], self.low[3:], self.high[3:])
+        chosen[near, :3] = np.where(chosen[near, 3:] > middle[:3], self.low[:3], self.high[:3])
         return chosen
 
     def _place(self, vector: bytes) -> Placement:

@@ -132,7 +132,8 @@ def _bases(config_dir: str | None) -> str:
     with config.registry(config_dir) as registry:
         for name in registry.names("base"):
             recipe = registry.item("base", name)
-            loaded += [base.load(recipe, seed).id for seed in range(len(recipe.seeds()) or 1)]
+            shipped = recipe.directory is None  # so there must be one
+            loaded += [base.load(recipe, seed).id for seed in range(len(recipe.seeds()) or shipped)]
     return f"{len(loaded)} base policies fit their cards and today's skills"
 
 

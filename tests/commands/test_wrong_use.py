@@ -24,7 +24,7 @@ WRONG = {
     "unknown method": (["task=pick_place", "method=pp0"], "method=pp0: no such method (did you mean ppo?); there are dagger, ewc, frozen"),
     "method in capitals": (["task=pick_place", "method=PPO"], "method=PPO: no such method (did you mean ppo?)"),
     "unknown upstream": (["task=pick_place", "method=sft_rl", "method@method.upstream=pp_kl"], "no such method (did you mean ppo_kl?)"),
-    "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "base=cnn: no such base; there are mlp, mlp_large, mlp_small, tokens"),
+    "unknown base": (["task=pick_place", "method=ppo", "base=cnn"], "base=cnn: no such base; there are mlp, mlp_large, mlp_small, mw, tokens"),
     "nearly a base": (["task=pick_place", "method=ppo", "base=token"], "base=token: no such base (did you mean tokens?)"),
     "unknown budget": (["task=pick_place", "method=ppo", "budget=standart"], "(did you mean standard?); there are long, quick, standard"),
     "unknown experiment": (["-m", "+experiment=razr_core"], "no such experiment (did you mean razor_core?); there are ladder"),

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 from razorbench.envs.metaworld.scene import _Mended, _package, scene
 from razorbench.envs.metaworld.specs import SPECS
@@ -108,19 +110,20 @@ def test_a_stopped_stepper_goes_on():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_starts_differ_and_are_far_enough_apart(name):
-    vectors = task(name).starts(Split.TEST, np.arange(20)).state
-    assert len(np.unique(vectors, axis=0)) == 20
+    vectors = scene(name).vectors(np.random.default_rng(1).uniform(size=(1000, 48)))
+    assert len(np.unique(vectors, axis=0)) > 900
     assert (vectors[:, : len(scene(name).low)] >= scene(name).low - 1e-12).all()
     assert (vectors[:, : len(scene(name).high)] <= scene(name).high + 1e-12).all()
     if apart := SPECS[name].apart:
         assert (np.linalg.norm(vectors[:, :2] - vectors[:, 3:5], axis=1) > apart).all()
 
 
-def test_a_start_that_no_try_makes_wide_enough_takes_the_farthest_corner():
-    there = scene("disassemble")
-    vector = there.vectors(np.full((1, 48), 0.5))[0]
-    assert np.linalg.norm(vector[:2] - vector[3:5]) > SPECS["disassemble"].apart
-    assert (vector[3:] == np.where(vector[:3] > ((there.low + there.high) / 2)[3:], there.low[3:], there.high[3:])).all()
+@pytest.mark.parametrize("name", [name for name in NAMES if SPECS[name].apart])
+def test_a_start_that_no_try_makes_wide_enough_takes_opposite_corners(name, monkeypatch):
+    """The class draws until a start is wide enough, and would draw our one vector for ever."""
+    monkeypatch.setattr(scene(name), "spec", replace(SPECS[name], apart=10.0))
+    vectors = scene(name).vectors(np.random.default_rng(0).uniform(size=(100, 48)))
+    assert (np.linalg.norm(vectors[:, :2] - vectors[:, 3:5], axis=1) > SPECS[name].apart + 1e-9).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,3 +151,12 @@ def test_experts_solve_their_tasks(style):
     played = play_expert(cells, style, noise=0.15, threads=1)
     for k in range(len(cells)):
         assert played.of(k).success.mean() >= 0.9
+
+
+def test_a_skill_is_a_gymnasium_environment():
+    env = gymnasium.make("razorbench:RazorBench/MwPush-v1")
+    check_env(env.unwrapped, skip_render_check=True)
+    first, _ = env.reset(seed=3)
+    again, _ = env.reset(seed=3)
+    np.testing.assert_array_equal(first, again)
+    env.close()
