@@ -83,11 +83,12 @@ class Catalog:
         """Yield every group's title and a line for each entry, or why the entry cannot be used."""
         for group, title in _TITLES.items():
             yield title
+            width = max([16, *map(len, self.names(group))])
             for name in self.names(group):
                 try:
-                    yield f"  {f'{name} ':<17}{_about(group, self.entry(group, name))}"
+                    yield f"  {name:<{width}} {_about(group, self.entry(group, name))}"
                 except UsageError as error:
-                    yield f"  {f'{name} ':<17}cannot be used: {error}"
+                    yield f"  {name:<{width}} cannot be used: {error}"
 
     def described(self, name: str) -> Iterator[str]:
         """Yield the descriptions of all entries with this name. Raises UsageError if there are none."""
