@@ -97,7 +97,8 @@ class Scene:
         """Return what the scripted policy does, (N, 4) in [-1, 1], for the package's observations (N, 39)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that its actions are clipped
-            return np.clip([self._act(row) for row in numbers], -1.0, 1.0).astype(np.float64)
+            # A copy, since some policies write into what they are given.
+            return np.clip([self._act(row) for row in numbers.copy()], -1.0, 1.0).astype(np.float64)
 
     def read(self, sensors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Turn sensors (N, nsensordata) into half an observation, without the goal, (N, 18), the tool's place (N, 3), and extra readings (N, E)."""
