@@ -97,7 +97,8 @@ class Scene:
         """Return what the scripted policy does, (N, 4) in [-1, 1], for the package's observations (N, 39)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that its actions are clipped
-            return np.clip([self._act(row) for row in numbers], -1.0, 1.0).astype(np.float64)
+            # A copy, since some policies write into what they are given.
+            return np.clip([self._act(row) for row in numbers.copy()], -1.0, 1.0).astype(np.float64)
 
     def read(self, sensors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Turn sensors (N, nsensordata) into half an observation, without the goal, (N, 18), the tool's place (N, 3), and extra readings (N, E)."""
@@ -167,7 +168,8 @@ class _Mended:
         spec = mujoco.MjSpec.from_file(self.fullpath)
         for number, (part, rotation) in enumerate(_sensed(self.reads)):
             _add_sensor(spec, f"razorbench_{number}", part, rotation)
-        spec.compiler.discardvisual = True  # four fifths of the memory, and no part of the physics
+        # Four fifths of the memory, and no part of the physics, unless one of them is read.
+        spec.compiler.discardvisual = not any(_for_the_eye(spec, part) for part, _ in _sensed(self.reads))
         model = spec.compile()
         # In the MuJoCo that the package pins, both are off by default.
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_MULTICCD | mujoco.mjtDisableBit.mjDSBL_ISLAND
@@ -196,6 +198,11 @@ def _sensed(spec: Spec) -> list[tuple[Part, bool]]:
     rotations = [(part, True) for part in (spec.quaternion, spec.matrix) if part]
     seconds = [(part, turns) for part, turns in ((spec.second, False), (spec.second_quaternion, True)) if part]
     return [*parts, *rotations, *seconds, *((part, False) for part in spec.extra)]
+
+
+def _for_the_eye(spec: mujoco.MjSpec, part: Part) -> bool:
+    """Return whether a part is a geom that touches nothing."""
+    return part[0] == "geom" and not (spec.geom(part[1]).contype or spec.geom(part[1]).conaffinity)
 
 
 def _add_sensor(spec: mujoco.MjSpec, name: str, part: Part, rotation: bool) -> None:
