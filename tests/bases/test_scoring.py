@@ -64,7 +64,7 @@ def moved(base):
 def folder(tmp_path_factory, base):
     """Policies as files: the base's weights as PPO's, one whose spread leaves the range, and an untrained SAC."""
     folder = tmp_path_factory.mktemp("policies")
-    (folder / "mine.py").write_text(POLICIES)
+    (folder / "scored_policies.py").write_text(POLICIES)
     env = TaskVecEnv(task("pick_place"), 1)
     arch = {"pi": base.policy.net_arch["pi"], "vf": base.policy.net_arch["vf"]}
     model = PPO("MlpPolicy", env, policy_kwargs={"net_arch": arch, "activation_fn": torch.nn.ReLU}, device="cpu")
@@ -102,7 +102,7 @@ def test_a_policy_with_act_alone_is_played_alike_and_has_no_kl(base, moved):
 def test_a_policy_that_does_nothing(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
-    code, out, err = razorbench(capsys, "score", "task=pick_place", "policy=mine.Still", "--episodes", "3", "--out", "still.json")
+    code, out, err = razorbench(capsys, "score", "task=pick_place", "policy=scored_policies.Still", "--episodes", "3", "--out", "still.json")
     assert (code, err) == (0, "")
     assert "forward KL, nats per decision undefined: policy and base have no distributions of one kind" in out
     held = json.loads((folder / "still.json").read_text())
@@ -139,13 +139,13 @@ def test_sac_is_scored_against_any_base(folder, base):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["policy=mine.Short"], "Short.act gives shape"),
-        (["policy=mine.Lost"], "Lost.act gives NaN or infinite values"),
-        (["policy=mine.Broken"], "Broken.act fails on observations of shape (38, 72): ValueError: no such joint"),
-        (["policy=mine.Other"], "Other is no policy: it needs `act(self, observations, noise)`"),
-        (["policy=mine.Nobody"], "policy=mine.Nobody cannot be imported"),
+        (["policy=scored_policies.Short"], "Short.act gives shape"),
+        (["policy=scored_policies.Lost"], "Lost.act gives NaN or infinite values"),
+        (["policy=scored_policies.Broken"], "Broken.act fails on observations of shape (38, 72): ValueError: no such joint"),
+        (["policy=scored_policies.Other"], "Other is no policy: it needs `act(self, observations, noise)`"),
+        (["policy=scored_policies.Nobody"], "policy=scored_policies.Nobody cannot be imported"),
         (["policy=weights.pt"], "policy=weights.pt cannot be imported"),
-        (["policy=mine"], "policy=mine: give a .safetensors or .zip file, or module.name"),
+        (["policy=scored_policies"], "policy=scored_policies: give a .safetensors or .zip file, or module.name"),
         (["policy=none.zip"], "policy none.zip does not exist"),
         (["policy=none.safetensors"], "policy none.safetensors does not exist"),
         (["policy=a.B", "policy=c.D"], "policy= is given 2 times"),

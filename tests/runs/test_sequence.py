@@ -133,7 +133,7 @@ def test_a_task_may_come_again(tmp_path):
         ["2", "pick_can"],
         ["3", "pick_place"],
     ]
-    assert "do `python -m razorbench -m task=pick_can,pick_place method=ppo" in forward_transfer_auc(twice, tmp_path).why
+    assert "run `python -m razorbench -m task=pick_can,pick_place method=ppo" in forward_transfer_auc(twice, tmp_path).why
     other = replace(spec.runs[0], task=replace(spec.runs[0].task, slot=1))
     with pytest.raises(UsageError, match="sequence=again has pick_place with several settings"):
         SequenceSpec("again", (*spec.runs, other))

@@ -80,14 +80,14 @@ def test_a_replay_finds_what_follows_from_nothing(package, known, monkeypatch):
     assert len(wrong) == 1
     assert wrong[0].startswith(f"{EPISODES}: final,stack,test,greedy,")
     # On another platform single rows may differ.
-    monkeypatch.setattr(replay, "same_place", lambda run: False)
+    monkeypatch.setattr(replay, "same_place", lambda record, world: False)
     assert replayed(package, known)[1] == []
 
 
 def test_a_replay_finds_another_divergence_and_other_rates(package, known, monkeypatch):
     edit(package, RECORD, setting("divergence.kl_forward.new_tuned_states", 0.001))
     seal(package)
-    monkeypatch.setattr(replay, "same_place", lambda run: False)
+    monkeypatch.setattr(replay, "same_place", lambda record, world: False)
     _, wrong = replayed(package, known)
     assert len(wrong) == 1
     assert "divergence.kl_forward.new_tuned_states is 0.001, expected" in wrong[0]
@@ -156,7 +156,7 @@ def test_a_retraining_finds_a_curve_that_was_made_up(package, known, tmp_path):
 
 
 def test_a_retraining_elsewhere_has_to_agree_in_costs_and_on_average(pair, known, tmp_path, monkeypatch):
-    monkeypatch.setattr(retrain, "same_place", lambda run: False)
+    monkeypatch.setattr(retrain, "same_place", lambda record, world: False)
     assert retrained(pair, known, tmp_path) == (0, [])
     submission, runs, found = validate(Package(pair), known)
     new = runs[0].record.new_task.model_copy(update={"final": Modes.model_validate(modes(1.0))})

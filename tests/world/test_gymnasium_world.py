@@ -262,6 +262,7 @@ def test_the_check_of_a_task_measures_promises():
     assert check_task(point("remembers", horizon=10))[0].startswith("alone_equal does not hold")
 
 
+@pytest.mark.slow
 @pytest.mark.timed
 def test_this_process_waits_while_workers_step():
     """It uses under 2% of a core, with 16 environments of 1 ms a decision, as Meta-World's and Fetch's are."""
