@@ -86,9 +86,9 @@ class Catalog:
             width = max([16, *map(len, self.names(group))])
             for name in self.names(group):
                 try:
-                    yield f"  {name:<{width}} {_about(group, self.entry(group, name))}"
+                    yield f"  {name.ljust(width)} {_about(group, self.entry(group, name))}"
                 except UsageError as error:
-                    yield f"  {name:<{width}} cannot be used: {error}"
+                    yield f"  {name.ljust(width)} cannot be used: {error}"
 
     def described(self, name: str) -> Iterator[str]:
         """Yield the descriptions of all entries with this name. Raises UsageError if there are none."""
