@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from safetensors.torch import save as tensors_to_bytes
 from razorbench import seeding
 from razorbench.errors import FileDamaged, UsageError
 from razorbench.method.data import ACTION_NOISE, Demonstrations
+from razorbench.store import bounded
 from razorbench.store.disk import near
 from razorbench.task import Split, Task
 from razorbench.world.rollout import Cell, play_expert
@@ -61,9 +61,9 @@ def save(demos: Demonstrations, task: Task, style: str, path: Path) -> None:
 def from_arrays(path: Path, task: Task) -> Demonstrations:
     """Read episodes of a task from a NumPy file with observations (M, O), actions (M, A) and episode (M,). Raises FileDamaged if they do not fit."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            tensors = {name: torch.from_numpy(file[name]).to(kind) for name, kind in _TENSORS.items() if name != "start"}
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        arrays = bounded.arrays(bounded.read(path))
+        tensors = {name: torch.from_numpy(arrays[name]).to(kind) for name, kind in _TENSORS.items() if name != "start"}
+    except (ValueError, KeyError, TypeError) as error:
         raise FileDamaged(f"--from {near(path)}: it cannot be read ({error}); write it with numpy.savez, with observations, actions and episode") from error
     tensors["start"] = torch.arange(len(tensors["episode"].unique()))
     if fault := _fault(tensors, task):

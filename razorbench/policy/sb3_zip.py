@@ -9,7 +9,6 @@ import io
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -79,15 +78,14 @@ def load(path: Path, observation_space: Box, action_space: Box) -> ActorCriticPo
 def _members(path: Path) -> tuple[Settings, Tensors]:
     """Return what the zip says of its policy, and its tensors."""
     try:
-        with zipfile.ZipFile(io.BytesIO(bounded.read(path))) as archive:
-            facts = bounded.parsed(bounded.text(_member(archive, "data", bounded.MOST_TEXT)))
-            weights = _member(archive, "policy.pth", bounded.MOST_FILE)
+        archive = bounded.read(path)
+        facts = bounded.parsed(bounded.text(_member(archive, "data", bounded.MOST_TEXT)))
         if not isinstance(facts, Mapping):
             raise ValueError("its data are no JSON mapping")
-        tensors = _tensors(weights)
+        tensors = _tensors(_member(archive, "policy.pth", bounded.MOST_FILE))
     except bounded.Missing as error:
         raise FileDamaged(f"policy {path} does not exist: give the path of a zip that Stable-Baselines3 saved") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+    except ValueError as error:
         said = bounded.shown(" ".join(str(error).split()))
         raise FileDamaged(f"policy {path} cannot be read as a zip that Stable-Baselines3 saved ({said}): save the model again, with model.save") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(name, str) and _is_plain(tensor) for name, tensor in tensors.items()):
@@ -97,10 +95,14 @@ def _members(path: Path) -> tuple[Settings, Tensors]:
     return facts, tensors
 
 
-def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Return one member's bytes, of which there may be `most`, whatever size it claims. Nothing is written to disk."""
-    with archive.open(name) as file:
-        content = file.read(most + 1)
+def _member(archive: bytes, name: str, most: int) -> bytes:
+    """Return one member's bytes, of which there may be `most`, whatever size it claims. Nothing is written to disk. Raises ValueError."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as members, members.open(name) as file:
+            content = file.read(most + 1)
+    except Exception as error:
+        # zipfile documents no complete list: a damaged file also raises struct.error, zlib.error, KeyError, EOFError, RuntimeError and others.
+        raise ValueError(f"{name}: {type(error).__name__}: {error}") from error
     if len(content) > most:
         raise ValueError(f"{name} has more than {most} bytes")
     return content
@@ -114,7 +116,7 @@ def _tensors(weights: bytes) -> Any:
         with warnings.catch_warnings(action="ignore"):
             return torch.load(io.BytesIO(weights), weights_only=True, map_location="cpu")
     except Exception as error:
-        # From a damaged file anything may be raised.
+        # Nor does torch.
         raise ValueError(f"policy.pth: {type(error).__name__}: {error}") from error
 
 

@@ -5,6 +5,7 @@ Every fault raises Refused. Nothing is unpickled, and no file is opened twice: t
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
 import math
@@ -14,6 +15,10 @@ import stat
 import zlib
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from razorbench.types import FloatArray
 
 MOST_FILE = 256_000_000
 """Largest file of a results folder, in bytes, packed or unpacked; the episodes of ten thousand snapshots need 150 million."""
@@ -86,6 +91,16 @@ def unpacked(data: bytes, kind: str, most: int = MOST_FILE) -> bytes:
     if not unpack.eof or unpack.unused_data:
         raise Refused("compression", "cut short, or followed by more", f"one whole {kind} stream")
     return content
+
+
+def arrays(data: bytes) -> dict[str, FloatArray]:
+    """Return the arrays of a NumPy .npz file, without unpickling."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return dict(file)
+    except Exception as error:
+        # zipfile and numpy document no complete list of what a damaged file raises.
+        raise Refused("content", f"{type(error).__name__}: {error}", "a NumPy .npz file without objects") from error
 
 
 def text(data: bytes) -> str:

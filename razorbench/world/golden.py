@@ -8,7 +8,6 @@ writes the shipped file.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from razorbench import seeding
 from razorbench.errors import FileDamaged
-from razorbench.store import provenance
+from razorbench.store import bounded, provenance
 from razorbench.task import Split, Task
 from razorbench.types import FloatArray
 from razorbench.world.engine import MujocoEngine
@@ -49,11 +48,11 @@ def trajectory(task: Task) -> tuple[FloatArray, bool]:
 def difference(task: Task, file: Path) -> str | None:
     """Return how the task's trajectory differs from the golden file, or None. Raises FileDamaged if the file cannot be read."""
     try:
-        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as golden:
-            if task.id not in golden:
-                return f"it has no golden trajectory in {file}: delete the file and check again to rewrite it"
-            golden_platform, golden_states, golden_solved = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        golden = bounded.arrays(bounded.read(file))
+        if task.id not in golden:
+            return f"it has no golden trajectory in {file}: delete the file and check again to rewrite it"
+        golden_platform, golden_states, golden_solved = str(golden["platform"]), golden[task.id], bool(golden[f"{task.id}/solved"])
+    except (ValueError, KeyError) as error:
         raise FileDamaged(f"{file} is not a file of golden trajectories ({error}): give another name, or delete it and check again to rewrite it") from error
     states, solved = trajectory(task)
     if golden_platform == platform():

@@ -137,7 +137,18 @@ def _tensors(path, **changes):
     return {"policy.pth": content.getvalue()}
 
 
+def _displaced(path):
+    """The zip with a table of contents that points behind its end."""
+    content = bytearray(path.read_bytes())
+    end = content.rindex(b"PK\x05\x06")
+    place = int.from_bytes(content[end + 16 : end + 20], "little")
+    content[place + 42 : place + 46] = (2**31).to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
 WRONG = {
+    "a member behind the end": (_displaced, "data: "),
     "no zip": (lambda path: path.write_bytes(b"weights") and path, "cannot be read as a zip"),
     "no policy in it": (lambda path: rezipped(path, {"policy.pth": b""}), "not in torch's zip format"),
     "no mapping": (lambda path: rezipped(path, {"data": "[]"}), "its data are no JSON mapping"),

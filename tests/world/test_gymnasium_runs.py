@@ -110,13 +110,16 @@ def test_demonstrations_of_another_environment_are_refused(folder):
     assert not (folder / "none").exists()
 
 
-@pytest.mark.parametrize("wrong", ["absent", "no array", "shapes", "outside"])
+@pytest.mark.parametrize("wrong", ["absent", "no array", "cut short", "shapes", "outside"])
 def test_arrays_that_fit_no_task_are_refused(folder, wrong):
     if wrong == "no array":
         (folder / "wrong.npz").write_text("hello")
     elif wrong != "absent":
         size = 3 if wrong == "shapes" else 4
         np.savez(folder / "wrong.npz", observations=np.zeros((5, size)), actions=np.full((5, 2), 1.5), episode=np.zeros(5, dtype=int))
+        if wrong == "cut short":
+            whole = (folder / "wrong.npz").read_bytes()
+            (folder / "wrong.npz").write_bytes(whole.replace(b"\x93NUMPY", b"\x93NUMPX", 1))
     else:
         (folder / "wrong.npz").unlink(missing_ok=True)
     code, _, err = typed(folder, "demos", "right", "--from", "wrong.npz", "--out", "wrong.safetensors")
