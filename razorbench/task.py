@@ -256,6 +256,16 @@ def promises(world: World) -> tuple[str, ...]:
     return kept
 
 
+def pairs_episodes(world: World) -> bool:
+    """Return whether a start has one episode of each policy, whatever else is played: only then may episodes be compared start by start."""
+    return "alone_equal" in promises(world)
+
+
+def resumes(world: World) -> bool:
+    """Return whether an episode can be restored halfway, so that a killed run may go on."""
+    return "resumable" in promises(world)
+
+
 def world_versions(world: World) -> dict[str, str]:
     """Return the versions of packages that a world runs on besides this Python's, each by `world.PACKAGE`."""
     versions: Callable[[], Mapping[str, str]] = getattr(world, "versions", dict)

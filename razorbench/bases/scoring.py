@@ -32,8 +32,7 @@ def score(policy: Scorable, name: str, base: Base, task: Task, episodes: int = 1
     with one_thread():
         played = {label: Episodes.of(label, cells, play_policy(who, cells)) for label, who in (("base", base.policy), ("final", policy))}
         estimator, measured = divergences(policy, base, base.probes_with(task), task)
-    skills = [skill.name for skill in base.skills]
-    success = Subject(task.id, skills, name, 0, Split.TEST.value).final(played["base"] + played["final"])
+    success = Subject.of(task, base.skills, name, 0, Split.TEST.value).final(played["base"] + played["final"])
     return Score(**dict(success), task=task.id, world=task.world.version, base=base.id, policy=name, estimator=estimator, divergence=measured)
 
 

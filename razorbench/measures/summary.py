@@ -10,6 +10,7 @@ from razorbench.measures.episodes import Episodes, rate
 from razorbench.measures.success import forgetting_and_retention, score
 from razorbench.store.estimate import Estimate, Undefined
 from razorbench.store.record import BeforeAfter, FinalSuccess, Modes, NewTask, Splits, Success
+from razorbench.task import Task, pairs_episodes
 from razorbench.types import BoolArray
 from razorbench.world.rollout import Mode
 
@@ -30,6 +31,11 @@ class Subject:
     seed: int
     split: str
     paired: bool = True
+
+    @classmethod
+    def of(cls, task: Task, skills: Sequence[Task], method: str, seed: int, split: str) -> Subject:
+        """Return the subject of a run on a task."""
+        return cls(task.id, [skill.name for skill in skills], method, seed, split, pairs_episodes(task.world))
 
     @property
     def name(self) -> str:

@@ -34,7 +34,7 @@ from razorbench.store.folder import LOG, POLICY, PROTOCOL, RECORD, STATE, RunFol
 from razorbench.store.lock import Claim
 from razorbench.store.reading import read_run, read_snapshots
 from razorbench.store.record import Budget, FinalSuccess, Hashes, Method, Moved, Record, Snapshot, Upstream
-from razorbench.task import Split, promises
+from razorbench.task import Split, resumes
 from razorbench.types import Settings
 from razorbench.world.rollout import Cell, play_policy
 
@@ -151,12 +151,10 @@ class _Run:
         upstream_policy = None if upstream is None else policies.load(upstream.path / "policy.safetensors", spec.base.policy)
         self.rng = seeding.generator("run", spec.task.id, spec.method_name, spec.seed)
         self.journal = Journal(folder, Snapshot, threads)
-        promised = promises(spec.task.world)
-        self.checkpoints = Checkpoints(folder, STATE, code(spec), self.journal.write) if "resumable" in promised else None
+        self.checkpoints = Checkpoints(folder, STATE, code(spec), self.journal.write) if resumes(spec.task.world) else None
         self.handle = spec.handle(threads, self._on_update, upstream_policy, self.checkpoints, self.rng)
         self.split = Split(spec.eval.split)
-        skills = [skill.name for skill in spec.base.skills]
-        self.subject = Subject(spec.task.id, skills, spec.method_name, spec.seed, spec.eval.split, "alone_equal" in promised)
+        self.subject = Subject.of(spec.task, spec.base.skills, spec.method_name, spec.seed, spec.eval.split)
         with self.journal.measuring():
             probes = spec.base.probes_with(spec.task)
             self.ruler = probe_states.Ruler(spec.base.policy, probes, spec.task, spec.base.skills)

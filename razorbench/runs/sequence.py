@@ -31,7 +31,7 @@ from razorbench.store.folder import STATE, SequenceFolder, digest
 from razorbench.store.reading import read_points, read_sequence, read_snapshots
 from razorbench.store.record import Divergence, Snapshot, Splits
 from razorbench.store.sequence_record import SequenceBudget, SequenceHashes, SequenceMethod, SequenceRecord, StageCosts, StageSnapshot
-from razorbench.task import Split, Task, promises
+from razorbench.task import Split, Task, pairs_episodes, resumes
 from razorbench.types import BoolArray, FloatArray, Settings
 from razorbench.world.rollout import Cell, play_policy
 
@@ -162,7 +162,7 @@ class _Sequence:
         repetition = sum(task.name == run.task.name for task in self.spec.tasks[: stage - 1])
         rng = seeding.generator("run", run.task.id, run.method_name, run.seed, *([repetition] if repetition else []))
         stored = Checkpoints(self.folder, f"{self.stages.name}/stage{stage}", self.code, self.journal.write)
-        checkpoints = stored if "resumable" in promises(run.task.world) else None
+        checkpoints = stored if resumes(run.task.world) else None
         handle = run.handle(self.threads, on_update, checkpoints=checkpoints, rng=rng)
         if checkpoints is None or not self.journal.resume(checkpoints):
             with self.journal.measuring():
@@ -198,7 +198,7 @@ class _Sequence:
         skills = [skill.name for skill in self.base.skills]
         base = {skill: self._solved(0, skill) for skill in skills}
         tuned = [{skill: self._solved(stage, skill) for skill in skills} for stage in stages[1:]]
-        paired = "alone_equal" in promises(first.task.world)
+        paired = pairs_episodes(first.task.world)
         measures = [forgetting_and_retention(base, success, rng, paired=paired) for success in tuned]
         method, styles = first.method, [run.style for run in spec.runs]
         return SequenceRecord(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -100,8 +99,8 @@ class Moved(Part):
         part, *keys = path.split(".")
         node: Any = getattr(self, part) if part == "divergence" else getattr(self.drift, keys.pop(0))
         for key in keys:
-            node = node.get(key) if isinstance(node, Mapping) else None
-        return float(node) if isinstance(node, int | float) and math.isfinite(node) else None
+            node = node.get(key) if isinstance(node, dict) else None
+        return float(node) if isinstance(node, (int, float)) and math.isfinite(node) else None
 
 
 class Splits(Part):

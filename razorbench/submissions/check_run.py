@@ -59,8 +59,7 @@ class Expected:
     @property
     def subject(self) -> Subject:
         """Owner of the run's episodes."""
-        skills, paired = [skill.name for skill in self.base.skills], "alone_equal" in promises(self.task.world)
-        return Subject(self.task.id, skills, self.submission.method, self.seed, self.settings.split, paired)
+        return Subject.of(self.task, self.base.skills, self.submission.method, self.seed, self.settings.split)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from razorbench.submissions import hostile
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.installed import Known
 from razorbench.submissions.package import Package
-from razorbench.task import Split, Task, World, promises
+from razorbench.task import Split, Task, World, pairs_episodes
 from razorbench.world.rollout import Cell, Mode, play_policy
 
 Key = tuple[str, str, str, str, int]
@@ -33,7 +33,7 @@ SHARE = 0.01
 def here(record: Record, world: World) -> bool:
     """Whether results must repeat to the last bit: same processor, system and versions, a run on one machine, and a world that promises it."""
     same_here = (record.machine, record.versions, record.resumed_elsewhere) == (provenance.machine(), versions(world), [])
-    return same_here and "alone_equal" in promises(world)
+    return same_here and pairs_episodes(world)
 
 
 def expected_rows(updates: Sequence[int], task: Task, base: Base, known: Known) -> dict[Key, int]:
