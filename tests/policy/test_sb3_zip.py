@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import struct
 import zipfile
 
 import gymnasium
@@ -147,10 +148,19 @@ def _displaced(path):
     return path
 
 
+def _on_two_disks(path):
+    """Tensors in a zip that claims to be the second part of two."""
+    content = bytearray(member(path, "policy.pth"))
+    end = content.rindex(b"PK\x05\x06")
+    content[end - 20 : end] = struct.pack("<4sLQL", b"PK\x06\x07", 1, 0, 2)
+    return {"policy.pth": bytes(content)}
+
+
 WRONG = {
     "a member behind the end": (_displaced, "data: "),
     "no zip": (lambda path: path.write_bytes(b"weights") and path, "cannot be read as a zip"),
-    "no policy in it": (lambda path: rezipped(path, {"policy.pth": b""}), "not in torch's zip format"),
+    "no policy in it": (lambda path: rezipped(path, {"policy.pth": b""}), "File is not a zip file"),
+    "a zip of two parts": (lambda path: rezipped(path, _on_two_disks(path)), "policy.pth: BadZipFile"),
     "no mapping": (lambda path: rezipped(path, {"data": "[]"}), "its data are no JSON mapping"),
     "no JSON": (lambda path: rezipped(path, {"data": "{"}), "cannot be read as a zip"),
     "a bomb of zeros": (lambda path: rezipped(path, {"data": b" " * 40_000_000}), "data has more than 32000000 bytes"),
