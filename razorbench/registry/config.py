@@ -98,8 +98,17 @@ class Registry:
 
     def sound(self, group: str) -> Settings:
         """Build all objects of a group, by name. Names broken ones, for example in a user's folder, on stderr and leaves them out."""
+        names = self.names(group)
+        try:
+            # One composition for all takes an eighth of the time, but does not say which yaml is broken.
+            nodes = plain_config(self.alone([f"+{group}@item{k}={name}" for k, name in enumerate(names)]))
+            return {name: expected(group, name, build(nodes.get(f"item{k}"), group)) for k, name in enumerate(names)}
+        except UsageError:
+            return self._sound_alone(group, names)
+
+    def _sound_alone(self, group: str, names: Sequence[str]) -> Settings:
         objects = {}
-        for name in self.names(group):
+        for name in names:
             try:
                 objects[name] = self.item(group, name)
             except UsageError as error:
