@@ -1,4 +1,4 @@
-"""Behavior cloning that is pulled back to the base: minimizes E[-log pi(a | x)] + pull * E[KL(pi_0 || pi)] on the demonstrated states."""
+"""Behavior cloning with a pull toward the base: minimizes E[-log pi(a | x)] + pull * E[KL(pi_0 || pi)] on the demonstrated states."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class MyMethod:
     """Passes over the demonstrations."""
 
     family: ClassVar[str] = "offline supervised"
-    version: ClassVar[int] = 1  # raise it with every change that could move a result
-    old_task_data: ClassVar[bool] = False  # whether it asks for data of the original skills
+    version: ClassVar[int] = 1  # raise it with every change that could change a result
+    old_task_data: ClassVar[bool] = False  # whether it uses data of the original skills
 
     def adapt(self, base: ActorCriticPolicy, task: TaskHandle, budget: Budget, rng: np.random.Generator) -> ActorCriticPolicy:
         """Return the tuned policy; one update is one gradient step."""

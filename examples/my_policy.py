@@ -1,4 +1,4 @@
-"""My policy: it holds still when it is sure, and trembles when it is sampled."""
+"""My policy: greedy actions hold still, sampled actions are small noise."""
 
 from __future__ import annotations
 

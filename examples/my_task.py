@@ -1,8 +1,8 @@
 """My task: hold the closed fingers 5 cm above the block.
 
-Shift: what the goal hangs on. The base has reached goals in free air; here the goal moves with a thing that the base never had to look at.
+Shift: the reference of the goal. The base has reached goals in free air; here the goal moves with an object that the base never had to observe.
 Instruction: `free_1`. Goal: the place 5 cm above the block's top.
-Start: as in `reach`, but for the goal.
+Start: as in `reach`, except for the goal.
 Success: the tool within 2 cm of the goal, slower than 10 cm/s. Horizon: 40 decisions.
 Styles: `direct`; `above` rises first and comes down.
 History: v1.
@@ -43,7 +43,7 @@ def make(id: str, instruction: str = "free_1", reward: str = "sparse") -> Task:
     return Task(
         id=id,  # name and version; any change of dynamics, starts or success is a new version
         world=workcell(),  # the shared physics
-        slot=slot(instruction),  # which input of the policy asks for it; no task uses free_1 to free_12
+        slot=slot(instruction),  # instruction input of the policy; no task uses free_1 to free_12
         horizon=40,  # decisions of 50 ms
         reward=reward,
         start=_start,  # uniforms (N, 16) to initial conditions; see envs/layout.py

@@ -1,4 +1,4 @@
-"""My world: points on a plane that go to a place. It has an engine of its own, no instructions and no goals."""
+"""My world: points on a plane that move to a target. It has its own engine, no instructions and no goals."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ class Plane:
     version = "plane-1"  # name and version; any change of dynamics or observation is a new version
     observation_size, action_size, goal_size = 4, 2, 0
     instruction = None  # or the columns of the observation that hold the one-hot instruction
-    start_uniforms = 4  # how many uniform numbers a start is made of
-    width = 512  # how many episodes an evaluation plays at once
+    start_uniforms = 4  # uniform numbers per start
+    width = 512  # parallel episodes in an evaluation
 
     def engine(self, tasks: Sequence[Task], size: int, threads: int | None) -> Points:
         """Return an engine for some of the world's tasks."""
         return Points(tasks, size)
 
     def digest(self) -> str:
-        """Only worlds that ship have a digest in the lock."""
+        """Return no digest: only the lock of shipped worlds has one."""
         return ""
 
 
 class Points:
-    """`size` points at once. state: (size, 4), where each is and where it should go; ids: which of them a call is about."""
+    """`size` points at once. state: (size, 4), position and target of each; ids: the points of a call."""
 
     def __init__(self, tasks: Sequence[Task], size: int) -> None:
         self.tasks, self.world = tasks, PLANE
         self.task, self.state = np.zeros(size, dtype=int), np.zeros((size, 4))
 
     def begin(self, ids: IntArray, task: IntArray | int, start: Start) -> None:
-        """Put points at their starts. task: which of the engine's tasks each is to do."""
+        """Put points at their starts. task: index of each point's task in the engine."""
         self.task[ids], self.state[ids] = task, start.state
 
     def step(self, ids: IntArray, actions: FloatArray) -> None:
@@ -49,7 +49,7 @@ class Points:
         self.state[ids, :2] += 0.05 * actions
 
     def readings(self, ids: IntArray) -> FloatArray:
-        """Return what success and experts read."""
+        """Return the state that success and experts read."""
         return self.state[ids]
 
     def observe(self, ids: IntArray) -> FloatArray:
@@ -95,6 +95,6 @@ def _straight(state: FloatArray) -> FloatArray:
 
 
 def make(id: str, side: float, scripted: bool = True) -> Task:
-    """Return the task to go to a place on a side of the plane, -1 left or 1 right. scripted: whether anybody can demonstrate it."""
+    """Return the task to move to a target on one side of the plane, -1 left or 1 right. scripted: whether it has an expert."""
     experts = {"straight": _straight} if scripted else {}
     return Task(id=id, world=PLANE, slot=0, horizon=30, start=partial(_start, side=side), success=_arrived, experts=experts)

@@ -92,7 +92,7 @@ def rates(scenario: Scenario, tasks: int, studies: int = STUDIES) -> Rates:
 
 def table() -> str:
     """Return every scenario's rates as Markdown."""
-    head = ("differences spread", "tasks", "95% interval covers", "false *more*", "false *less*", "false *same*", "*same* at 0", f"*more* at {CLEAR:g}")
+    head = ("spread of differences", "tasks", "95% interval covers", "false *more*", "false *less*", "false *same*", "*same* at 0", f"*more* at {CLEAR:g}")
     rows = list[tuple[str, ...]]()
     worst = 0.0
     for scenario in SCENARIOS:
@@ -100,7 +100,7 @@ def table() -> str:
             shares = astuple(rates(scenario, tasks))
             worst = max(worst, *(float(np.sqrt(share * (1 - share) / STUDIES)) for share in shares))
             rows.append((scenario.name, str(tasks), *(f"{100 * share:.1f}%" for share in shares)))
-    return "\n".join([markdown(head, rows), "", f"{STUDIES:,} studies a row; Monte Carlo standard error at most {100 * worst:.2f} points."])
+    return "\n".join([markdown(head, rows), "", f"{STUDIES:,} studies per row; the Monte Carlo standard error is at most {100 * worst:.2f} points."])
 
 
 def main() -> None:

@@ -28,24 +28,24 @@ def law_page(sets: RunSets, found: Mapping[str, Fits | str], more: RunSets, ques
     curves = {name: each.pooled[HEADLINE].curve for name, each in fitted.items()}
     curves |= {name: law(points).curve for name, runs in more.items() if not (points := snapshots(runs, [HEADLINE]).points(HEADLINE)).too_few()}
     parts = [
-        "# Does the change of a policy predict what it forgets?",
+        "# Does a policy's change predict how much it forgets?",
         "Written by `docs/make/reference_page.py` from the committed records, do not edit.",
-        f"Predictors and methods were chosen on the first set of runs, **{first}**. The other{'s' if len(others) > 1 else ''}, **{'** and **'.join(others)}**, "
-        "had no part in that: quote those. Everything here is exploratory. Below 3 tasks, 6 runs or 2 families there is no fit.",
+        f"We chose predictors and methods on the first set of runs, **{first}**. The other{'s' if len(others) > 1 else ''}, **{'** and **'.join(others)}**, "
+        "had no part in that choice: quote those. Everything here is exploratory. There is no fit with fewer than 3 tasks, 6 runs or 2 families.",
         "Forgetting F is the loss of success on old tasks. K is the change of the policy, by default the forward KL from base to tuned policy on the new "
-        "task's states, in nats per decision. One curve fits every predictor, F = A (1 - exp(-(B K)^C)) with A at most 1; for C above 1 it starts flat. Every "
-        "run weighs 1 in total.",
+        "task's states, in nats per decision. Every predictor gets the same form of curve, F = A (1 - exp(-(B K)^C)) with A at most 1; it starts flat for C "
+        "above 1. Each run has a total weight of 1.",
         "## 1. The paper's own protocol",
         *(_replicates(name, each) for name, each in fitted.items()),
         *_shown(law_tables.papers_protocol(found)),
-        f"RL and SFT are the families {' and '.join(questions.papers)}: {', '.join(_arms(found[first], questions))}.",
-        "## 2. Does a fit carry over?",
+        f"RL and SFT runs are those of the families {' and '.join(questions.papers)}: {', '.join(_arms(found[first], questions))}.",
+        "## 2. Does a fit generalize?",
         *(_carries(name, each) for name, each in fitted.items()),
         f"Methods with a term for old behavior: {', '.join(questions.protecting)}.",
         *_shown(law_tables.carries_over(found)),
         *_headed(law_tables.resampled(found)),
         *_headed(law_tables.rivals(found)),
-        "## 3. The ceiling, and the leak",
+        "## 3. The ceiling and the leak",
         *(_ceiling(name, each) for name, each in fitted.items()),
         *_headed(law_tables.ceiling(found)),
         *_headed(leak(sets)),
@@ -64,9 +64,9 @@ def _replicates(name: str, found: Fits) -> str:
         return f"{name}: too few cells of one task and one base."
     reported = ", ".join(f"{value:.2f} on {what}" for what, value in REPORTED.items())
     return (
-        f"**{name}**: within one task and one base, among RL and SFT runs, a parabola of forward KL has R2 {snapshots.parabola} over all "
-        f"snapshots and {final.parabola} over final policies (the paper: {reported}). For an arm left out the parabola has "
-        f"{snapshots.parabola_arm_left_out} and {final.parabola_arm_left_out}, the curve {snapshots.curve_arm_left_out} and "
+        f"**{name}**: within one task and one base, across RL and SFT runs, a parabola of forward KL has R2 {snapshots.parabola} over all "
+        f"snapshots and {final.parabola} over final policies (the paper: {reported}). On a held-out arm, the parabola has R2 "
+        f"{snapshots.parabola_arm_left_out} and {final.parabola_arm_left_out}; the curve has {snapshots.curve_arm_left_out} and "
         f"{final.curve_arm_left_out}."
     )
 
@@ -74,15 +74,15 @@ def _replicates(name: str, found: Fits) -> str:
 def _carries(name: str, found: Fits) -> str:
     """Return a sentence about the headline's R2 on a held-out family, for each choice of methods."""
     told = [f"{_told(part)} ({subset})" for subset, part in found.subsets.items() if subset != FINAL]
-    return f"**{name}**: on a family of methods left out, forward KL has R2 {'; '.join(told)}."
+    return f"**{name}**: on a held-out family of methods, forward KL has R2 {'; '.join(told)}."
 
 
 def _ceiling(name: str, found: Fits) -> str:
     """Return a sentence about the best ceiling and the headline predictor."""
     if len(found.over) < 2:
-        return f"**{name}**: nothing was measured on old tasks' states."
+        return f"**{name}**: there are no measurements on old-task states."
     top = best(found.pooled)
-    return f"**{name}**: on a family left out, {top} has R2 {_told(found.pooled[top])}; {HEADLINE} has {_told(found.pooled[HEADLINE])}."
+    return f"**{name}**: on a held-out family, the best ceiling ({top}) has R2 {_told(found.pooled[top])}, and {HEADLINE} has {_told(found.pooled[HEADLINE])}."
 
 
 def _told(found: Law | str) -> str:

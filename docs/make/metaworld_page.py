@@ -1,8 +1,8 @@
-"""Which of MT10's tasks are original skills of the base `mw`, and how fast they step: the page docs/results/metaworld.md.
+"""Chooses the original skills of the base `mw` among MT10's tasks and measures their speed: the page docs/results/metaworld.md.
 
-`python docs/make/metaworld_page.py` writes it anew, in five minutes. The rules, fixed before anything was measured with them: a task of MT10 is an
-original skill if its scripted policy solves at least 95% of the SELECT starts within the horizon under the noise of demonstrations; and the horizon is the
-smallest multiple of 50 decisions within which each style of each of these skills solves at least 95% of what it solves within 500, Meta-World's own limit.
+`python docs/make/metaworld_page.py` rewrites it in five minutes. The rules were fixed before any measurement with them. A task of MT10 is an original skill
+if its scripted policy solves at least 95% of the SELECT starts within the horizon under the noise of demonstrations. The horizon is the smallest multiple of
+50 decisions within which each style of each of these skills solves at least 95% of the starts that it solves within 500, Meta-World's own limit.
 """
 
 from __future__ import annotations
@@ -91,17 +91,17 @@ def page(tasks: list[Measured]) -> str:
         half = f"{np.median(each.played['scripted'].length[each.played['scripted'].success]):.0f}"
         slow = f"{each.success('slow'):.3f}"
         rows.append([f"`{each.name}`", interval, half, slow, "yes" if each.kept else "no", f"{each.speed:,.0f}"])
-    head = ["MT10", f"scripted policy, within {HORIZON}", "decisions, half below", f"slow, within {HORIZON}", "original skill", "decisions per CPU second"]
+    head = ["MT10", f"scripted policy, within {HORIZON}", "median decisions", f"slow, within {HORIZON}", "original skill", "decisions per CPU second"]
     lines = [
         "# Meta-World: original skills, horizon, speed",
         "",
-        "Written by `docs/make/metaworld_page.py`, whose first lines state the rules.",
-        f"500 SELECT starts a task, Gaussian noise of {ACTION_NOISE} on actions, 95% Wilson intervals.",
+        "Written by `docs/make/metaworld_page.py`; its docstring states the rules.",
+        f"Each task has 500 SELECT starts, with Gaussian action noise of {ACTION_NOISE}; intervals are 95% Wilson intervals.",
         "",
         markdown(head, rows),
         "",
-        f"The rule gives a horizon of {horizon(skills)} decisions. Mean rate over MT10, observations and success included: "
-        f"{np.mean([each.speed for each in tasks]):,.0f} decisions per processor second.",
+        f"The rule gives a horizon of {horizon(skills)} decisions. The mean rate over MT10, including observations and success, is "
+        f"{np.mean([each.speed for each in tasks]):,.0f} decisions per CPU second.",
         "",
     ]
     return "\n".join(lines)

@@ -30,7 +30,7 @@ def render(text: str, measured: Mapping[str, Any]) -> str:
         per_step = run["training_us_per_env_step"] if scope == "training" else {}
         phases.append([f"**{scope}**", f"{sum(parts.values()):.1f}", f"{sum(per_step.values()):.0f}" if per_step else ""])
         phases += [[phase, f"{s:.1f}", f"{per_step[phase]:.1f}" if per_step else ""] for phase, s in parts.items() if s >= 0.05 and scope != "rest"]
-    rate_table = markdown(["", "env steps/s", "over raw", "engine over this"], rates)
+    rate_table = markdown(["", "env steps/s", "ratio to raw", "engine / this row"], rates)
     text = section(text, "rates", f"{machine}:\n\n{rate_table}")
     text = section(text, "seconds", "\n".join(figures))
     return section(text, "phases", markdown(["", "s", "us per env step"], phases))

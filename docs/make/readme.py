@@ -35,8 +35,8 @@ def base_table(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> s
     """Return the success of a base policy's pretraining seeds on SELECT starts, from their cards: sampled on new tasks, greedy on original skills."""
     first, policies = cards[0], [f"`{card['id']}`" for card in cards]
     about = (
-        f"Base policy `{first['id'].rpartition('-s')[0]}`, trained in {first['trained_s']:.0f} s, in {len(cards)} pretraining seeds; "
-        "success on 500 SELECT starts with its 95% interval:"
+        f"Base policy `{first['id'].rpartition('-s')[0]}`: {len(cards)} pretraining seeds, the first trained in {first['trained_s']:.0f} s. "
+        "Success on 500 SELECT starts with 95% intervals:"
     )
     new = []
     for name in first["success"]["select"]:
@@ -44,7 +44,7 @@ def base_table(cards: Sequence[Mapping[str, Any]], skills: Collection[str]) -> s
             shares = dict.fromkeys(f"{card['recipe']['easy_shares'][name]:.2%}" for card in cards if name in card["recipe"]["easy_shares"])
             new.append([f"`{name}`", " / ".join(shares) or "none", *(_cell(card["success"]["select"][name]["sampled"]) for card in cards)])
     old = [[f"`{name}`", "", *(_cell(card["success"]["select"][name]["greedy"]) for card in cards)] for name in skills]
-    new_table = markdown(["new task, sampled", "easy variant's share", *policies], new)
+    new_table = markdown(["new task, sampled", "share of easy variant", *policies], new)
     return f"{about}\n\n{new_table}\n\n{markdown(['original skill, greedy', '', *policies], old)}"
 
 
@@ -64,7 +64,7 @@ def bases_page(text: str, cards: Mapping[str, Sequence[Mapping[str, Any]]], skil
     parts = []
     for name, mine in cards.items():
         off = off_bars(mine, skills)
-        parts += [f"### `{name}`", "", base_table(mine, skills), "", f"Off the bars: {', '.join(off)}." if off else "All within the bars.", ""]
+        parts += [f"### `{name}`", "", base_table(mine, skills), "", f"Outside the bars: {', '.join(off)}." if off else "All rates are within the bars.", ""]
     return section(text, "bases", "\n".join(parts).rstrip())
 
 

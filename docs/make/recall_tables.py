@@ -16,11 +16,11 @@ from razorbench.store.estimate import Undefined
 Measured = Mapping[str, Mapping[str, float]]
 """Measurements of `razorbench.measures.recall_states`, by the run's hash."""
 _STATES = {
-    "new": "new task: the base's own",
-    "new_instructed": "the same, each with an old skill's instruction",
-    "random": "the same with noise, each with an old skill's instruction",
-    "asked": "where the base goes in the new task's scenes, asked for old skills, with goals anywhere",
-    "original": "old tasks: the base's own (ceiling)",
+    "new": "new task, base rollouts",
+    "new_instructed": "the same, with old skills' instructions",
+    "random": "the same plus noise, with old skills' instructions",
+    "asked": "base rollouts in the new task's scenes, with old skills' instructions and goals anywhere",
+    "original": "old tasks, base rollouts (ceiling)",
 }
 _NAMES = {"kl_forward": "forward KL", "kl_reverse": "reverse KL", "action_mse": "action MSE", "moved": "actions moved"}
 _Key = tuple[str, str]
@@ -40,12 +40,12 @@ def asking(sets: Mapping[str, Sequence[Run]], found: Measured) -> Table:
             rows.append([said, name, *left_out, *(_carried(measured[first], measured[of], fitted[first], key) for of in others)])
     return Table(
         "law_asked",
-        "Asked for old skills in the new task's scenes",
-        ("states", "divergence", *(f"{of}: a family left out" for of in sets), *(f"fitted on {first}, applied to {of}" for of in others)),
+        "Old skills in the new task's scenes",
+        ("states", "divergence", *(f"{of}: held-out family" for of in sets), *(f"fitted on {first}, applied to {of}" for of in others)),
         rows,
-        "Final policies. R2 of the curve; 95% intervals over tasks and arms. Applied: about the mean of the runs that it is applied to, without an interval. "
-        "The base plays old skills in the new scene, with goals that its recipe names and that are the old tasks' own: no stored data, but knowledge of how "
-        "old skills are asked for and where their goals lie. Where the old skill can be done in the new scene, these are old-task episodes.",
+        "Final policies. R2 of the curve, with 95% intervals over tasks and arms. Applied: R2 about the mean of the runs that the fit is applied to, without "
+        "an interval. The base plays old skills in the new scene, with goals that its recipe names and that are the old tasks' own. This needs no stored data, "
+        "but it needs the instructions of old skills and the positions of their goals. If the new scene allows an old skill, these are old-task episodes.",
     )
 
 
@@ -65,8 +65,8 @@ def across_bases(title: str, by_base: Mapping[str, Sequence[Run]], found: Measur
     ]
     return [
         f"### {title}",
-        f"One curve for {', '.join(f'`{base}`' for base in sorted(known))}, on the arms that all have: {', '.join(sorted(common))}. Final policies of "
-        f"{len(runs)} runs, R2 on the base left out, by the states on which a divergence is measured, with 95% intervals over arms:",
+        f"One curve for {', '.join(f'`{base}`' for base in sorted(known))}, over the arms that they share: {', '.join(sorted(common))}. Final policies of "
+        f"{len(runs)} runs; R2 on the held-out base, by the states on which a divergence is measured, with 95% intervals over arms:",
         Table("bases", title, ("states", *_NAMES.values()), rows).markdown(),
     ]
 

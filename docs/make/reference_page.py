@@ -53,8 +53,8 @@ ASKED = "asked.csv"
 _WIDE = "all {} tasks"
 PICTURE, FRESH_PICTURE = "stops.png", "stops_other_tasks.png"
 _FRESH = (
-    "Methods and predictors were chosen on `core` and the base `mlp`. These tasks had no part in that, except that hyper-parameters were searched for on two "
-    "of them, push_far and lift_heavy, on other starts."
+    "We chose methods and predictors on `core` with the base `mlp`. These tasks had no part in that, except that we tuned hyper-parameters on two of them, "
+    "push_far and lift_heavy, from other starts."
 )
 
 
@@ -91,7 +91,7 @@ class Study:
     def how_far(self) -> str:
         """Return a sentence about the study's progress."""
         cost = f"{self.hours:.1f} core hours ({(self.pool.runs[0].record.machine or {}).get('processor')})"
-        return f"{self.done:,} runs, {cost}." if self.done == self.asked else f"So far {self.done:,} of {self.asked:,} runs, {cost}: the numbers will move."
+        return f"{self.done:,} runs, {cost}." if self.done == self.asked else f"{self.done:,} of {self.asked:,} runs so far, {cost}: the numbers will change."
 
     @property
     def quoted(self) -> Pool:
@@ -140,7 +140,7 @@ def _first(study: Study, law: Fits | str, readme: Path, out: Path) -> str:
     docs = Path(page).parent.as_posix()
     evidence = Evidence(study.quoted.runs, law)
     caption = study.shown.caption(study.quoted.runs)
-    about = "Retention when stopped at best SELECT success and at the end of the budget, and against success on the new task."
+    about = "Retention at best SELECT success and at the end of the budget, and retention against success on the new task."
     findings = "\n".join(f"- {each.sentence(evidence)} [More]({docs}/{each.link})" for each in study.shown.findings)
     return f'<img src="{page}/{FRESH_PICTURE}" width="560" alt="{about}">\n\n{caption} {study.how_far}\n\n{findings}'
 
@@ -152,30 +152,30 @@ def _page(study: Study, out: Path) -> list[str]:
     rungs = ladder(study.ladder, study.families, out) if study.ladder else ()
     sized: Sequence[str] = ()
     if len(study.sizes) > 1:
-        sized = *sizes(study.sizes), *across_bases("A size left out", study.sizes, study.elsewhere)
+        sized = *sizes(study.sizes), *across_bases("Held-out size", study.sizes, study.elsewhere)
     others = [part for base, each in study.others.items() for part in (f"### `{base}`", *excerpt(each, study.families))]
     if others:
-        others += across_bases("A base left out", {base: each.runs for base, each in {BASE: study.pool, **study.others}.items()}, study.elsewhere)
+        others += across_bases("Held-out base", {base: each.runs for base, each in {BASE: study.pool, **study.others}.items()}, study.elsewhere)
     return [
         "# The reference study",
         "Written by `docs/make/reference_page.py` from the records in [baselines/results](../../baselines/results), do not edit. "
-        "Everything here is exploratory: rules, seeds 3 and 4 and the tasks that are not in `core` came after results had been seen.",
+        "Everything here is exploratory: we added the rules, seeds 3 and 4, and the tasks outside `core` after we had seen results.",
         study.how_far,
-        f"Kept as well, and in no number here: {study.spare:,} runs of studies that are not complete." if study.spare else "",
-        f"All runs as one table: [CSV]({dataset.NAME}.csv), [Parquet]({dataset.NAME}.parquet). What predicts forgetting: [the law](../results/law.md).",
-        f"![The arms of the README's picture on {SUITE}]({PICTURE})",
-        "## Every arm",
+        f"Committed but not used here: {study.spare:,} runs of incomplete studies." if study.spare else "",
+        f"All runs in one table: [CSV]({dataset.NAME}.csv), [Parquet]({dataset.NAME}.parquet). What predicts forgetting: [the law](../results/law.md).",
+        f"![The README's figure for {SUITE}]({PICTURE})",
+        "## All arms",
         *(part for table in (arms(material), stopping_saves(material), costs(material)) for part in under(table)),
         *(part for table in each_task(material) for part in under(table)),
-        *(("## On tasks that had no part in the design", _FRESH, *excerpt(study.fresh, study.families, each=True)) if study.fresh else ()),
+        *(("## Tasks not used in the design", _FRESH, *excerpt(study.fresh, study.families, each=True)) if study.fresh else ()),
         *((f"## On {_named(study.wide, _WIDE)}", *excerpt(study.wide, study.families)) if study.wide else ()),
-        "## What is kept at the same success",
+        "## Retention at the same success",
         *kept.text,
         *(table.markdown() for table in tables([kept])),
         f"## {moved.title}",
         *moved.text,
         *(part for table in tables([moved]) for part in under(table)),
-        *(("## From other bases", *others) if others else ()),
+        *(("## Other base policies", *others) if others else ()),
         *sized,
         *rungs,
         *((f"## {study.sequences.title}", study.sequences.markdown(), study.sequences.note) if study.sequences.rows else ()),

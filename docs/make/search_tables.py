@@ -31,7 +31,7 @@ def table(study: Study, records: Sequence[Record], methods: Mapping[str, Any]) -
         others = ", ".join(f"{choice.score:.2f}" for choice in rest)
         figures = [f"{value:.2f}" for value in (best.score, best.success, best.retention, best.forward_kl)]
         rows.append([f"`{method}`", study.tried(method), describe(best.settings), *figures, others])
-    return markdown(["method", "what was tried", "chosen", "score", "success", "retention", "forward KL", "scores of the others"], rows)
+    return markdown(["method", "values tried", "chosen", "score", "success", "retention", "forward KL", "other scores"], rows)
 
 
 def chosen_first(choices: list[Choice], defaults: Any) -> list[Choice]:

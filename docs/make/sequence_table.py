@@ -13,7 +13,7 @@ from razorbench.store.reading import read_sequence
 from razorbench.store.sequence_record import SequenceRecord
 from razorbench.store.walk import readable, walk
 
-_TRANSFER = {"average_performance": "success at the end", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
+_TRANSFER = {"average_performance": "final success", "forgetting": "forgetting", "backward_transfer": "BWT", "forward_transfer": "FWT"}
 
 
 def sequences(results: Path, wanted: Collection[str | None]) -> Table:
@@ -35,7 +35,7 @@ def sequences(results: Path, wanted: Collection[str | None]) -> Table:
         for key, records in sorted(groups.items())
     ]
     columns = ("sequence", "method", "demonstrations", "seeds", *_TRANSFER.values(), "retention of original skills")
-    return Table("sequences", "One policy, task after task", columns, rows, "Means over seeds with 95% Student intervals; docs/measures.md has the formulas.")
+    return Table("sequences", "Task sequences", columns, rows, "Means over seeds with 95% Student intervals; docs/measures.md has the formulas.")
 
 
 def _mean(estimates: Sequence[Estimate | Undefined]) -> Value:

@@ -26,8 +26,8 @@ from razorbench.statistics.stops import STOPS
 from razorbench.store.estimate import Undefined
 
 _CAPTION = (
-    "Forgetting against forward KL. Dots: snapshots along every run. Lines: means over seeds of final policies on a task; the larger the sign, the higher the "
-    "learning rate."
+    "Forgetting against forward KL. Dots: all snapshots of all runs. Lines: final policies on one task, averaged over seeds; larger markers have higher "
+    "learning rates."
 )
 LADDER = "ladder.png"
 _TOLD = ("success@end", "retention@end", "forward_kl@end")
@@ -67,9 +67,9 @@ def sizes(runs: Mapping[str, Sequence[Run]]) -> list[str]:
         rows.append([arm, name, *(mean or Undefined("too few runs") for mean in means), less.difference or Undefined("too few runs")])
     columns = ("arm", "measure", *(f"`{base}`" for base in bases), f"`{bases[-1]}` minus `{bases[0]}`")
     return [
-        "## The size of the base",
-        "Each was trained to the same bars ([how](../bases.md)); learning rates are those that were searched for on the default one. Means over tasks of means "
-        "over seeds with 95% Student intervals over tasks; differences are paired by task and seed:",
+        "## Base size",
+        "All sizes were trained to the same success bars ([details](../bases.md)), and the learning rates are those tuned for the default size. Values are "
+        "means over tasks of means over seeds, with 95% Student intervals over tasks; differences are paired by task and seed:",
         Table("sizes", "Sizes", columns, rows).markdown(),
     ]
 
@@ -101,9 +101,9 @@ def ladder(runs: Sequence[Run], families: Mapping[str, str], out: Path) -> list[
         "## The law over a range of learning rates",
         f"![{_CAPTION}]({LADDER})",
         _CAPTION,
-        "Final policies; means over seeds with 95% Student intervals over seeds:",
+        "Final policies: means over seeds with 95% Student intervals over seeds:",
         Table("ladder", "Ladder", columns, rows).markdown(),
-        f"In-sample R2 over all of their snapshots, of forward KL and of {best}, with 95% intervals over runs:",
+        f"In-sample R2 of forward KL and of {best} over all snapshots, with 95% intervals over runs:",
         Table("ladder_law", "The law on the ladder", ("methods", "runs", HEADLINE, best), fitted).markdown(),
     ]
 

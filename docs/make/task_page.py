@@ -80,8 +80,8 @@ def tables(tasks: Sequence[Task]) -> tuple[str, str]:
             later = 0.05 * abs(a.length[a.success].mean() - b.length[b.success].mean())
             apart.append([f"`{task.name}`", f"`{one}`, `{other}`", f"{100 * distance(a, b):.1f}", f"{later:.2f}"])
     return (
-        markdown(["task", "style", "success", "95%", "success, noise 0.1", "seconds to success"], styles),
-        markdown(["task", "styles", "path distance, cm", "seconds apart"], apart),
+        markdown(["task", "style", "success", "95% interval", "success, noise 0.1", "seconds to success"], styles),
+        markdown(["task", "styles", "path distance, cm", "time difference, s"], apart),
     )
 
 

@@ -16,11 +16,11 @@ from razorbench.store.estimate import Undefined
 def same_kl(material: Material) -> Section:
     """Return the section of retention and success at the same forward KL."""
     return Section(
-        "What is kept at the same forward KL",
+        "Retention at the same forward KL",
         [
-            "Retention, and success on the new task, where a run's forward KL there first reaches the level, on the line between the two snapshots. By the law "
-            "all keep the same there. The others': the mean of all other arms on the same task and seed. Means over tasks of means over seeds, 95% Student "
-            "intervals over tasks.",
+            "Retention and new-task success where a run's forward KL on the new task first reaches the level, interpolated between two snapshots. If "
+            "forgetting followed from this KL alone, all arms would retain the same here. Minus other arms: the difference from the mean of all other arms on "
+            "the same task and seed. Values are means over tasks of means over seeds, with 95% Student intervals over tasks.",
         ],
         [_at(material, nats) for nats in NATS],
     )
@@ -34,7 +34,7 @@ def _at(material: Material, nats: int) -> Table:
         more = paired(by_arm[arm], _others(by_arm, arm)).difference
         learned = material.suite(arm, MEASURES[f"success_kl{nats}"]).value
         rows.append([arm, runs[0].family, retained.value, more or Undefined("too few runs"), learned, f"{retained.runs} of {len(runs)}"])
-    columns = ("arm", "family", "retention", "minus the others'", "success", "runs that reach it")
+    columns = ("arm", "family", "retention", "minus other arms", "success", "runs that reach it")
     return Table(f"same_kl_{nats}", f"At a forward KL of {nats} nat{'s' * (nats > 1)} per decision", columns, rows)
 
 

@@ -46,6 +46,6 @@ def report(pool: Pool, claims: Callable[[], Decided], families: Mapping[str, str
     say(sections[len(first)].title)
     run = pool.runs[0]
     title = f"RazorBench: {len(pool.runs)} runs in world {run.world}, base {run.base}, budget {run.budget}"
-    lead = "How much do robot policies forget when they learn something new, and can it be predicted?"
+    lead = "How much do robot policies forget when they learn a new task, and can we predict it?"
     write(out, page(title, lead, sections, material.looks), sections)
     return out / "index.html"

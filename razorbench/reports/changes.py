@@ -27,23 +27,23 @@ _MEASURES = {
     "success": MEASURES["success@end"],
 }
 _HOW = (
-    "Final policies, but for retention at best SELECT success; the first arm minus the second, paired by task and seed; 95% Student intervals over tasks of "
-    "means over seeds."
+    "Final policies, except for retention at best. The first arm minus the second, paired by task and seed, with 95% Student intervals over tasks of means "
+    "over seeds."
 )
 
 
 def counter_examples(sets: RunSets, pairs: Sequence[tuple[str, str]], curves: Mapping[str, Curve]) -> Table:
     """Return the table of pairs of arms whose difference in retention may contradict their forward KL. curves: fits by set, where there is one."""
     note = (
-        f"{_HOW} By the curve: the difference in retention that the set's fit of forward KL predicts for these very policies. A pair is a counter-example "
-        "where the interval of retention excludes that, all the more where KL and retention have the same sign: the arm that moves further keeps more."
+        f"{_HOW} By the curve: the difference in retention that the set's fit of forward KL predicts for these policies. A pair is a counter-example if the "
+        "interval of retention excludes this value, and a stronger one if KL and retention have the same sign: the arm that moves further retains more."
     )
     return _table("law_counter_examples", "Counter-examples", sets, pairs, note, curves)
 
 
 def design_and_test(sets: RunSets, pairs: Sequence[tuple[str, str]]) -> Table:
     """Return the table of pairs that were compared while a method was designed, on the original runs and on independent ones."""
-    return _table("law_design_and_test", "Where it was found, and where it had no part", sets, pairs, _HOW)
+    return _table("law_design_and_test", "Design data and independent data", sets, pairs, _HOW)
 
 
 def _table(name: str, title: str, sets: RunSets, pairs: Sequence[tuple[str, str]], note: str, curves: Mapping[str, Curve] | None = None) -> Table:
@@ -79,8 +79,8 @@ def leak(sets: RunSets) -> Table:
     first = next(iter(sets))
     arms.sort(key=lambda arm: ratio.value if isinstance(ratio := ratios[first, arm], Estimate) else np.inf)
     note = (
-        "Forward KL on old tasks' states over forward KL on the new task's, means over tasks of means over seeds; 95% percentile intervals over tasks drawn "
-        "with replacement. At the same KL on the new task, an arm with less leak has changed less where forgetting is measured."
+        "Forward KL on old-task states divided by forward KL on new-task states: means over tasks of means over seeds, with 95% percentile intervals over "
+        "tasks drawn with replacement. At the same new-task KL, an arm with less leak has changed less where forgetting is measured."
     )
     return Table("law_leak", "The leak", ("arm", *sets), [[arm, *(ratios[of, arm] for of in sets)] for arm in arms], note)
 

@@ -25,13 +25,13 @@ def pareto(material: Material) -> Section:
     return Section(
         "New-task success against retention",
         [
-            "Dots are snapshots along runs, none left out; those that the paper's filter would keep, not beaten by more than "
-            f"{TOLERANCE:g} in both, are drawn stronger. Small signs are runs stopped at their best SELECT success, large ones an arm's mean there over tasks "
-            "and seeds, with a line to its mean at the end of the budget. The grey line is the frontier of everything drawn. A frontier takes the luckiest of "
-            "many noisy points, so its area is too large by an unknown amount and has no interval; the table takes each run's own frontier, whose area can be "
+            "Dots are all snapshots of all runs. The paper's filter keeps the darker ones: no other point beats them by more than "
+            f"{TOLERANCE:g} in both measures. Small markers are runs stopped at their best SELECT success. Large markers are an arm's mean there over tasks "
+            "and seeds, with a line to its mean at the end of the budget. The gray line is the frontier of all points. A frontier picks the luckiest of many "
+            "noisy points, so its area is too large by an unknown amount and has no interval. The table uses each run's own frontier, whose area can be "
             "compared.",
         ],
-        [Gallery([pooled]), _areas(material), Folded(f"Each of {len(per_task)} tasks", [Gallery(per_task)])],
+        [Gallery([pooled]), _areas(material), Folded(f"Figures for {len(per_task)} tasks", [Gallery(per_task)])],
     )
 
 
@@ -100,7 +100,7 @@ def _areas(material: Material) -> Table:
     return Table(
         "pareto_areas",
         "Area under each run's own frontier",
-        ("arm", "area", "n", "of", "worst task", "area there"),
+        ("arm", "area", "n", "unit", "worst task", "its area"),
         rows,
         "Mean over tasks of the mean over seeds, 95% Student interval over n.",
     )
@@ -114,11 +114,11 @@ def matched_success(material: Material) -> Section:
         pictures.append(drawn)
         rows += drawn.numbers.rows
     return Section(
-        "What is kept at the same new-task success",
+        "Retention at the same new-task success",
         [
-            "Retention where SELECT success first crosses the level, on the line between the two neighbouring snapshots; an interval is taken at the "
-            "worst ends of these brackets. Bars end at the mean over tasks of the mean over seeds, with its 95% Student interval; where there is none, it is "
-            "said why.",
+            "Retention where SELECT success first crosses the level, interpolated between the snapshots before and after. These two bracket the value, and "
+            "intervals use the worst ends of the brackets. Values are means over tasks of means over seeds, with 95% Student intervals; an undefined value "
+            "gives its reason.",
         ],
         [Gallery(pictures), Folded("All numbers, and why runs are undefined", [Table("matched", "Retention at matched success", _COLUMNS, rows)])],
     )
@@ -152,9 +152,9 @@ def _level(material: Material, level: float) -> Picture:
         figure,
         name,
         title,
-        "Beside an arm: how many of its runs cross the level. A bar without a line is of one run; a line that leaves the axes goes on.",
+        "Next to each arm: how many of its runs cross the level. A bar without a line is a single run; a line that reaches the frame continues beyond it.",
         Table(name, title, _COLUMNS, rows),
     )
 
 
-_COLUMNS = ("success", "arm", "retention", "n", "of", "runs", "their success", "undefined runs")
+_COLUMNS = ("success", "arm", "retention", "n", "unit", "runs", "TEST success", "undefined runs")

@@ -25,10 +25,10 @@ def headline(material: Material) -> Section:
     return Section(
         "Headline numbers",
         [
-            "A run is stopped at its best, the first snapshot with the highest SELECT success, or at the end of its budget. Each number is the mean over "
-            "tasks of the mean over seeds, of policies acting greedily on TEST starts; in brackets its two-sided 95% Student interval over tasks (over seeds "
-            "where an arm has one task only), which is not cut at 0 or 1. Arms stand in the order of their score at best; one that lacks tasks is not "
-            "comparable and comes last. METHOD/2 is METHOD with each task's second style of demonstrations.",
+            "A run stops at its best, the first snapshot with the highest SELECT success, or at the end of its budget. Each number is the mean over tasks of "
+            "the mean over seeds, for policies acting greedily on TEST starts. Brackets are two-sided 95% Student intervals over tasks (over seeds for an arm "
+            "with only one task), not clipped to [0, 1]. Arms are sorted by score at best; an arm that lacks tasks is not comparable and comes last. METHOD/2 "
+            "is METHOD with each task's second style of demonstrations.",
         ],
         [
             _kinds(material),
@@ -48,7 +48,7 @@ def each_task(material: Material) -> list[Table]:
         for stop in STOPS:
             by_arm = {arm: numbers(runs, arm, MEASURES[f"{name}@{stop}"]) for arm, runs in material.by_arm.items()}
             rows = [[arm, *(on_task(task, mine) for task in material.tasks)] for arm, mine in by_arm.items()]
-            title = f"{_TOLD[name][0].upper()}{_TOLD[name][1:]} at {stop}, each task"
+            title = f"{_TOLD[name][0].upper()}{_TOLD[name][1:]} at {stop}, by task"
             tables.append(Table(f"tasks_{name}_{stop}", title, ("arm", *map(plain, material.tasks)), rows, note))
     return tables
 
@@ -65,7 +65,7 @@ def _kinds(material: Material) -> Table:
         ("protocol", _every(run.record.protocol for run in runs)),
         ("versions", "; ".join(f"{name} {_every(run.record.versions.get(name) for run in runs)}" for name in sorted(runs[0].record.versions))),
     ]
-    return Table("what_was_run", "What was run", ("what", "found"), rows, " ".join(material.notes))
+    return Table("what_was_run", "Runs in this report", ("property", "value"), rows, " ".join(material.notes))
 
 
 def _every(values: Iterable[object]) -> str:
@@ -84,16 +84,16 @@ def arms(material: Material) -> Table:
     for arm, runs in material.by_arm.items():
         crossed = material.suite(arm, MEASURES[f"retention@{LEVEL:g}"])
         values = [material.suite(arm, MEASURES[f"{name}@{stop}"]).value for name in _TOLD for stop in STOPS]
-        retained: Value = Undefined("never crossed") if isinstance(crossed.value, Undefined) else crossed.value
+        retained: Value = Undefined("never reached") if isinstance(crossed.value, Undefined) else crossed.value
         rows.append([arm, *values, retained, f"{crossed.runs} of {len(runs)}"])
     return Table(
         "arms",
-        "Every arm at both stops",
-        ("arm", *(f"{label} at {stop}" for label in _TOLD.values() for stop in STOPS), f"retention at success {LEVEL:g}", "runs that cross it"),
+        "All arms at both stops",
+        ("arm", *(f"{label} at {stop}" for label in _TOLD.values() for stop in STOPS), f"retention at success {LEVEL:g}", f"runs that reach {LEVEL:g}"),
         rows,
-        "Score: max(0, (s - s0) / (1 - s0)) times min(1, retention), s0 the base's success on 500 SELECT starts; runs with s0 above .5 have none. Forward KL "
-        "on the new task's states, nats per decision. Retention at best is of 25 episodes a skill, at the end of 100: one run's standard error is up to .035 "
-        "and .018.",
+        "Score is max(0, (s - s0) / (1 - s0)) times min(1, retention), where s is success and s0 is the base's success on 500 SELECT starts; runs with s0 "
+        "above .5 have no score. Forward KL is in nats per decision, on the new task's states. Retention uses 25 episodes per skill at best and 100 at the "
+        "end, so the standard error of one run is up to .035 and .018.",
     )
 
 
@@ -108,10 +108,11 @@ def stopping_saves(material: Material) -> Table:
         rows.append([arm, *saved])
     return Table(
         "stopping_saves",
-        "What stopping saves",
+        "Gain from early stopping",
         ("arm", "retention, best minus end", "success, best minus end", "score, best minus end"),
         rows,
-        "Paired by run; means over tasks of means over seeds, 95% Student interval over tasks. Above 0: the arm loses it after its best SELECT success.",
+        "Differences are paired by run: means over tasks of means over seeds, with 95% Student intervals over tasks. Above 0, the arm loses this much after "
+        "its best SELECT success.",
     )
 
 
@@ -139,15 +140,15 @@ def costs(material: Material) -> Table:
         )
     return Table(
         "costs",
-        "What it took",
+        "Costs",
         (
             *("arm", "family", "runs", "tasks", *(f"{label} to {stop}" for label in _COSTS.values() for stop in STOPS), "SELECT episodes to find best"),
-            *("demonstrations", "seconds, longest run", "worst task at best", "score there", "IQM of score at best"),
+            *("demonstrations", "seconds, longest run", "worst task at best", "its score", "IQM of score at best"),
         ),
         rows,
-        "Means per run, without what its data cost upstream. `best` is known only when the run is over, so it pays for every SELECT episode along it; `end` "
-        "pays for none. An update is a method's own unit. The worst task and the IQM, the interquartile mean of all runs, have no interval: they show what "
-        "the mean hides and decide nothing.",
+        "Means per run, without the upstream cost of its data. The best snapshot is known only after the run, so `best` counts every SELECT episode of the "
+        "run; `end` counts none. Each method defines its own update. The worst task and the interquartile mean (IQM) of all runs have no interval: they show "
+        "what the mean hides, and no verdict uses them.",
     )
 
 

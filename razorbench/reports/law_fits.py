@@ -67,8 +67,8 @@ def comparable(points: Mapping[str, Points]) -> tuple[dict[str, Points], list[st
     complete = {name: own for name, own in points.items() if len(own.arm) == runs > 0}
     partly = [f"{name} (in {len(own.arm)})" for name, own in points.items() if name not in complete and len(own.arm)]
     never = [name for name, own in points.items() if not len(own.arm)]
-    notes = [f"Not measured in these runs, hence not here: {'; '.join(never)}."] if never else []
-    notes += [f"Measured in some of the {runs} runs only, hence not comparable and not here: {'; '.join(partly)}."] if partly else []
+    notes = [f"Omitted, because these runs do not measure them: {'; '.join(never)}."] if never else []
+    notes += [f"Omitted, because only some of the {runs} runs measure them: {'; '.join(partly)}."] if partly else []
     return complete, notes
 
 

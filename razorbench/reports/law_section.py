@@ -43,10 +43,10 @@ def predicting(material: Material, measured: Snapshots, fitted: Fits | str, ques
     """Return the section of the law. measured: the runs' snapshots; fitted: their fits, or why there are none."""
     sets, runs = {"these runs": fitted}, {"these runs": material.runs}
     text = [
-        "Does a policy's distance from its base say how much it forgot? Three questions, kept apart: does the paper's own protocol replicate; does a fit carry "
-        "over to a run, a task, a family that it has not seen; and what is the ceiling, the same measure on the old tasks' own states? Each dot is a snapshot "
-        "after the first update; every run weighs 1 in total. The line is A (1 - exp(-(B K)^C)), the same form for every predictor, the band its 95% interval "
-        "over tasks and arms.",
+        "Does a policy's distance from its base predict how much it forgot? There are three questions. Does the paper's own protocol replicate? Does a fit "
+        "generalize to an unseen run, task or family? How high is the ceiling, the R2 of the same measure on old-task states? Each dot is a snapshot after the "
+        "first update, and each run has a total weight of 1. The line is A (1 - exp(-(B K)^C)), the same form for every predictor, with its 95% band over "
+        "tasks and arms.",
     ]
     curves = {} if isinstance(fitted, str) else {"these runs": fitted.pooled[HEADLINE].curve}
     pairs = [leak(runs), counter_examples(runs, questions.examples, curves), design_and_test(runs, questions.found)]
@@ -68,7 +68,7 @@ def predicting(material: Material, measured: Snapshots, fitted: Fits | str, ques
         Gallery(drawn[1 : 1 + FIRST]),
     ]
     if drawn[1 + FIRST :]:
-        blocks.append(Folded(f"Figures of {len(drawn) - 1 - FIRST} more predictors", [Gallery(drawn[1 + FIRST :])]))
+        blocks.append(Folded(f"Figures for {len(drawn) - 1 - FIRST} more predictors", [Gallery(drawn[1 + FIRST :])]))
     return Section("The law", text, blocks)
 
 

@@ -16,18 +16,18 @@ from razorbench.store.estimate import Estimate, Undefined
 Sets = Mapping[str, Fits | str]
 """Fits by set of runs: the set of the original finding first, then independent sets. A string says why a set has no fit."""
 _HOW = (
-    "Left out: every run (task, family) is predicted by the fit to the others; the R2 may be negative. Brackets: 95% intervals over tasks and arms, both "
-    "drawn with replacement; for a run left out there is none."
+    "Held out: a fit to the other runs (tasks, families) predicts each run (task, family); R2 can be negative. Brackets are 95% intervals over tasks and arms, "
+    "both drawn with replacement; the R2 on a held-out run has none."
 )
 _FLAT = "forgetting does not vary"
 _OF_CELLS = {
     "parabola": (ALL, "parabola"),
-    "parabola, mean of the cells' own R2": (ALL, "parabola_mean"),
+    "parabola, mean of the cells' R2": (ALL, "parabola_mean"),
     "parabola, near the frontier": (FILTERED, "parabola"),
-    "parabola, an arm left out": (ALL, "parabola_arm_left_out"),
+    "parabola, held-out arm": (ALL, "parabola_arm_left_out"),
     "curve": (ALL, "curve"),
-    "curve, a run left out": (ALL, "curve_run_left_out"),
-    "curve, an arm left out": (ALL, "curve_arm_left_out"),
+    "curve, held-out run": (ALL, "curve_run_left_out"),
+    "curve, held-out arm": (ALL, "curve_arm_left_out"),
 }
 _ENDS = {ALL: FINAL, FILTERED: FILTERED_FINAL}
 
@@ -38,7 +38,7 @@ def papers_protocol(sets: Sets) -> Table:
     for label, (kind, field) in _OF_CELLS.items():
         rows.append([label, *(_within(fits, HEADLINE, which, field) for fits in sets.values() for which in (kind, _ENDS[kind]))])
     for name in WITHIN[1:]:
-        for label, field in (("parabola", "parabola"), ("curve, an arm left out", "curve_arm_left_out")):
+        for label, field in (("parabola", "parabola"), ("curve, held-out arm", "curve_arm_left_out")):
             rows.append([f"{name}: {label}", *(_within(fits, name, which, field) for fits in sets.values() for which in (ALL, FINAL))])
     for label, field in (("cells", "cells"), ("runs", "runs")):
         rows.append([label, *(_within(fits, HEADLINE, which, field) for fits in sets.values() for which in (ALL, FINAL))])
@@ -48,9 +48,9 @@ def papers_protocol(sets: Sets) -> Table:
         "One task, one base, RL and SFT runs: the paper's protocol",
         ("fit", *(f"{name}: {which}" for name in sets for which in (ALL, FINAL))),
         rows,
-        f"R2 within cells of one task and one base: 1 - (sum of squared errors) / (sum of squares about the cell's mean). Brackets: 95% intervals over cells. "
-        f"The paper reports {reported} for its parabola, in-sample; it has no robot figure. Near the frontier: snapshots that no other beats by more than 2 "
-        "points in both success and retention, the paper's filter. A cell needs 6 runs of 2 arms.",
+        f"R2 within cells of one task and one base: 1 - (sum of squared errors) / (sum of squares about the cell's mean). Brackets are 95% intervals over "
+        f"cells. The paper reports an in-sample {reported} for its parabola, and no number for robots. Near the frontier: the paper's filter, which keeps the "
+        "snapshots that no other snapshot beats by more than 2 points in both success and retention. A cell needs 6 runs of 2 arms.",
     )
 
 
@@ -61,8 +61,8 @@ def carries_over(sets: Sets) -> Table:
         for name, fits in sets.items():
             part = fits.subsets[subset] if isinstance(fits, Fits) else fits
             rows.append([subset, name, *_scores(part), *((part.runs, len(part.residuals)) if isinstance(part, Law) else ("", ""))])
-    columns = ("methods", "set", "R2", "a run left out", "a task left out", "a family left out", "runs", "arms")
-    return Table("law_carries_over", f"{_capital(HEADLINE)}: does the fit carry over?", columns, rows, _HOW)
+    columns = ("methods", "set", "R2", "held-out run", "held-out task", "held-out family", "runs", "arms")
+    return Table("law_carries_over", f"{_capital(HEADLINE)}: does the fit generalize?", columns, rows, _HOW)
 
 
 def resampled(sets: Sets) -> Table:
@@ -76,29 +76,29 @@ def resampled(sets: Sets) -> Table:
                 rows.append([predictor, name, over, *(_or(scores[score], _FLAT) for score in ("r2", "family_left_out", "task_left_out"))])
     return Table(
         "law_intervals",
-        "Intervals by what is resampled",
-        ("predictor", "set", "resampled", "R2", "a family left out", "a task left out"),
+        "Intervals by resampled unit",
+        ("predictor", "set", "resampled", "R2", "held-out family", "held-out task"),
         rows,
-        "A statement about any method on any task has tasks and arms as its sample, so the last row of each four is the one to quote.",
+        "Quote the last row of each four: the sample of a statement about any method on any task is tasks and arms.",
     )
 
 
 def rivals(sets: Sets) -> Table:
     """Return the table of predictors without old-task states: R2 on a held-out family, sorted by the first set, and the headline's lead."""
-    return _predictors(sets, "law_rivals", "Predictors that need no state of an old task", lambda name: name not in CEILING)
+    return _predictors(sets, "law_rivals", "Predictors without old-task states", lambda name: name not in CEILING)
 
 
 def ceiling(sets: Sets) -> Table:
     """Return the third question's table: predictors on old-task states."""
-    table = _predictors(sets, "law_ceiling", "The ceiling: the same measures on old tasks' states", lambda name: name in CEILING)
-    about = "They see the very states on which forgetting is measured: the mechanism, no rival. They say how much a predictor could reach."
+    table = _predictors(sets, "law_ceiling", "The ceiling: the same measures on old-task states", lambda name: name in CEILING)
+    about = "These predictors use the states on which forgetting is measured. They are the mechanism, not rivals, and show how much a predictor could reach."
     return Table(table.name, table.title, table.columns, table.rows, f"{about} {table.note}")
 
 
 def residuals(fits: Fits) -> Table:
     """Return the mean residual of every arm: its forgetting minus the pooled fit's prediction from forward KL."""
     rows: list[Sequence[Value]] = [(arm, value) for arm, value in sorted(fits.pooled[HEADLINE].residuals.items(), key=lambda item: item[1])]
-    note = "Observed minus predicted: below 0, an arm forgets less than its forward KL says. No interval: the fit is to these very runs."
+    note = "Observed minus predicted forgetting; below 0, an arm forgets less than its forward KL predicts. No interval: the fit uses the same runs."
     return Table("residuals", "Mean residual of every arm", ("arm", "mean residual of forgetting"), rows, note)
 
 
@@ -110,15 +110,13 @@ def _predictors(sets: Sets, name: str, title: str, chosen: Callable[[str], bool]
         names.sort(key=lambda predictor: -left_out(fitted[0].pooled[predictor]) if predictor in fitted[0].pooled else np.inf)
     alone = len(sets) == 1
     columns = (
-        ("R2", "a family left out", "lead of forward KL, a family left out", "a task left out", "Spearman")
-        if alone
-        else ("a family left out", "lead of forward KL")
+        ("R2", "held-out family", "lead of forward KL, held-out family", "held-out task", "Spearman") if alone else ("held-out family", "lead of forward KL")
     )
     rows: list[Sequence[Value]] = [
         [_said(predictor), *(value for fits in sets.values() for value in _of_predictor(predictor, fits, alone))] for predictor in names
     ]
     notes = dict.fromkeys(note for fits in fitted for note in fits.notes)
-    about = "Lead: R2 of forward KL on the new task minus this one's, on the same resamples; above 0, forward KL predicts better."
+    about = "Lead: R2 of forward KL on the new task minus R2 of this predictor, on the same resamples; above 0, forward KL predicts better."
     heads = columns if alone else [f"{of}: {column}" for of in sets for column in columns]
     return Table(name, title, ("predictor", *heads), rows, " ".join([_HOW, about, *notes]))
 

@@ -26,8 +26,8 @@ BESIDE = ("record.json", "curve.jsonl", "plots/summary.png", "log.txt")
 
 
 _LOST = {
-    "alone_equal": "base and tuned policies did not meet the same episodes, so the intervals of forgetting and retention resample them apart",
-    "resumable": "a run that was stopped began anew",
+    "alone_equal": "base and tuned policies did not play the same episodes, so the intervals of forgetting and retention resample them separately",
+    "resumable": "a run that was stopped started over",
 }
 """What follows where a world does not promise all of `razorbench.task.PROMISES`."""
 
@@ -35,8 +35,8 @@ _LOST = {
 def forgetting(material: Material) -> Section:
     """Return the section of forgetting per skill."""
     return Section(
-        "Forgetting, skill by skill",
-        ["The base's success minus the policy's, greedy, on the same TEST starts: 25 a skill at best, 100 at the end. Means as above, with 95% intervals."],
+        "Forgetting by skill",
+        ["Greedy success of the base minus that of the policy, on the same TEST starts: 25 per skill at best, 100 at the end. Means and intervals as above."],
         [Gallery([_heat(material, name) for name in STOPS])],
     )
 
@@ -73,8 +73,8 @@ def _heat(material: Material, stopped: str) -> Picture:
     axes.set_yticks(range(len(arms)), [plain(arm) for arm in arms])
     rows = [(arm, skill, suites[arm, skill].value, suites[arm, skill].n, suites[arm, skill].unit) for arm in arms for skill in skills]
     name, title = f"forgetting_per_skill_{stopped}", f"Forgetting of every original skill, at {stopped}"
-    note = "No color at 0, full color at 1; below 0, a skill became better. Intervals are not cut at 0 and 1."
-    return picture(figure, name, title, note, Table(name, title, ("arm", "skill", "forgetting", "n", "of"), rows))
+    note = "No color at 0, full color at 1; below 0, a skill improved. Intervals are not clipped to [0, 1]."
+    return picture(figure, name, title, note, Table(name, title, ("arm", "skill", "forgetting", "n", "unit"), rows))
 
 
 def _number(value: Estimate | Alone | Undefined) -> float:
@@ -85,10 +85,10 @@ def curves(material: Material) -> Section:
     """Return the section of learning curves."""
     galleries = [(task, Gallery([_curve(material, task, name) for name in _MEASURED])) for task in material.tasks]
     return Section(
-        "Along the runs",
+        "Learning curves",
         [
-            "Greedy success on the new task and retention at each snapshot, mean over seeds, against the number of updates, whose size differs between "
-            "methods; environment steps, gradient steps and 95% Student intervals over seeds stand in the CSV.",
+            "Greedy success on the new task and retention at each snapshot, averaged over seeds, against the number of updates. The size of an update differs "
+            "between methods. The CSV files add environment steps, gradient steps and 95% Student intervals over seeds.",
         ],
         [galleries[0][1], *(Folded(plain(task), [gallery]) for task, gallery in galleries[1:])],
     )
@@ -139,21 +139,22 @@ def every_run(material: Material) -> Section:
             "Every run",
             ("task", "arm", "seed", "base", *(f"{name} at {where}" for name in measures for where in STOPS), "seconds", "files"),
             [_run(material, run) for run in material.runs],
-            "Success, greedy, with its 95% Wilson interval; retention with a 95% bootstrap over episodes. These describe one policy and compare nothing. "
-            "Forward KL on the new task, nats per decision, is closed form on fixed states; it and the score have no interval for one run.",
+            "Greedy success with its 95% Wilson interval, and retention with a 95% bootstrap interval over episodes. These intervals describe one policy; do "
+            "not compare methods by them. Forward KL on the new task, in nats per decision, has a closed form on fixed states; for one run, it and the score "
+            "have no interval.",
         )
     ]
-    text = ["Click a column's title to sort. Links lead to the files that this page was made from, where they lie beside it."]
+    text = ["Click a column header to sort. The links open the run's files, if these are still in the folder from which this page was written."]
     for arm, runs in material.by_arm.items():
         sentences = dict.fromkeys(sentence for run in runs for sentence in uncounted(run.record.budget.uncounted))
-        text += [f"Costs of `{arm}` that went uncounted: {sentence}." for sentence in sentences]
+        text += [f"Uncounted costs of `{arm}`: {sentence}." for sentence in sentences]
     for world, kept in dict.fromkeys((str(run.record.world), tuple(run.record.promises or _LOST)) for run in material.runs):
         text += [f"World `{world}` does not promise `{promise}`: {sentence}." for promise, sentence in _LOST.items() if promise not in kept]
     if material.apart:
         count = len(material.apart)
-        text.append(f"{count} record{'s were' if count > 1 else ' was'} set apart and {'are' if count > 1 else 'is'} in no number above.")
+        text.append(f"{count} record{'s were' if count > 1 else ' was'} set apart; no number above includes {'them' if count > 1 else 'it'}.")
         rows = [(run.record.task, run.arm, str(run.seed), why, _links(material.out, run)) for run, why in material.apart]
-        blocks.append(Table("set_apart", "Set apart", ("task", "arm", "seed", "because it", "files"), rows))
+        blocks.append(Table("set_apart", "Set apart", ("task", "arm", "seed", "reason", "files"), rows))
     return Section("Runs", text, blocks)
 
 

@@ -11,9 +11,9 @@ from razorbench.statistics.claims import Claim
 from razorbench.store.estimate import Undefined
 
 ABOUT = (
-    "Exploratory: the rules, conf/study/claims2.yaml, were written after these runs had been seen. more, less: the 95% interval of the difference excludes "
-    "0. same: its 90% interval lies inside the margin, .05 for retention and .01 for CKA (two one-sided tests). undecided: none of these. At 0.9: where "
-    "SELECT success first crosses it, the interval at the worst ends of the brackets. Runs of every base policy count here."
+    "Exploratory: the rules in conf/study/claims2.yaml are newer than the runs of the first study. more, less: the 95% interval of the difference excludes 0. "
+    "same: its 90% interval lies inside the margin, .05 for retention and .01 for CKA (two one-sided tests). undecided: none of these. At 0.9: where SELECT "
+    "success first crosses 0.9, with the interval at the worst ends of the brackets. Claims use the runs of every base policy."
 )
 
 
@@ -25,20 +25,20 @@ def verdicts(decided: Sequence[tuple[Claim, Sequence[str]]]) -> Section:
         Table(
             "parts",
             "Every part of every claim",
-            ("claim", "part", "at", "expects", "measured", "of", "verdict", "undefined"),
+            ("claim", "part", "at", "expected", "measured", "sample", "verdict", "undefined runs"),
             parts,
-            "(N tasks): so many would decide it in 80% of studies. Verdicts in brackets are beside the claim.",
+            "(N tasks): with this many, 80% of studies would decide. Verdicts in parentheses are not part of the claim.",
         )
     ]
     if lacking:
-        blocks.append(Table("lacking", "What would decide those that are undecided", ("claim", "command"), lacking))
-    return Section("The paper's claims", [ABOUT], [said([claim for claim, _ in decided]), Folded("What the verdicts rest on", blocks)])
+        blocks.append(Table("lacking", "Runs that undecided claims need", ("claim", "command"), lacking))
+    return Section("The paper's claims", [ABOUT], [said([claim for claim, _ in decided]), Folded("Details of the verdicts", blocks)])
 
 
 def said(claims: Sequence[Claim]) -> Table:
     """Return the verdicts of every claim in each place; a claim without places has the same verdict in all."""
     rows: list[Sequence[Value]] = [[claim.name, claim.says, *(claim.said(place) or claim.said("") for place in PLACES)] for claim in claims]
-    return Table("claims", "Verdicts", ("claim", "it says", *(f"at {place}" for place in PLACES)), rows)
+    return Table("claims", "Verdicts", ("claim", "statement", *(f"at {place}" for place in PLACES)), rows)
 
 
 def _part(finding: Finding) -> Sequence[Value]:

@@ -90,7 +90,7 @@ class Bracket:
     high: float
 
 
-Uncrossed = Literal["its snapshots were not kept", "the base is there already", "it never gets there"]
+Uncrossed = Literal["its snapshots were not kept", "the base already reaches the level", "the run never reaches the level"]
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ def crossing(run: Run, level: float) -> Crossing | Uncrossed:
     # Rates are multiples of 1/100; the slack only absorbs rounding.
     bar = level - 1e-9
     if _select(run.curve[0]) >= bar:
-        return "the base is there already"
+        return "the base already reaches the level"
     for before, after in pairwise(run.curve):
         if _select(after) >= bar:
             return Crossing(level, before, after)
-    return "it never gets there"
+    return "the run never reaches the level"
 
 
 def undefined(run: Run, place: str) -> str | None:

@@ -46,7 +46,7 @@ def test_a_set_with_too_few_tasks_has_no_number_anywhere(fitted):
     for table in (law_tables.papers_protocol(fitted), law_tables.rivals(fitted), law_tables.ceiling(fitted)):
         columns = [k for k, name in enumerate(table.columns) if name.startswith("test: ")]
         assert columns and {row[k] for row in table.rows for k in columns} == {Undefined(few)}
-    assert cells(law_tables.carries_over(fitted))["all", "test"]["a family left out"] == Undefined(few)
+    assert cells(law_tables.carries_over(fitted))["all", "test"]["held-out family"] == Undefined(few)
     assert {row[1] for row in law_tables.resampled(fitted).rows} == {"design"}
 
 
@@ -55,7 +55,7 @@ def test_numbers_are_those_of_the_fits(sets, fitted):
     assert isinstance(found, Fits)
     head = measured.points(HEADLINE)
     table = cells(law_tables.carries_over(fitted))
-    assert table["all", "design"]["a family left out"] == law(head).family_left_out == found.pooled[HEADLINE].family_left_out
+    assert table["all", "design"]["held-out family"] == law(head).family_left_out == found.pooled[HEADLINE].family_left_out
     assert table["without methods designed here", "design"]["R2"] == law(head.of(np.array(head.arm) != "sft_cf")).r2
     without = table["without a term for old behavior", "design"]
     assert without["R2"] == law(head.of(np.array(head.arm) != "lwf")).r2
@@ -65,7 +65,7 @@ def test_numbers_are_those_of_the_fits(sets, fitted):
     shown = cells(law_tables.papers_protocol(fitted))
     assert (papers.cells, papers.runs) == (3, 18)
     assert shown["parabola"][f"design: {ALL}"] == papers.parabola
-    assert shown["curve, an arm left out"][f"design: {ALL}"] == papers.curve_arm_left_out
+    assert shown["curve, held-out arm"][f"design: {ALL}"] == papers.curve_arm_left_out
     assert shown["runs"][f"design: {FINAL}"] == 18
     # Near the frontier too few runs are left in every cell.
     assert found.within[HEADLINE, FILTERED] is None
@@ -78,7 +78,7 @@ def test_the_ceiling_is_no_rival(fitted):
     assert ceiling == {"forward KL, old tasks", "actions moved, old tasks"}
     assert not rivals & ceiling
     alone = law_tables.rivals({"these runs": fitted["design"]})
-    assert alone.columns[:3] == ("predictor", "R2", "a family left out")
+    assert alone.columns[:3] == ("predictor", "R2", "held-out family")
 
 
 def test_one_family_or_no_headline_is_no_fit(sets):
@@ -119,8 +119,8 @@ def test_pairs_of_arms_by_hand(sets):
 def test_the_page_says_which_runs_had_no_part_in_what_was_found(sets, fitted):
     page = law_page(sets, fitted, {}, QUESTIONS, {})
     assert page == law_page(sets, {name: fits(snapshots(runs), QUESTIONS) for name, runs in sets.items()}, {}, QUESTIONS, {})
-    assert "chosen on the first set of runs, **design**. The other, **test**, had no part in that" in page
-    assert "RL and SFT are the families on-policy reward and offline supervised: ppo, sft." in page
-    for heading in ("## 1. The paper's own protocol", "## 2. Does a fit carry over?", "## 3. The ceiling, and the leak", "### Counter-examples"):
+    assert "chose predictors and methods on the first set of runs, **design**. The other, **test**, had no part in that choice" in page
+    assert "RL and SFT runs are those of the families on-policy reward and offline supervised: ppo, sft." in page
+    for heading in ("## 1. The paper's own protocol", "## 2. Does a fit generalize?", "## 3. The ceiling and the leak", "### Counter-examples"):
         assert f"\n{heading}\n" in page
     assert "nan" not in page.replace("nance", "") and "None" not in page

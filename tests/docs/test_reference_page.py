@@ -63,7 +63,7 @@ def test_pages_are_written_from_runs(tmp_path):
     text = readme.read_text()
     assert text.startswith('# Before\n<!-- reference: anew -->\n<img src="docs/reference/stops_other_tasks.png"')
     assert text.endswith("\n<!-- /reference -->\nafter\n") and "yesterday" not in text
-    assert "So far 18 of 24 runs, 3.2 core hours (abacus): the numbers will move." in text
+    assert "18 of 24 runs so far, 3.2 core hours (abacus): the numbers will change." in text
     best, end = (numbers(made.pool.runs, "sft", MEASURES[f"retention@{stop}"]) for stop in ("best", "end"))
     assert f"- It saves {told(paired(best, end).difference)}, " in text and "[More](docs/reference/README.md#here)" in text
     differences = [contrast(made.pool.runs, "ppo", "sft", MEASURES[f"retention@{stop}"]).difference for stop in ("best", "end")]
@@ -75,9 +75,9 @@ def test_pages_are_written_from_runs(tmp_path):
     assert all((out / name).stat().st_size > 10_000 for name in ("stops.png", "stops_other_tasks.png"))
     assert len((out / "runs.csv").read_text().splitlines()) == 19
     assert "R2 undefined" not in text and (tmp_path / "docs" / "results" / "law.md").exists()
-    assert "Kept as well" not in page and "no part in the design" not in page
+    assert "not used here" not in page and "not used in the design" not in page
     write(replace(made, asked=18, spare=3), readme, out)
-    assert "in no number here: 3 runs of studies that are not complete." in (out / "README.md").read_text()
+    assert "Committed but not used here: 3 runs of incomplete studies." in (out / "README.md").read_text()
     assert "18 runs, 3.2 core hours (abacus)." in readme.read_text()
 
 
@@ -85,7 +85,7 @@ def test_what_had_no_part_in_the_design_stands_beside_it_and_is_what_the_readme_
     made = study(tmp_path / "results", fresh=True)
     (readme := tmp_path / "README.md").write_text("<!-- reference: anew -->\n<!-- /reference -->\n")
     write(made, readme, tmp_path / "docs" / "reference")
-    before, beside = (tmp_path / "docs" / "reference" / "README.md").read_text().split("## On tasks that had no part in the design")
+    before, beside = (tmp_path / "docs" / "reference" / "README.md").read_text().split("## Tasks not used in the design")
     assert "delta" not in before and "| arm | delta | eta | zeta |" in beside.split("\n## ")[0]
     quoted, other = (contrast(each.runs, "ppo", "sft", MEASURES["retention@end"]).difference for each in (made.fresh, made.pool))
     assert told(quoted) in readme.read_text() and told(other) not in readme.read_text()

@@ -90,7 +90,7 @@ def test_states_that_tell_forgetting_do_so_where_they_were_found_and_elsewhere(t
     sets = {"design": [run for run in runs if run.task in design], "test": [run for run in runs if run.task not in design]}
     found = {each.record.hashes.run: dict.fromkeys(PER_STATE, each.record.forgetting.value) for each in runs}
     table = asking(sets, found)
-    assert table.columns[2:] == ("design: a family left out", "test: a family left out", "fitted on design, applied to test")
+    assert table.columns[2:] == ("design: held-out family", "test: held-out family", "fitted on design, applied to test")
     assert len(table.rows) == 5 * len(PER_STATE)
     for states, divergence, *values in table.rows:
         numbers = [each.value if isinstance(each, Estimate) else each for each in values]
@@ -117,10 +117,10 @@ def test_one_curve_for_several_bases(tmp_path):
         shift = {"small": 0.0, "large": 5.0}[each.base]
         kept = each.record.forgetting.value
         found[each.record.hashes.run] = dict.fromkeys(PER_STATE, kept) | {"kl_reverse": kept + shift}
-    title, about, table = across_bases("A base left out", runs, found)
-    assert title == "### A base left out"
-    assert about.startswith("One curve for `large`, `small`, on the arms that all have: ppo, sft. Final policies of 12 runs, ")
-    (asked_row,) = (line.strip("| ").split(" | ")[1:] for line in table.splitlines() if line.startswith("| where the base goes"))
+    title, about, table = across_bases("Held-out base", runs, found)
+    assert title == "### Held-out base"
+    assert about.startswith("One curve for `large`, `small`, over the arms that they share: ppo, sft. Final policies of 12 runs; ")
+    (asked_row,) = (line.strip("| ").split(" | ")[1:] for line in table.splitlines() if line.startswith("| base rollouts in the new"))
     kl, reverse, *_ = (float(cell.split()[0].replace(",", "")) for cell in asked_row)
     assert kl > 0.9 > reverse
     assert across_bases("", {"small": runs["small"]}, found) == []

@@ -117,7 +117,7 @@ def test_numbers_are_those_of_the_records(page, results):
     # The arm that lacks tasks stands last, whatever its score.
     assert list(found)[-1] == "odd"
     apart = rows(page.parent / "tables" / "set_apart.csv")
-    assert [(row["arm"], row["seed"], row["because it"]) for row in apart] == [("sft", "7", "has no number for retention.value")]
+    assert [(row["arm"], row["seed"], row["reason"]) for row in apart] == [("sft", "7", "has no number for retention.value")]
     assert len(rows(page.parent / "tables" / "runs.csv")) == 19
     assert len(rows(page.parent / "figures" / "law.csv")) == 19 * 12
     forgotten = {(row["arm"], row["skill"]): row for row in rows(page.parent / "figures" / "forgetting_per_skill_end.csv")}
@@ -142,14 +142,14 @@ def test_verdicts_are_those_of_the_command(page, results, capsys):
 
 def test_what_is_undefined_says_why(page):
     text = page.read_text(encoding="utf-8")
-    assert "Not measured in these runs, hence not here" in text
+    assert "Omitted, because these runs do not measure them" in text
     assert "activations, L1, new task" in text
     assert not re.search(r">\s*(nan|None|inf)\s*<", text)
 
 
 def test_it_names_the_arms_whose_costs_went_uncounted(page):
-    found = re.findall(r"Costs of [^.]*", re.sub("<[^>]*>", "", page.read_text(encoding="utf-8")))
-    assert found == ["Costs of `odd` that went uncounted: processes started, in which nothing is counted: 2"]
+    found = re.findall(r"Uncounted costs of [^.]*", re.sub("<[^>]*>", "", page.read_text(encoding="utf-8")))
+    assert found == ["Uncounted costs of `odd`: processes started, in which nothing is counted: 2"]
 
 
 def test_the_same_runs_give_the_same_page(results, tmp_path):

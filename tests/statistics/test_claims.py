@@ -89,7 +89,7 @@ def test_a_level_that_is_not_reached_is_too_few_runs_and_says_why(evidence):
     level, best, end = Contrast("ppo", "sft/2", (MORE,)).decide(evidence)
     assert level.verdict.words == (TOO_FEW,)
     assert level.verdict.why == "0 runs of sft/2, 6 needed; 0 tasks, 3 needed"
-    assert level.notes == ["sft/2 in 18 of 18 runs (18: it never gets there)"]
+    assert level.notes == ["sft/2 in 18 of 18 runs (18: the run never reaches the level)"]
     assert level.n == "0 tasks, 0 of 18 pairs"
     # Nothing is missing of the design, so more seeds are asked for.
     assert {run.seed for run in level.wanted} == {3, 4, 5}
@@ -214,7 +214,7 @@ def test_every_command_asked_for_is_one_that_there_is(results, capsys):
 def test_the_page_says_what_each_claim_came_to(results, capsys):
     _, out, _ = claims(capsys, results)
     assert "C1  RL retains more than SFT\n" in out
-    assert "sft/2 in 18 of 18 runs (18: it never gets there)" in " ".join(out.split())
+    assert "sft/2 in 18 of 18 runs (18: the run never reaches the level)" in " ".join(out.split())
     assert "add: python -m razorbench -m results=" in out
     assert "Status: exploratory" in out
     assert all(len(line) <= 80 for line in out.splitlines() if "expects" in line or "pairs" in line)

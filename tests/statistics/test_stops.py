@@ -96,8 +96,8 @@ def test_the_first_crossing_counts_even_if_success_falls_again():
     ("points", "why"),
     [
         ((), "its snapshots were not kept"),
-        ((point(0, 0.7, 0.6, 1.0), point(1, 0.9, 0.9, 0.9)), "the base is there already"),
-        ((point(0, 0.1, 0.6, 1.0), point(1, 0.69, 0.9, 0.9)), "it never gets there"),
+        ((point(0, 0.7, 0.6, 1.0), point(1, 0.9, 0.9, 0.9)), "the base already reaches the level"),
+        ((point(0, 0.1, 0.6, 1.0), point(1, 0.69, 0.9, 0.9)), "the run never reaches the level"),
     ],
 )
 def test_why_a_level_is_not_crossed(points, why):

@@ -188,7 +188,7 @@ def test_a_world_that_promises_less_gets_less(folder):
     assert not list((folder / "loose").rglob("*.state"))
     assert typed(folder, "report", "loose", "--out", "page")[0] == 0
     page = (folder / "page" / "index.html").read_text()
-    assert "World `loose-1` does not promise `resumable`: a run that was stopped began anew." in page
+    assert "World `loose-1` does not promise `resumable`: a run that was stopped started over." in page
 
 
 def test_check_says_whether_promises_hold(folder):

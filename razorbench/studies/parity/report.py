@@ -150,43 +150,43 @@ def _text(sweep: Sweep, law: Fit | None, tables: Mapping[str, Sequence[Row]]) ->
     rivals = tables["rivals"]
     parity, old = ([base[name] for base in tables["bases"]] for name in ("parity", "old"))
     parts = [
-        "# Parity on images: what forgetting follows, and which methods forget",
-        f"{seeds} bases, {methods} methods, {runs} runs of each on each base, {points} checkpoints a run: {seeds * methods * runs * points} points, all used. "
-        f"The bases start at {min(parity):.3f} to {max(parity):.3f} at parity, the new task, and at {min(old):.3f} to {max(old):.3f} at the old task, "
-        "which is not trained again. Forgetting is the drop of accuracy at the old task. Every measure is on images that no network was trained on.",
+        "# Parity on images: what predicts forgetting, and which methods forget",
+        f"{seeds} bases, {methods} methods, {runs} runs per method and base, {points} checkpoints per run: {seeds * methods * runs * points} points, all used. "
+        f"The bases start with an accuracy of {min(parity):.3f} to {max(parity):.3f} on parity, the new task, and {min(old):.3f} to {max(old):.3f} on the old "
+        "task, which gets no further training. Forgetting is the drop in old-task accuracy. All measures use images outside every network's training data.",
         "## Forgetting against forward KL",
         _law(sweep, law, rivals),
-        "![What is retained at every parity accuracy, and forgetting against forward KL](tradeoff.png)",
+        "![Old-task accuracy at each parity accuracy, and forgetting against forward KL](tradeoff.png)",
         markdown(
             ("method", "largest forward KL, nats", "largest forgetting", "largest parity accuracy", "mean of forgetting minus parabola"),
             [[row["method"], *(_number(value) for value in list(row.values())[1:])] for row in tables["methods"]],
         ),
         "## Rivals",
-        "R2 of a parabola over all points, with an interval by a bootstrap over whole runs. A rising step function takes no side on the shape: its R2 is "
-        "within a base, then with each method predicted from the others, means over bases with Student intervals. Leads are forward KL's R2 on the new "
-        "task minus the rival's, on the same resamples and in the same bases. Fisher information is on old-task inputs, as in the paper.",
+        "R2 of a parabola is over all points, with a bootstrap interval over whole runs. A rising step function assumes no shape: its R2 is within a base, "
+        "first in-sample and then on held-out methods, as means over bases with Student intervals. Leads are R2 of forward KL on the new task minus R2 of the "
+        "rival, on the same resamples and in the same bases. Fisher information is on old-task inputs, as in the paper.",
         markdown(
-            ("predictor", "inputs", "R2 in the paper", "R2, parabola", "lead", "R2, rising", "lead", "R2, rising, unseen method"),
+            ("predictor", "inputs", "R2 in the paper", "R2, parabola", "lead", "R2, rising", "lead", "R2, rising, held-out method"),
             [[row["predictor"], row["inputs"], _number(row["paper_r2"], 2), *(shown(row, name) for name in _COLUMNS)] for row in rivals],
         ),
-        "![R2 of every predictor beside the paper's](rivals.png)",
-        _standing("By a parabola", "lead", rivals),
-        _standing("By a rising step function", "rising_lead", rivals),
-        "R2 of a parabola over the runs with learning rates up to a highest one only, with an interval by a bootstrap over runs.",
+        "![R2 of every predictor, here and in the paper](rivals.png)",
+        _standing("With a parabola", "lead", rivals),
+        _standing("With a rising step function", "rising_lead", rivals),
+        "R2 of a parabola over only the runs up to a highest learning rate, with a bootstrap interval over runs.",
         markdown(
             ("highest learning rate", "largest forward KL, nats", *(f"R2, {PREDICTORS[name][0]}" for name in DIVERGENCES)),
             [[f"{row['highest_rate']:.1e}", _number(row["largest_kl"]), *(shown(row, f"{name}_new") for name in DIVERGENCES)] for row in tables["ceilings"]],
         ),
-        "## What is retained at the same parity accuracy",
-        "The checkpoint that retains most of those that reach the target, both on SELECT images, measured on TEST images: means over the bases in which one "
-        "reaches it and the base was not there already, with Student intervals.",
+        "## Retention at the same parity accuracy",
+        "Among the checkpoints that reach the target on SELECT images, we take the one with the highest SELECT old-task accuracy and measure it on TEST "
+        "images. Values are means with Student intervals over the bases in which a checkpoint reaches the target and the base does not reach it already.",
         markdown(
-            ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "the same, sampled", "forward KL, nats"),
+            ("target", "method", "bases", "old-task accuracy", "forgetting", "parity accuracy", "parity accuracy, sampled", "forward KL, nats"),
             [[row["target"], row["method"], row["seeds"], *(shown(row, name) for name in _MATCHED)] for row in tables["matched"]],
         ),
-        "![What is retained at the same parity accuracy](matched.png)",
-        "Old-task accuracy of the first minus that of the second, which the paper finds to be positive, paired by base. The intervals are not corrected for "
-        "their number.",
+        "![Old-task accuracy at the same parity accuracy](matched.png)",
+        "Old-task accuracy of the first method minus that of the second, paired by base; the paper finds positive differences. The intervals are not corrected "
+        "for multiple comparisons.",
         markdown(
             ("target", "first", "second", "bases", "first minus second", "verdict"),
             [[*list(row.values())[:4], shown(row, "gap"), row["verdict"]] for row in tables["order"]],
@@ -208,9 +208,9 @@ def _law(sweep: Sweep, law: Fit | None, rivals: Sequence[Row]) -> str:
     turn = law.turning_point()
     shape = f"turns over at {turn:.1f} nats, while the largest KL is {largest:.1f}" if turn is not None else "does not turn over"
     return (
-        f"A parabola has an R2 of {shown(row, 'r2')} (paper: {row['paper_r2']}) and {shape}. Within a base, with each method predicted from the others, it "
+        f"A parabola has an R2 of {shown(row, 'r2')} (paper: {row['paper_r2']}) and {shape}. Within a base, on held-out methods, it "
         f"has {shown(row, 'r2_unseen')}. A rising step function has {shown(row, 'rising_r2')} within a base, and {shown(row, 'rising_r2_unseen')} on "
-        "methods that it has not seen."
+        "held-out methods."
     )
 
 
@@ -220,11 +220,11 @@ def _standing(measure: str, lead: str, rivals: Sequence[Row]) -> str:
     groups = {
         "is ahead of": [row for row in others if row[f"{lead}_low"] > 0],
         "is behind": [row for row in others if row[f"{lead}_high"] < 0],
-        "cannot be told from": [row for row in others if row[f"{lead}_low"] <= 0 <= row[f"{lead}_high"]],
+        "cannot be distinguished from": [row for row in others if row[f"{lead}_low"] <= 0 <= row[f"{lead}_high"]],
     }
     named = {verb: "; ".join(row["predictor"] + (f" ({row['inputs']})" if row["inputs"] else "") for row in rows) for verb, rows in groups.items()}
     lines = [f"- it {verb} {len(groups[verb])}: {names or 'none'}" for verb, names in named.items()]
-    return "\n".join([f"{measure}, forward KL on the new task, of {len(others)} rivals:", "", *lines])
+    return "\n".join([f"{measure}, forward KL on the new task compares with {len(others)} rivals:", "", *lines])
 
 
 def _is_law(row: Row) -> bool:

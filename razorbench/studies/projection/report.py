@@ -13,27 +13,27 @@ from razorbench.studies.projection.settings import Settings
 _QUESTION = """# Does learning from a binary reward end at the KL-minimal policy?
 
 The paper (arXiv 2509.04259, section 5.2 and appendix A) reads policy gradient with a binary reward R as two alternating projections: the I-step
-restricts the policy to the right answers, q = pi R / J with J the success, and the M-step takes maximum likelihood back into the family of
-policies. Proposition A.4 says that this ends at the policy of the family with J = 1 and the smallest KL(pi || pi_0) to the base pi_0. Here that
-policy is known and every expectation is exact, so what is left is the update. q* = pi_0 R / J_0 is the KL-minimal policy among all; a family may
-hold it, approach it or miss it. With full support J = 1 is a limit, so policies are compared at the same small 1 - J.
+restricts the policy to the right answers, q = pi R / J with success J, and the M-step projects q back into the family of policies by maximum
+likelihood. Proposition A.4 says that this ends at the policy of the family with J = 1 and the smallest KL(pi || pi_0) to the base pi_0. Here that
+policy is known and every expectation is exact, so only the update matters. q* = pi_0 R / J_0 is the KL-minimal policy among all policies; a family
+can contain it, approach it or miss it. With full support, J = 1 is a limit, so we compare policies at the same small 1 - J.
 """
 
 _WHY = """## Why
 
 - **R in the span of the features** (tabular policies, or R made a feature): pi_0 exp(s R) / Z lies in the family, one M-step gives its limit q*, and
-  the natural gradient is the direction R itself, whatever the step. It has the least KL that each J allows, on the way too.
-- **q\\* only a limit of members** (here: the right answers form a face of the features' convex hull): one M-step still gives q*. The natural
+  the natural gradient is the direction R itself for any step size. It also has the least KL that each J allows along its path.
+- **q\\* only as a limit of members** (here: the right answers form a face of the features' convex hull): one M-step still gives q*. The natural
   gradient is R's best linear approximation under the current policy, and that also moves probability between right answers.
 - **Neither** (independent heads, as robot policies have): unless the right answers are a product of sets, q* has correlated heads, and the M-step
   drops the correlation. The family is an exponential one of full support that meets J = 1 in the limit, as proposition A.4 asks, and its
   projections are exact here: it is a counter-example to the proposition.
 - **Softmax gradient** (the gradient in the logits or in theta, no Fisher information): with a categorical, d/dt ln(pi_a / pi_b) =
-  (pi_a - pi_b)(1 - J) for right answers a and b, so the likelier one pulls ahead and in the end takes all. It is not an artefact of large steps.
+  (pi_a - pi_b)(1 - J) for right answers a and b, so the likelier one pulls ahead and takes all in the end. This is not an artifact of large steps.
 
-What this does not say: all distances are KL(pi || pi_0), the theorem's direction; the law of forgetting uses KL(pi_0 || pi), which is infinite for
-q*. One decision, no states, no sampling, no clipping, no neural network. An update that stays off the minimal policy may still move less than
-supervised learning on other data.
+Limits: all distances are KL(pi || pi_0), the theorem's direction; the law of forgetting uses KL(pi_0 || pi), which is infinite for
+q*. The bandits have one decision, and no states, sampling, clipping or neural network. An update that stays off the minimal policy may still move
+less than supervised learning on other data.
 """
 
 
@@ -50,8 +50,8 @@ def _verdict(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
 
 {markdown(["family", *UPDATES], rows)}
 
-*exact*: every bandit within {study.tolerance:g} in total variation; *stays off*: in every size the 95% interval of the mean excess KL lies above 0;
-*undecided*: neither. At 1 - J = {study.failures[-1]:g}, {study.bandits} random bandits for each family and size, seed {study.seed}.
+*exact*: every bandit lies within {study.tolerance:g} in total variation; *stays off*: for every size, the 95% interval of the mean excess KL lies above 0;
+*undecided*: neither. At 1 - J = {study.failures[-1]:g}, with {study.bandits} random bandits per family and size, seed {study.seed}.
 """
 
 
@@ -65,7 +65,7 @@ def _word(study: Settings, rows: Sequence[Row]) -> str:
 
 def _exact(study: Settings, agreement: Sequence[Row]) -> str:
     rows = [[row["statement"], row["families"], row["bandits"], f"{row['largest']:.1e}", "yes" if row["holds"] else "**no**"] for row in agreement]
-    return f"""## What theory says holds exactly
+    return f"""## Exact statements of the theory
 
 {markdown(["statement", "families", "bandits", "largest violation", f"within {study.tolerance:g}"], rows)}
 
@@ -79,11 +79,11 @@ def _off(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
     )
     limits = "; ".join(f"{row['size']}: {shown(row, 'excess_kl')}" for row in tables["limit"])
     same = "; ".join(f"{row['size']}: {shown(row, 'same')}" for row in tables["ends"])
-    return f"""## How far each update stays off
+    return f"""## Excess KL of each update
 
-Excess KL is the KL to the base of the policy, given a right answer, less that of the KL-minimal policy: the mean over bandits and its 95%
-Student interval. Alternating projections are taken at their first iterate with this 1 - J or less, of at most {study.iterations}, the others in the limit
-of small steps.
+Excess KL is the KL to the base of the policy, given a right answer, minus that of the KL-minimal policy: the mean over bandits with its 95%
+Student interval. Alternating projections are measured at their first iterate with this 1 - J or less, of at most {study.iterations}, the other updates
+in the limit of small steps.
 
 {tables_shown}
 Share of bandits on which the policy, given a right answer, is within {study.near:g} of the KL-minimal one in total variation at 1 - J =
@@ -95,7 +95,7 @@ As J tends to 1, softmax gradient's excess KL in the tabular family tends to ln 
 
 With independent heads, alternating projections and natural gradient end at the same policy, within {study.near:g}, in this share of bandits: {same}.
 
-![Total variation from the KL-minimal policy along the way](along.png)
+![Total variation from the KL-minimal policy along the updates](along.png)
 
 ![Excess KL at the end](ends.png)
 """
@@ -120,13 +120,13 @@ def _worked(study: Settings, tables: Mapping[str, Sequence[Row]]) -> str:
     return f"""## Bandits worked by hand
 
 KL to the base at 1 - J = {study.failures[-1]:g}, nats. *tabular*: pi_0 = (.5, .3, .2), the first two answers right. *heads*: (.6, .4) x (.7, .3), all
-pairs right but (second, first). *corners*: (.3, .7) x (.6, .4), right where both heads choose alike; there all three reach the minimal corner.
+pairs right but (second, first). *corners*: (.3, .7) x (.6, .4), right if both heads agree; there all three updates reach the minimal corner.
 
 {markdown(["bandit", "minimal", *UPDATES], ends)}
 
-![The ways of the three updates](paths.png)
+![Paths of the three updates](paths.png)
 
-At finite learning rates, on *tabular*: the share of the first answer among the right ones (q*: 0.625), when 1 - J is first at most the value given.
+At finite learning rates, on *tabular*: the share of the first answer among the right ones (q*: 0.625), when 1 - J first reaches the given value.
 
 {markdown(["update", "learning rate", "1 - J", "steps", "share"], rates)}
 """
