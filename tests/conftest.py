@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,9 +24,9 @@ ROOT = Path(__file__).parents[1]
 _CONF = ROOT / "conf"
 # The programs that write the pages of this repository, which are no part of the package.
 sys.path.insert(0, str(ROOT / "docs" / "make"))
-METAWORLD = "mw_"
-"""Prefix of the tasks of Meta-World, which need a package of their own and have tests of their own."""
-SKILLS, TASKS = (sorted(path.stem for path in (_CONF / group).glob("*.yaml") if not path.stem.startswith(METAWORLD)) for group in ("skill", "task"))
+_OF_WORKCELL = re.compile(r"^_target_: razorbench\.envs\.\w+\.\w+$", re.MULTILINE)
+"""A task of the workcell is made by a module of `envs`. Another world is a package in it: it may need packages that are not here, and has tests of its own."""
+SKILLS, TASKS = (sorted(path.stem for path in (_CONF / group).glob("*.yaml") if _OF_WORKCELL.search(path.read_text())) for group in ("skill", "task"))
 METHODS = sorted(path.stem for path in (_CONF / "method").glob("*.yaml"))
 IDS = {name: f"razorbench:RazorBench/{name.title().replace('_', '')}-v1" for name in (*SKILLS, *TASKS)}
 """Gymnasium's names of all tasks and skills."""

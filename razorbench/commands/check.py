@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from razorbench.commands.parser import Parser
 from razorbench.errors import UsageError, among
+from razorbench.runs.suggest import completed
 
 if TYPE_CHECKING:
     from razorbench.registry.config import Registry
+    from razorbench.task import Task
 
 _TINY = ("env_steps=16384", "demo_episodes=40", "expert_queries=2000", "gradient_steps=200")
 """Budget of a method's runs: three iterations of `ppo` with its own settings."""
@@ -41,7 +43,7 @@ def command(arguments: Sequence[str]) -> int:
             return _check_method(registry, options.name, options.settings)
         if options.settings:
             raise UsageError(f"{options.settings[0]}: settings are for methods, and {options.name} is {_described(options.name)}; leave them out")
-        return _check_tasks(registry, options.name, options.golden)
+        return _check_tasks(registry, options.name, options.golden, options.config_dir)
 
 
 def _described(name: str) -> str:
@@ -76,7 +78,14 @@ def _check_method(registry: Registry, name: str, settings: Sequence[str]) -> int
     return 1 if faults else 0
 
 
-def _check_tasks(registry: Registry, name: str, golden_file: Path | None) -> int:
+def _say_left_out(tasks: Sequence[Task], config_dir: str | None) -> None:
+    """Print a line for each world with an engine of its own: its tasks, and the command that checks one."""
+    for world in dict.fromkeys(task.world.version for task in tasks):
+        names = [task.name for task in tasks if task.world.version == world]
+        print(completed(f"left out: {', '.join(names)} ({world} has an engine of its own); check each, as in `razorbench check {names[0]}`", config_dir))
+
+
+def _check_tasks(registry: Registry, name: str, golden_file: Path | None, config_dir: str | None) -> int:
     from razorbench.identity.parts import shipped
     from razorbench.store.writable import make_writable
     from razorbench.world import golden
@@ -84,9 +93,10 @@ def _check_tasks(registry: Registry, name: str, golden_file: Path | None) -> int
     from razorbench.world.engine import is_mujoco
 
     chosen = None if name == "all" else registry.task_or_skill(name)
-    everything, skills = registry.modeled_tasks(), registry.names("skill")
+    every, skills = registry.all_tasks(), registry.names("skill")
+    everything = [task for task in every if is_mujoco(task)]
     if chosen is not None and not is_mujoco(chosen):
-        everything = [task for task in registry.all_tasks() if task.world.version == chosen.world.version]
+        everything = [task for task in every if task.world.version == chosen.world.version]
     wanted = everything if chosen is None else [chosen]
     compare = golden_file is not None and golden_file.exists()
     if golden_file is not None and not compare:
@@ -106,4 +116,6 @@ def _check_tasks(registry: Registry, name: str, golden_file: Path | None) -> int
             good.append(task)
     if golden_file is not None and not compare and good:
         golden.write(good, golden_file)
+    if chosen is None:
+        _say_left_out([task for task in every if not is_mujoco(task)], config_dir)
     return 0 if len(good) == len(wanted) else 1

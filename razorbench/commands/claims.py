@@ -14,16 +14,19 @@ from pathlib import Path
 from razorbench.commands.comparison_tables import print_claims, print_primary
 from razorbench.commands.parser import Parser
 from razorbench.commands.pooled import announced, pooling_options
+from razorbench.commands.terminal import console
 from razorbench.errors import UsageError, among
 from razorbench.registry.config import Registry, registry
 from razorbench.runs.suggest import finding, sweep
 from razorbench.statistics.claim_rules import Evidence
-from razorbench.statistics.claims import Claim, Claims
-from razorbench.statistics.finished_runs import Run, only, read_runs
+from razorbench.statistics.claims import Claim, Claims, Primary
+from razorbench.statistics.finished_runs import Run, by_world, only, read_runs
 from razorbench.statistics.missing_runs import Design
 from razorbench.statistics.pooling import pool
 
 Styles = Mapping[str, Sequence[str]]
+Decided = Sequence[tuple[Claim, Sequence[str]]]
+"""Claims, each with the commands that would add missing runs."""
 RULES = "claims2"
 """Name of the study with the rules of the claims."""
 
@@ -42,22 +45,36 @@ def command(arguments: Sequence[str]) -> int:
         )
     ).parse_args(arguments)
     with registry(options.config_dir) as registered:
+        rules, sha256 = registered.item("study", RULES), digest(options.config_dir)
         styles = styles_of(registered)
-        every = read_runs(options.results, styles)
-        options.budget = options.budget or only("budget", {run.budget for run in every}, "standard")
-        runs = by_base(every, options.budget)
-        pooled = {base: announced(pool(several, base, options.budget, options.mixed)).runs for base, several in runs.items()}
-        decided = decide(registered, styles, pooled, options.results, options.budget, options.config_dir)
-        rules = registered.item("study", RULES)
-        primary = rules.confirm(_evidence(registered, rules, styles, pooled, options.results))
+        worlds = {world: _of_world(registered, rules, styles, runs, options) for world, runs in by_world(read_runs(options.results, styles), None).items()}
     if options.json:
-        claims = [asdict(claim) | {"decided": claim.decided, "commands": commands} for claim, commands in decided]
-        content = {"status": rules.status, "sha256": digest(options.config_dir), "claims": claims, "primary": [asdict(one) for one in primary]}
-        print(json.dumps(content, indent=1))
+        told = {world: _plain(decided, primary) for world, (_, decided, primary) in worlds.items()}
+        print(json.dumps({"status": rules.status, "sha256": sha256, **(next(iter(told.values())) if len(told) == 1 else {"worlds": told})}, indent=1))
     else:
-        print_claims(decided)
-        print_primary(primary, rules.status, digest(options.config_dir))
-    return 0 if all(claim.decided for claim, _ in decided) else 1
+        for world, (main, decided, primary) in worlds.items():
+            if len(worlds) > 1 or main is not None:
+                console.print(f"world {world}{'' if main is None else f', base {main}'}\n", soft_wrap=True)
+            print_claims(decided)
+            print_primary(primary, rules.status, sha256)
+    return 0 if all(claim.decided for _, decided, _ in worlds.values() for claim, _ in decided) else 1
+
+
+def _of_world(
+    registered: Registry, rules: Claims, styles: Styles, every: Sequence[Run], options: argparse.Namespace
+) -> tuple[str | None, Decided, list[Primary]]:
+    """Return the base that stands for the rules' own in another world, the claims and the primary contrasts. every: the runs of one world."""
+    budget = options.budget or only("budget", {run.budget for run in every}, "standard")
+    runs = {base: announced(pool(several, base, budget, options.mixed)).runs for base, several in by_base(every, budget).items()}
+    decided = decide(registered, styles, runs, options.results, budget, options.config_dir)
+    evidence = _evidence(registered, rules, styles, runs, options.results)
+    return evidence.main, decided, rules.confirm(evidence)
+
+
+def _plain(decided: Decided, primary: Sequence[Primary]) -> dict[str, object]:
+    """Return the claims and primary contrasts of one world as JSON has them."""
+    claims = [asdict(claim) | {"decided": claim.decided, "commands": commands} for claim, commands in decided]
+    return {"claims": claims, "primary": [asdict(one) for one in primary]}
 
 
 def by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
@@ -71,10 +88,11 @@ def by_base(runs: Sequence[Run], budget: str) -> dict[str, list[Run]]:
     return bases
 
 
-def decide(
-    registered: Registry, styles: Styles, runs: Mapping[str, Sequence[Run]], results: Path, budget: str, config_dir: str | None = None
-) -> list[tuple[Claim, list[str]]]:
-    """Decide every claim and name the commands that would add missing runs. runs: by base; results: folder of the runs and the controlled studies."""
+def decide(registered: Registry, styles: Styles, runs: Mapping[str, Sequence[Run]], results: Path, budget: str, config_dir: str | None = None) -> Decided:
+    """Decide every claim and name the commands that would add missing runs.
+
+    runs: of one world, by base; results: folder of the runs and the controlled studies.
+    """
     rules = registered.item("study", RULES)
     decided = rules.decide(_evidence(registered, rules, styles, runs, results))
     study = f"python -m razorbench{finding(config_dir)} {shlex.quote(f'results={results}')} study="
@@ -89,13 +107,24 @@ def digest(config_dir: str | None = None) -> str:
 
 
 def _evidence(registered: Registry, rules: Claims, styles: Styles, runs: Mapping[str, Sequence[Run]], results: Path) -> Evidence:
-    return Evidence(runs, design_of(registered, rules, styles), registered.names("method"), results / "studies")
+    every = [run for several in runs.values() for run in several]
+    design, studies = design_of(registered, rules, styles, every), results / "studies"
+    if _at_home(registered, rules, every):
+        return Evidence(runs, design, registered.names("method"), studies)
+    # A world may lack what other methods need.
+    return Evidence(runs, design, sorted({run.method for run in every}), studies, max(sorted(runs), key=lambda base: len(runs[base])))
 
 
-def design_of(registered: Registry, rules: Claims, styles: Styles) -> Design:
-    """Return the runs that each arm should have for the rules."""
+def design_of(registered: Registry, rules: Claims, styles: Styles, runs: Sequence[Run]) -> Design:
+    """Return the runs that each arm should have for the rules. runs: of one world; if it is not that of the rules' suite, the tasks are those of the runs."""
     second = {name: names[1] for name, names in styles.items() if len(names) > 1}
-    return Design(registered.item("suite", rules.suite)["tasks"], rules.seeds, second)
+    tasks = registered.item("suite", rules.suite)["tasks"] if _at_home(registered, rules, runs) else sorted({run.task for run in runs})
+    return Design(tasks, rules.seeds, second)
+
+
+def _at_home(registered: Registry, rules: Claims, runs: Sequence[Run]) -> bool:
+    """Return whether runs of one world are of the world of the rules' suite."""
+    return bool(registered.item("task", registered.item("suite", rules.suite)["tasks"][0]).world.version == runs[0].world)
 
 
 def _claim_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from razorbench.commands.claims import RULES, Styles, design_of, styles_of
@@ -46,10 +45,7 @@ def _compared(registered: Registry, styles: Styles, every: Sequence[Run], option
     """Print the comparison in one world."""
     base, budget = chosen(every, options.base, options.budget)
     runs = announced(pool(every, base, budget, options.mixed)).runs
-    design = design_of(registered, registered.item("study", RULES), styles)
-    if registered.item("task", design.tasks[0]).world.version != runs[0].world:
-        # The rules' suite is of another world: runs can be added of this world's tasks only.
-        design = replace(design, tasks=sorted({run.task for run in runs}))
+    design = design_of(registered, registered.item("study", RULES), styles, runs)
     arms = sorted({run.arm for run in runs})
     for arm in (options.a, options.b):
         if arm not in arms:

@@ -31,8 +31,11 @@ def command(arguments: Sequence[str]) -> int:
         runs = read_runs(options.results, styles)
         options.base, options.budget = chosen(runs, options.base, options.budget)
         pooled = announced(pool(runs, options.base, options.budget, options.mixed))
+        same_world = [run for run in runs if run.world == pooled.runs[0].world]
         others = {
-            base: pool(several, base, options.budget, options.mixed).runs for base, several in by_base(runs, options.budget).items() if base != options.base
+            base: pool(several, base, options.budget, options.mixed).runs
+            for base, several in by_base(same_world, options.budget).items()
+            if base != options.base
         }
 
         from razorbench.reports.build import report as write

@@ -61,14 +61,18 @@ MEASURES: Mapping[str, Callable[[FloatArray], FloatArray | None]] = {
 }
 
 
-def estimates(outcomes: BoolArray, rng: np.random.Generator) -> dict[str, Estimate | None]:
+def estimates(outcomes: BoolArray, rng: np.random.Generator, *, paired: bool = True) -> dict[str, Estimate | None]:
     """Return every measure with its 95% interval, by bootstrap over starts, the same resample at every stage.
 
-    outcomes: (T + 1, T, E), success on the same E starts per task. The interval describes this one sequence of policies.
+    outcomes: (T + 1, T, E), success on the same E starts per task. The interval describes this one sequence of policies. paired: whether a start has one
+    episode of each policy; without that, the episodes of each stage are resampled apart.
     """
     _, tasks, episodes = outcomes.shape
     resampled = np.empty((RESAMPLES, tasks + 1, tasks))
     for j in range(tasks):
+        if not paired:
+            resampled[:, :, j] = rng.binomial(episodes, outcomes[:, j].mean(axis=-1), (RESAMPLES, tasks + 1)) / episodes
+            continue
         counts = rng.multinomial(episodes, np.full(episodes, 1 / episodes), RESAMPLES)
         resampled[:, :, j] = counts @ outcomes[:, j].T.astype(float) / episodes
     values = outcomes.mean(axis=-1)
@@ -95,15 +99,23 @@ def forward_transfer_auc(area_in_sequence: FloatArray, area_alone: FloatArray) -
     return None if np.any(area_alone >= 1.0) else (area_in_sequence - area_alone) / (1.0 - area_alone)
 
 
-def forward_transfer_auc_estimate(areas: Sequence[tuple[FloatArray, FloatArray]], rng: np.random.Generator) -> Estimate | None:
-    """Return the mean forward transfer over tasks with its 95% interval, by bootstrap over starts. areas: in sequence and alone, (E,) each, per task."""
+def forward_transfer_auc_estimate(areas: Sequence[tuple[FloatArray, FloatArray]], rng: np.random.Generator, *, paired: bool = True) -> Estimate | None:
+    """Return the mean forward transfer over tasks with its 95% interval, by bootstrap over starts.
+
+    areas: in sequence and alone, (E,) each, per task. paired: as in `estimates`; without that, the starts of both are resampled apart.
+    """
+
+    def resamples(episodes: int) -> FloatArray:
+        return rng.multinomial(episodes, np.full(episodes, 1 / episodes), RESAMPLES) / episodes
+
     values: list[FloatArray] = []
     resampled: list[FloatArray] = []
     for inside, alone in areas:
-        shares = rng.multinomial(len(inside), np.full(len(inside), 1 / len(inside)), RESAMPLES) / len(inside)
+        shares = resamples(len(inside))
+        shares_alone = shares if paired else resamples(len(alone))
         value = forward_transfer_auc(np.asarray(inside.mean()), np.asarray(alone.mean()))
         # A resample in which nothing could be gained takes the largest finite loss.
-        spread = forward_transfer_auc(shares @ inside, np.minimum(shares @ alone, 1 - 1e-9))
+        spread = forward_transfer_auc(shares @ inside, np.minimum(shares_alone @ alone, 1 - 1e-9))
         if value is None or spread is None:
             return None
         values.append(value)

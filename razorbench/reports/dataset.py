@@ -28,13 +28,15 @@ _DIVERGENCES = {
 def row(run: Run) -> Mapping[str, Value]:
     """Return a run's row.
 
-    Columns that end in `_best` or `_end` belong to that stop (`statistics.stops`), on TEST starts; None if undefined. arm: a method, with the demonstration
-    style after a slash if not its task's first. s0: the base's success. kl: forward KL from base to fine-tuned policy, nats per decision; moved: share of
-    greedy actions that change; new: on the new task's states, old: on old-task states. update, env_steps, gradient_steps: until the stop;
-    select_episodes: spent to choose it. seconds: wall time of the whole run, evaluation included. run_hash: identifies everything that decides the run.
+    Columns that end in `_best` or `_end` belong to that stop (`statistics.stops`), on TEST starts; None if undefined. world: its name and version. arm: a
+    method, with the demonstration style after a slash if not its task's first. s0: the base's success. kl: forward KL from base to fine-tuned policy, nats
+    per decision; moved: share of greedy actions that change; new: on the new task's states, old: on old-task states. update, env_steps, gradient_steps:
+    until the stop; select_episodes: spent to choose it. seconds: wall time of the whole run, evaluation included. run_hash: identifies everything that
+    decides the run.
     """
     record = run.record
     columns: dict[str, Value] = {
+        "world": run.world,
         "task": run.task,
         "arm": run.arm,
         "family": run.family,

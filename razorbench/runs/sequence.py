@@ -219,7 +219,7 @@ class _Sequence:
             forgetting_of_skills=[forgot or UNSOLVED for forgot, _ in measures],
             retention=[retained or UNSOLVED for _, retained in measures],
             divergence=self.divergence,
-            transfer={name: value or _ALONE for name, value in transfer.estimates(outcomes, rng).items()},
+            transfer={name: value or _ALONE for name, value in transfer.estimates(outcomes, rng, paired=paired).items()},
         )
 
 
@@ -243,7 +243,9 @@ def forward_transfer_auc(spec: SequenceSpec, results: Path) -> Estimate | Undefi
         inside = _areas([point for point in curve if point.stage == stage], episodes, name, f"stage{stage}-update0", f"stage{stage}-")
         areas.append((inside, _areas(read_snapshots(folder.path), Episodes.of_run(folder.path), name, "base", "")))
     rng = seeding.generator("bootstrap", "forward transfer", spec.name, spec.first.method_name, spec.first.seed)
-    return transfer.forward_transfer_auc_estimate(areas, rng) or Undefined("a task is solved before the first update without the sequence")
+    return transfer.forward_transfer_auc_estimate(areas, rng, paired=pairs_episodes(spec.first.task.world)) or Undefined(
+        "a task is solved before the first update without the sequence"
+    )
 
 
 def _areas(curve: Sequence[Snapshot | StageSnapshot], episodes: Episodes, task: str, first: str, prefix: str) -> FloatArray:

@@ -22,27 +22,35 @@ from razorbench.store.output import warn
 
 PLACES = ("0.9", "best", "end")
 """Places where a claim is decided: at a success of .9 on the new task, at the best SELECT success, at the end of the budget."""
+MAIN = "mlp"
+"""The base of a rule that names none."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Input to the claims. runs: poolable runs by base policy; design: the runs that each arm should cover; methods: names of all methods.
+    """Input to the claims. runs: poolable runs of one world by base policy; design: the runs that each arm should cover; methods: names of all methods.
 
-    studies: folder of the controlled studies.
+    studies: folder of the controlled studies. main: None in the world that the rules were written for; in another world, the base that takes the place of MAIN.
     """
 
     runs: Mapping[str, Sequence[Run]]
     design: Design
     methods: Sequence[str]
     studies: Path
+    main: str | None = None
 
     def of(self, base: str) -> Sequence[Run]:
-        """Return the runs of a base policy."""
-        return self.runs.get(base, ())
+        """Return the runs of a base policy that a rule names."""
+        return self.runs.get(self._here(base), ())
 
     def missing(self, arms: Sequence[str], base: str) -> list[Wanted]:
-        """Return the missing runs of these arms."""
-        return self.design.missing(self.of(base), arms, base)
+        """Return the missing runs of these arms; none from a base of the rules that another world lacks."""
+        if self.main is not None and not self.of(base):
+            return []
+        return self.design.missing(self.of(base), arms, self._here(base))
+
+    def _here(self, base: str) -> str:
+        return self.main if self.main is not None and base == MAIN else base
 
 
 @dataclass(frozen=True)
@@ -86,14 +94,14 @@ class Contrast:
     second: str
     expects: Sequence[str]
     by: str = "retention"
-    base: str = "mlp"
+    base: str = MAIN
     places: Sequence[str] = PLACES
     beside: bool = False
 
     @property
     def what(self) -> str:
         """Name in tables."""
-        return f"{self.first} - {self.second}{'' if self.by == 'retention' else f', {self.by}'}{'' if self.base == 'mlp' else f', {self.base}'}"
+        return f"{self.first} - {self.second}{'' if self.by == 'retention' else f', {self.by}'}{'' if self.base == MAIN else f', {self.base}'}"
 
     def measured(self, evidence: Evidence, place: str) -> Comparison:
         """Return the difference in one place."""
@@ -167,7 +175,7 @@ class Prediction:
     score: str
     above: float
     predictor: str = HEADLINE
-    base: str = "mlp"
+    base: str = MAIN
     beside: bool = False
 
     def decide(self, evidence: Evidence) -> list[Finding]:

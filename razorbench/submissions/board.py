@@ -65,6 +65,16 @@ class Entry:
         return self.runs[0].record.protocol if self.runs else PROTOCOL
 
     @property
+    def world(self) -> str:
+        """World of its runs, empty if there are none."""
+        return self.runs[0].world if self.runs else ""
+
+    @property
+    def estimator(self) -> str:
+        """How the KLs of its runs were computed, which their base decides, so records that do not name it are told apart by base. Empty without runs."""
+        return self.runs[0].record.estimator or f"unnamed, base {self.runs[0].base}" if self.runs else ""
+
+    @property
     def declared(self) -> Sequence[str]:
         """Parts that nobody has checked, because they do not follow from a package's content."""
         return () if self.level == RETRAINED else DECLARED
@@ -89,12 +99,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """Entries of one suite, track and protocol, best first. Entries without a rank follow in order of place."""
+    """Entries of one suite, track, protocol, world and KL estimator, best first. Entries without a rank follow in order of place."""
 
     suite: str
     track: Track
     entries: Sequence[Entry]
     protocol: int = PROTOCOL
+    world: str = ""
+    estimator: str = ""
 
 
 def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
@@ -159,11 +171,20 @@ def _like(ours: Entry, theirs: Entry, our_prints: Any, their_prints: Any) -> str
 
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
-    """Return a ranked board for each suite, track and protocol, the latest protocol first."""
-    groups: dict[tuple[int, str, str], list[Entry]] = {}
-    for one in entries:
-        groups.setdefault((-one.protocol, one.told.suite, one.told.track.model_dump_json()), []).append(one)
-    return [Board(suite, group[0].told.track, ranked(group), -protocol) for (protocol, suite, _), group in sorted(groups.items())]
+    """Return a ranked board for each suite, track, protocol, world and KL estimator, the latest protocol first.
+
+    An entry without valid runs has no rank. It stands on the first board of its suite and track.
+    """
+    groups: dict[tuple[int, str, str], dict[tuple[str, str], list[Entry]]] = {}
+    for one in sorted(entries, key=lambda one: not one.runs):
+        group = groups.setdefault((-one.protocol, one.told.suite, one.told.track.model_dump_json()), {})
+        kind = (one.world, one.estimator) if one.runs or not group else min(group)
+        group.setdefault(kind, []).append(one)
+    return [
+        Board(suite, several[0].told.track, ranked(several), -protocol, *kind)
+        for (protocol, suite, _), group in sorted(groups.items())
+        for kind, several in sorted(group.items())
+    ]
 
 
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
@@ -222,7 +243,14 @@ def as_json(found: Sequence[Board]) -> dict[str, Any]:
             **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
         }
 
-    shown = [{"suite": each.suite, "protocol": each.protocol, "track": each.track.model_dump(), "entries": [one(e) for e in each.entries]} for each in found]
+    shown = [
+        {
+            **{name: getattr(each, name) for name in ("suite", "protocol", "world", "estimator")},
+            "track": each.track.model_dump(),
+            "entries": [one(e) for e in each.entries],
+        }
+        for each in found
+    ]
     return {"schema": 2, "boards": shown}
 
 

@@ -10,7 +10,7 @@ from razorbench.method.counting import uncounted
 from razorbench.reports.content import Gallery, Section
 from razorbench.reports.drawing import styled
 from razorbench.reports.page import page, write
-from razorbench.reports.tables import Links, Table, Value
+from razorbench.reports.tables import Links, Table, Value, slug
 from razorbench.statistics.comparison import MEASURES
 from razorbench.statistics.stops import LEVELS, STOPS, Stop, stop
 from razorbench.store.estimate import Estimate, Undefined
@@ -32,8 +32,8 @@ _LEVELS = (
     "shares its rank or place (95% Student interval of the difference, paired by task and seed). Scores are undefined, and left out, where the base solves "
     "over half of the task. At best: stopped at the first snapshot with the highest SELECT success, from the entry's own curve, so declared below "
     "retrained; at end: "
-    "its final policies, as replayed where they were. Retention at the same success is shown of what was retrained. A board holds one protocol: entries of "
-    "an earlier one keep their places among themselves."
+    "its final policies, as replayed where they were. Retention at the same success is shown of what was retrained. A board holds one protocol, "
+    "one world and one way of computing KL: entries of an earlier protocol keep their places among themselves."
 )
 
 
@@ -41,10 +41,10 @@ def site(boards: Sequence[Board], out: Path) -> Path:
     """Write the site and return its page."""
     with styled():
         drawn = [
-            _pictures(suite, protocol, [each for board in boards if (board.suite, board.protocol) == (suite, protocol) for each in board.entries])
+            _pictures(suite, protocol, [board for board in boards if (board.suite, board.protocol) == (suite, protocol)])
             for suite, protocol in dict.fromkeys((board.suite, board.protocol) for board in boards)
         ]
-    sections = [Section("How to read it", [_LEVELS], []), *(_section(board) for board in boards), *drawn]
+    sections = [Section("How to read it", [_LEVELS], []), *(_section(board, boards) for board in boards), *drawn]
     entries = [each for board in boards for each in board.entries]
     title = f"RazorBench: {len(entries)} submission{'s' if len(entries) != 1 else ''}"
     write(out, page(title, "Robot policies that learn something new: what do they keep?", sections, {}), sections)
@@ -56,10 +56,13 @@ def site(boards: Sequence[Board], out: Path) -> Path:
     return out / "index.html"
 
 
-def _section(board: Board) -> Section:
+def _section(board: Board, boards: Sequence[Board]) -> Section:
+    same = [other for other in boards if (other.suite, other.protocol, other.track) == (board.suite, board.protocol, board.track)]
+    # Where the base does not imply them.
+    apart = [getattr(board, name) for name in ("world", "estimator") if len({getattr(other, name) for other in same}) > 1]
     given = [words for key, words in _GIVEN.items() if getattr(board.track, key)]
     title = f"{board.suite}: base {board.track.base}, budget {board.track.budget}, with {', '.join(given) if given else 'nothing but the base'}"
-    title += "" if board.protocol == PROTOCOL else f", protocol {board.protocol}"
+    title += "".join(f", {word}" for word in ([] if board.protocol == PROTOCOL else [f"protocol {board.protocol}"]) + apart)
     columns = (
         "rank",
         "place",
@@ -75,7 +78,9 @@ def _section(board: Board) -> Section:
         "unranked because",
     )
     protocol = () if board.protocol == PROTOCOL else (f"protocol{board.protocol}",)
-    name = "_".join(("board", *protocol, board.suite, board.track.base, board.track.budget, *(key for key in _GIVEN if getattr(board.track, key))))
+    name = "_".join(
+        ("board", *protocol, board.suite, board.track.base, board.track.budget, *(key for key in _GIVEN if getattr(board.track, key)), *map(slug, apart))
+    )
     note = f"Track: {DECLARED}."
     if board.protocol != PROTOCOL:
         note += f" These entries were made under protocol {board.protocol}; the present one is {PROTOCOL}. They are compared with one another alone."
@@ -86,10 +91,18 @@ def _at(where: str) -> str:
     return f"at {where}" + (f", {DECLARED}" if where == "best" else "")
 
 
-def _pictures(suite: str, protocol: int, entries: Sequence[Entry]) -> Section:
+def _pictures(suite: str, protocol: int, boards: Sequence[Board]) -> Section:
+    """Draw the boards of a suite: one picture of learning and keeping per world, one of the law per world and KL estimator."""
     text = "Entries that are not valid are not drawn."
     title, name = (suite, suite) if protocol == PROTOCOL else (f"{suite}, protocol {protocol}", f"{suite} protocol {protocol}")
-    return Section(f"{title}: all entries", [text], [Gallery([pareto(name, entries), law(name, entries)])])
+    drawn = []
+    for draw, kinds in ((pareto, ("world",)), (law, ("world", "estimator"))):
+        groups: dict[tuple[str, ...], list[Entry]] = {}
+        for board in boards:
+            groups.setdefault(tuple(getattr(board, kind) for kind in kinds), []).extend(board.entries)
+        valid = {kind: entries for kind, entries in groups.items() if len(groups) == 1 or any(entry.runs for entry in entries)}
+        drawn += [draw(name if len(valid) == 1 else " ".join((name, *kind)), entries) for kind, entries in valid.items()]
+    return Section(f"{title}: all entries", [text], [Gallery(drawn)])
 
 
 def _row(each: Entry) -> Sequence[Value]:

@@ -212,3 +212,14 @@ def test_two_worlds_stand_side_by_side_and_are_never_pooled(tmp_path, capsys):
     code, _, err = command(capsys, "compare", tmp_path, "ppo", "sft", "--base", "mlp", "--mixed")
     assert code == 2
     assert "the runs with base=mlp are of several worlds (elsewhere-1, workcell-2), which are never pooled" in err
+
+
+def test_a_report_decides_claims_on_runs_of_one_world(tmp_path, monkeypatch, capsys):
+    for seed in range(2):
+        for method in ("ppo", "sft"):
+            for task, base, world in (("stack", "mlp", None), ("stack", "tokens", None), ("button_side", "theirs", "elsewhere-1")):
+                write_run(tmp_path / base, task, method, seed, speed=0.2, harm=0.1, base=f"{base}-s{seed}", world=world)
+    bases = []
+    monkeypatch.setattr("razorbench.commands.report.decide", lambda registered, styles, runs, *more: bases.append(sorted(runs)) or [])
+    assert command(capsys, "report", tmp_path, "--out", tmp_path / "out")[0] == 0
+    assert bases == [["mlp", "tokens"]]

@@ -75,3 +75,14 @@ def test_a_stage_keeps_its_starts_when_episodes_are_resampled():
     outcomes = np.broadcast_to(half, (3, 2, 20))
     estimate = transfer.estimates(outcomes, np.random.default_rng(0))["backward_transfer"]
     assert (estimate.low, estimate.value, estimate.high) == (0.0, 0.0, 0.0)
+
+
+def test_without_pairs_each_stage_is_resampled_apart():
+    """Two independent rates of .5 over 20 episodes: their difference has a standard deviation of (2 * .25 / 20) ** .5 = .158."""
+    half = np.arange(20) < 10
+    estimate = transfer.estimates(np.broadcast_to(half, (3, 2, 20)), np.random.default_rng(0), paired=False)["backward_transfer"]
+    assert (estimate.low, estimate.value, estimate.high) == pytest.approx((-1.96 * 0.158, 0.0, 1.96 * 0.158), abs=0.05)
+    areas = [(half.astype(float), half.astype(float))]
+    paired, apart = (transfer.forward_transfer_auc_estimate(areas, np.random.default_rng(0), paired=paired) for paired in (True, False))
+    assert (paired.low, paired.high) == (0.0, 0.0)
+    assert apart.low < -0.2 and apart.value == 0.0 and apart.high > 0.2

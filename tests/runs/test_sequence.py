@@ -89,6 +89,19 @@ def test_the_same_sequence_again_does_no_work_and_another_place_gives_the_same_r
     assert {key: value for key, value in again.items() if key not in own} == {key: value for key, value in outcome.record.plain().items() if key not in own}
 
 
+def test_no_interval_of_transfer_is_paired_where_the_world_pairs_no_episodes(tmp_path, monkeypatch):
+    spec, plain = short("frozen")
+    told = []
+    for name in ("estimates", "forward_transfer_auc_estimate"):
+        real = getattr(transfer, name)
+        monkeypatch.setattr(transfer, name, lambda *arguments, paired=True, real=real: told.append(paired) or real(*arguments, paired=paired))
+    monkeypatch.setattr("razorbench.runs.sequence.pairs_episodes", lambda world: False)
+    run_sequence(spec, tmp_path, plain)
+    run(spec.runs[1], tmp_path, {})
+    forward_transfer_auc(spec, tmp_path)
+    assert told == [False, False]
+
+
 def test_a_sequence_and_a_task_exclude_each_other():
     with pytest.raises(UsageError, match="exclude each other"):
         compose("sequence=core6", "task=stack", "method=frozen")

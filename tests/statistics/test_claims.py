@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import pytest
 from conftest import ROOT
@@ -258,3 +259,28 @@ def test_wrong_use(capsys, arguments, sentence):
 def test_a_budget_without_runs_is_refused(results, capsys):
     code, _, err = claims(capsys, results, "--budget", "quick")
     assert (code, "no run with budget=quick among" in err, "there is standard" in err) == (2, True, True), err
+
+
+def test_worlds_are_decided_apart_and_each_asks_for_its_own_runs(results, tmp_path, capsys):
+    """Elsewhere harm is the other way round; together the two would cancel."""
+    for base, runs in (("theirs", 3), ("small", 2)):
+        for task in ("pick_can", "pick_place", "stack"):
+            for seed in range(runs):
+                for method, harm in (("ppo", 0.4), ("sft", 0.05)):
+                    world = {"base": f"{base}-s{seed}", "world": "elsewhere-1"}
+                    write_run(tmp_path / "there" / base, task, method, seed, speed=0.4, harm=harm, **world)
+    (tmp_path / "here").symlink_to(results)
+    _, out, _ = claims(capsys, tmp_path, "--json")
+    told = json.loads(out)
+    assert set(told) == {"status", "sha256", "worlds"} and set(told["worlds"]) == {"workcell-2", "elsewhere-1"}
+    here, there = ({claim["name"]: claim for claim in told["worlds"][world]["claims"]} for world in ("workcell-2", "elsewhere-1"))
+    assert [claim["C1"]["findings"][2]["verdict"]["words"] for claim in (here, there)] == [["more"], ["less"]]
+    alone = json.loads(claims(capsys, results, "--json")[1])
+    without_folder = str(tmp_path), str(results)
+    assert json.dumps(here).replace(*without_folder) == json.dumps({claim["name"]: claim for claim in alone["claims"]})
+    commands = [command for claim in there.values() for command in claim["commands"] if "razorbench -m " in command]
+    assert commands and all(" base=theirs " in command for command in commands)
+    assert {task for command in commands for task in re.search(r" task=(\S+)", command)[1].split(",")} == {"pick_can", "pick_place", "stack"}
+    _, out, _ = claims(capsys, tmp_path)
+    assert "world workcell-2\n\nC1" in out and "world elsewhere-1, base theirs\n\nC1" in out
+    assert "world " not in claims(capsys, results)[1]

@@ -65,6 +65,36 @@ def test_tracks_are_never_ranked_together():
     assert tracks == [("core", "one", 1), ("core", "other", 1), ("full", "third", 1)]
 
 
+def test_worlds_and_kl_estimators_are_never_ranked_or_drawn_together(tmp_path):
+    """Nor are records that name no estimator, if their bases differ."""
+    kinds = {
+        "ours": {"world": "workcell-2", "estimator": "closed form"},
+        "also": {"estimator": "closed form"},
+        "sampled": {"estimator": "sampled"},
+        "older": {},
+        "tokens": {"base": "tokens-s0"},
+        "theirs": {"world": "elsewhere-1", "estimator": "closed form"},
+    }
+    made = [
+        with_runs(entry(name, [score] * 6), tmp_path, 0.1, **kind) for score, (name, kind) in zip((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), kinds.items(), strict=True)
+    ]
+    found = boards([replace(entry("lying"), level=board.SELF_REPORTED), *made])
+    shown = {(each.world, each.estimator): [(one.told.name, one.rank) for one in each.entries] for each in found}
+    assert shown == {
+        ("elsewhere-1", "closed form"): [("theirs", 1), ("lying", None)],
+        ("workcell-2", "closed form"): [("also", 1), ("ours", 2)],
+        ("workcell-2", "unnamed, base mlp"): [("older", 1)],
+        ("workcell-2", "sampled"): [("sampled", 1)],
+        ("workcell-2", "unnamed, base tokens"): [("tokens", 1)],
+    }
+    html = site(found, tmp_path / "site").read_text()
+    assert all(f", {world}, {estimator}<" in html for world, estimator in shown)
+    assert len(list((tmp_path / "site" / "tables").glob("board*.csv"))) == 5
+    assert len(list((tmp_path / "site" / "figures").glob("learning*.csv"))) == 2
+    laws = [{row["entry"] for row in csv.DictReader(path.read_text().splitlines())} for path in (tmp_path / "site" / "figures").glob("law*.csv")]
+    assert sorted(map(sorted, laws)) == [["also", "ours"], ["older"], ["sampled"], ["theirs"], ["tokens"]]
+
+
 def test_packages_levels_and_the_site(whole, known, tmp_path, results):
     packed(results, known, twin := tmp_path / "twin", name="<b>Twin</b>")
     submission, runs, faults = validate(Package(whole), known)
@@ -102,11 +132,11 @@ def test_a_level_that_is_none(tmp_path):
         read_levels(tmp_path)
 
 
-def with_runs(made, folder, slope):
-    """An entry with made-up runs of two tasks and three seeds; the steeper, the more is forgotten."""
+def with_runs(made, folder, slope, **record):
+    """An entry with made-up runs of two tasks and three seeds; the steeper, the more is forgotten. record: parts of the records."""
     for task in ("alpha", "beta"):
         for seed in range(3):
-            write_run(folder / made.told.name, task, "sft", seed, speed=0.15, harm=slope)
+            write_run(folder / made.told.name, task, "sft", seed, speed=0.15, harm=slope, **record)
     runs = read_runs(folder / made.told.name, {})
     scores = {"success": {"value": 0.9, "ci95": (0.8, 1.0)}, "retention": {"value": 1 - slope, "ci95": (0.9 - slope, 1.1 - slope)}}
     return replace(made, runs=runs, told=told(made.told.name, scores=scores))

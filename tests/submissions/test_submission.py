@@ -143,6 +143,8 @@ LIES = {
     "another seed": (RECORD, setting("seed", 1), f"{RECORD}: seed is 1, expected 0"),
     "another base": (RECORD, setting("base", "mlp-s1"), f"{RECORD}: base is mlp-s1, expected mlp-s0"),
     "another task": (RECORD, setting("hashes.task_spec", "0" * 64), f"{RECORD}: hashes.task_spec is 000"),
+    "another world": (RECORD, setting("world", "elsewhere-1"), f"{RECORD}: world is elsewhere-1, expected workcell-2"),
+    "another KL": (RECORD, setting("estimator", "sampled"), f"{RECORD}: estimator is sampled, expected closed form, diagonal Gaussian"),
     "another protocol": (RECORD, setting("protocol", 1), f"{RECORD}: protocol is 1, expected"),
     "a seed that is true": (RECORD, setting("seed", False), f"{RECORD}: seed is False, expected a valid integer"),
     "more episodes": (RECORD, setting("config.eval.episodes", 9), f"{RECORD}: config.eval.episodes is 9, expected 10"),

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import SKILLS, TASKS, task
+from conftest import ROOT, SKILLS, TASKS, razorbench, task
 
+from razorbench.registry import config
 from razorbench.task import Split, Start
 from razorbench.world.conformance import check_task
 from razorbench.world.rollout import Cell, play_expert
@@ -95,3 +96,14 @@ def test_another_tasks_behaviour_must_not_solve_it():
     faults = check_task(carried_off, [task("carry")])
     assert len(faults) == 1
     assert faults[0].startswith("the expert direct of carry solves 100.0% of the SELECT starts")
+
+
+def test_the_check_of_all_tasks_says_what_it_leaves_out(monkeypatch, capsys):
+    with config.registry() as registry:
+        there = [task("lift"), *(registry.item("skill", name) for name in ("mw_push", "mw_reach"))]
+    monkeypatch.setattr(config.Registry, "all_tasks", lambda self: there)
+    code, out, _ = razorbench(capsys, "check", "all", "--config-dir", str(ROOT / "examples" / "conf"))
+    conforms, left_out = out.splitlines()
+    assert (code, conforms) == (0, "lift-v1: conforms")
+    command = f"`razorbench check mw_push --config-dir {ROOT / 'examples' / 'conf'}`"
+    assert left_out == f"left out: mw_push, mw_reach (metaworld-1 has an engine of its own); check each, as in {command}"

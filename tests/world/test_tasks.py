@@ -168,3 +168,10 @@ def test_first_style_of_sort_parity_is_what_the_base_prefers(base):
     agrees = used == np.where(even, 2, 3)
     assert agrees.sum() > 30
     assert agrees[used >= 0].mean() > 0.95
+
+
+def test_the_tasks_of_these_tests_are_those_of_the_workcell():
+    with config.registry() as registry:
+        worlds = {name: registry.item(group, name).world.version for group in ("skill", "task") for name in registry.names(group)}
+    assert {name for name, world in worlds.items() if world == task("push").world.version} == {*SKILLS, *TASKS}
+    assert len(set(worlds.values())) > 1
