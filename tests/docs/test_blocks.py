@@ -50,8 +50,8 @@ REDUCED = {
     "study.test_images=60 study.learning_rates=3 study.epochs=[1,2] study.checkpoints=2 study.targets=[0.6,0.99]",
 }
 """Parts of commands that would take hours, install packages or change what this repository keeps, and what takes their place."""
-ANSWERS_NO = ("compare results", "claims results", "pretrain base=pusht")
-"""Commands whose answer here, on few runs and little training, is no: exit code 1. The page of PushT says it of its base."""
+ANSWERS_NO = ("compare results", "claims results", "pretrain base=pusht", "pretrain base=fetch", "check fetch_push")
+"""Commands whose answer here, on few runs and little training, is no: exit code 1. The pages of PushT and FetchPush say why theirs is."""
 SAYS = {
     "CONTRIBUTING.md": ["my_task-v1: conforms", "my_method: conforms", "2 of 2 runs are done", "too few runs"],
     "docs/monitor.md": ["the budget ended training, the policy is the last one within it"],
