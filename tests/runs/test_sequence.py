@@ -148,5 +148,5 @@ def test_a_task_may_come_again(tmp_path):
     ]
     assert "run `python -m razorbench -m task=pick_can,pick_place method=ppo" in forward_transfer_auc(twice, tmp_path).why
     other = replace(spec.runs[0], task=replace(spec.runs[0].task, slot=1))
-    with pytest.raises(UsageError, match="sequence=again has pick_place with several settings"):
+    with pytest.raises(UsageError, match="sequence=again has pick_place with different settings"):
         SequenceSpec("again", (*spec.runs, other))
