@@ -20,7 +20,7 @@ from razorbench.statistics.finished_runs import Run
 from razorbench.store.packing import xz
 from razorbench.store.record import Record, Snapshot
 from razorbench.submissions.package import Package
-from razorbench.submissions.rows import told_rows
+from razorbench.submissions.rows import declared_rows
 from razorbench.submissions.validate import scores
 
 SKILLS = ("reach", "push", "lift", "carry", "drawer_open", "drawer_close", "button_press", "lever_pull")
@@ -43,8 +43,8 @@ def agreeing(*changes, elsewhere=True):
     def on(package, known):
         for change in changes:
             change(package)
-        told = told_rows(Package(package), EPISODES)
-        episodes = Episodes(tuple((*key, *end) for key, end in told.items()))
+        declared = declared_rows(Package(package), EPISODES)
+        episodes = Episodes(tuple((*key, *end) for key, end in declared.items()))
         record = json.loads((package / RECORD).read_text())
         base = known.base("mlp", 0)
         subject = Subject("stack-v1", [skill.name for skill in base.skills], record["method"]["name"], 0, "test")
@@ -60,7 +60,7 @@ def agreeing(*changes, elsewhere=True):
         edit(
             package,
             "submission.json",
-            lambda told: told["scores"].update({name: None if value is None else value.model_dump() for name, value in totals.items()}),
+            lambda declared: declared["scores"].update({name: None if value is None else value.model_dump() for name, value in totals.items()}),
         )
 
     return on

@@ -48,9 +48,9 @@ class Package:
         self.known = small_known()
         self.root = folder / "package"
         packed(small_runs(folder / "results"), self.known, self.root)
-        self.told, (self.run,), faults = validate.validate(submitted.Package(self.root), self.known)
+        self.submission, (self.run,), faults = validate.validate(submitted.Package(self.root), self.known)
         assert not faults
-        self.expected = check_run.Expected.of("stack", 0, self.told, self.known)
+        self.expected = check_run.Expected.of("stack", 0, self.submission, self.known)
         self.updates = [point.update for point in self.run.curve[1:]]
 
     def whole(self, file):
@@ -76,17 +76,17 @@ class Package:
 
     def record(self, data):
         def read(faults):
-            if (told := check_run.read_told(submitted.Package(self.root), RUN, faults)) is not None:
-                check_run.check_head(told, self.expected, RECORD, faults)
+            if (declared := check_run.read_declared(submitted.Package(self.root), RUN, faults)) is not None:
+                check_run.check_head(declared, self.expected, RECORD, faults)
                 if not faults:
-                    check_run.check_points(told, self.expected, CURVE, faults)
+                    check_run.check_points(declared, self.expected, CURVE, faults)
 
         self.with_file(RECORD, data, read)
 
     def curve(self, data):
         def read(faults):
-            if (told := check_run.read_told(submitted.Package(self.root), RUN, faults)) is not None:
-                check_run.check_points(told, self.expected, CURVE, faults)
+            if (declared := check_run.read_declared(submitted.Package(self.root), RUN, faults)) is not None:
+                check_run.check_points(declared, self.expected, CURVE, faults)
 
         self.with_file(CURVE, data, read)
 

@@ -28,7 +28,7 @@ def small_known():
 
 
 def small_runs(folder):
-    """Runs of the size that the checks are told to expect."""
+    """Runs of the size that the checks expect."""
     for overrides in (["method=sft", "seed=0"], ["method=frozen", "seed=0"], ["method=frozen", "seed=1"]):
         spec, plain = compose("task=stack", "budget=quick", *(f"eval.{key}={value}" for key, value in SETTINGS.items()), *overrides)
         run(spec, folder, plain)

@@ -34,13 +34,13 @@ DECLARED = ("track", "costs", "SELECT rows", "snapshots", "at_best")
 class Entry:
     """A package on the board.
 
-    told: its own statement; vouches: its level's file; fresh: scores on fresh starts by task and seed, where defined, if all runs were replayed.
+    submission: its own statement; vouches: its level's file; fresh: scores on fresh starts by task and seed, where defined, if all runs were replayed.
     place: position by fresh scores among replayed packages; rank: among retrained ones only; why: the reason for no rank.
     """
 
     folder: str
     digest: str
-    told: Submission
+    submission: Submission
     level: str
     runs: Sequence[Run]
     fresh: Numbers | None = None
@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def estimator(self) -> str:
-        """How the KLs of its runs were computed, which their base decides, so records that do not name it are told apart by base. Empty without runs."""
+        """How the KLs of its runs were computed, which their base decides, so records that do not name it are distinguished by base. Empty without runs."""
         return self.runs[0].record.estimator or f"unnamed, base {self.runs[0].base}" if self.runs else ""
 
     @property
@@ -80,9 +80,9 @@ class Entry:
         return () if self.level == RETRAINED else DECLARED
 
     def end(self, name: str) -> Estimate | None:
-        """Return a measure of `schema.MEASURES` of the final policies: as replayed if they were, so that no tolerance adds to it, else as told."""
+        """Return a measure of `schema.MEASURES` of the final policies: as replayed if they were, so that no tolerance adds to it, else as declared."""
         replayed = None if self.vouches is None else self.vouches.replayed
-        measured = (self.told.scores if replayed is None or name not in replayed else replayed).get(name)
+        measured = (self.submission.scores if replayed is None or name not in replayed else replayed).get(name)
         return None if measured is None else Estimate(measured.value, *measured.ci95)
 
     def suite(self, name: str) -> Estimate | None:
@@ -117,17 +117,19 @@ def entry(root: Path, known: Known, levels: Mapping[str, Level]) -> Entry:
     package = Package(root)
     name = package.digest
     level = levels.get(name)
-    told, runs, faults = validate(package, known) if level is None else vouched(package, known)
-    if told is None:
+    submission, runs, faults = validate(package, known) if level is None else vouched(package, known)
+    if submission is None:
         raise UsageError(f"{root} is no package: {next(fault for fault in faults if fault.file == FILE)}")
     if faults:
-        return Entry(root.name, name, told, SELF_REPORTED, (), why=f"not valid, {len(faults)} fault{'s' if len(faults) > 1 else ''}; the first: {faults[0]}")
+        return Entry(
+            root.name, name, submission, SELF_REPORTED, (), why=f"not valid, {len(faults)} fault{'s' if len(faults) > 1 else ''}; the first: {faults[0]}"
+        )
     if level is None:
-        return Entry(root.name, name, told, VALIDATED, runs, why="not replayed yet")
+        return Entry(root.name, name, submission, VALIDATED, runs, why="not replayed yet")
     if (wrong := contradiction(level, runs)) is not None:
         raise UsageError(f"the level of {root} contradicts itself or the package: {wrong}; replay the package again, and keep the new level")
-    made = Entry(root.name, name, told, level.level, runs, vouches=level)
-    if made.protocol == PROTOCOL and (fault := off_protocol(told, runs, known)) is not None:
+    made = Entry(root.name, name, submission, level.level, runs, vouches=level)
+    if made.protocol == PROTOCOL and (fault := off_protocol(submission, runs, known)) is not None:
         return replace(made, runs=(), why=f"of another protocol: {fault}")
     if level.level == VALIDATED:
         return replace(made, why="only a share of its runs was replayed")
@@ -164,8 +166,8 @@ def _like(ours: Entry, theirs: Entry, our_prints: Any, their_prints: Any) -> str
     if (number := twins(our_prints, their_prints)) > 0:
         return f"{number} of its {len(ours.runs)} policies are nearly those of {theirs.folder}"
     # The authors may enter their own entry again under a new protocol.
-    again = ours.protocol != theirs.protocol and ours.told.authors == theirs.told.authors
-    if not again and (reads := reads_like(ours.told, theirs.told)) is not None:
+    again = ours.protocol != theirs.protocol and ours.submission.authors == theirs.submission.authors
+    if not again and (reads := reads_like(ours.submission, theirs.submission)) is not None:
         return f"{reads}: give it a name of its own"
     return None
 
@@ -177,11 +179,11 @@ def boards(entries: Sequence[Entry]) -> list[Board]:
     """
     groups: dict[tuple[int, str, str], dict[tuple[str, str], list[Entry]]] = {}
     for one in sorted(entries, key=lambda one: not one.runs):
-        group = groups.setdefault((-one.protocol, one.told.suite, one.told.track.model_dump_json()), {})
+        group = groups.setdefault((-one.protocol, one.submission.suite, one.submission.track.model_dump_json()), {})
         kind = (one.world, one.estimator) if one.runs or not group else min(group)
         group.setdefault(kind, []).append(one)
     return [
-        Board(suite, several[0].told.track, ranked(several), -protocol, *kind)
+        Board(suite, several[0].submission.track, ranked(several), -protocol, *kind)
         for (protocol, suite, _), group in sorted(groups.items())
         for kind, several in sorted(group.items())
     ]
@@ -193,11 +195,11 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
     def mean(each: Entry) -> float:
         return each.fresh_score.value if each.fresh_score is not None else float("-inf")
 
-    scored = sorted((each for each in entries if each.fresh is not None), key=lambda each: (-mean(each), each.told.name))
+    scored = sorted((each for each in entries if each.fresh is not None), key=lambda each: (-mean(each), each.submission.name))
     placed = {each.folder + each.digest: number for each, number in _numbered(scored)}
     ranks = {each.folder + each.digest: number for each, number in _numbered([each for each in scored if each.level == RETRAINED])}
     numbered = [replace(each, place=placed[key], rank=ranks.get(key)) for each in scored for key in [each.folder + each.digest]]
-    rest = sorted((each for each in entries if each.fresh is None), key=lambda each: each.told.name)
+    rest = sorted((each for each in entries if each.fresh is None), key=lambda each: each.submission.name)
     return sorted(numbered, key=lambda each: each.rank is None) + rest
 
 
@@ -240,7 +242,7 @@ def as_json(found: Sequence[Board]) -> dict[str, Any]:
             "replayed": None if vouches is None or vouches.replayed is None else vouches.model_dump(mode="json")["replayed"],
             "at_best": {name: _plain(each.suite(f"{name}@best")) for name in schema.MEASURES},
             "retention_at": {f"{level:g}": _plain(each.at(level)) for level in LEVELS},
-            **each.told.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
+            **each.submission.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
         }
 
     shown = [

@@ -63,7 +63,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Told:
+class Declared:
     """A run as its package tells it. plain, points: content of the record's and the curve's file, which are compared value by value."""
 
     folder: str
@@ -81,60 +81,60 @@ class Told:
         return list(map(Snapshot.model_validate, self.points))
 
     def run(self, task: str, known: Known) -> Run:
-        """Return the run of a task as told."""
+        """Return the run of a task as declared."""
         return Run(self.record, self.curve, tuple(known.tasks[task].experts), Path(self.folder))
 
 
 def check_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Check a run of a task with a seed. Return it with recomputed numbers, None if that is impossible."""
     folder, expected, before = run_folder(name, seed), Expected.of(name, seed, submission, known), len(faults)
-    told = read_told(package, folder, faults)
-    if told is None:
+    declared = read_declared(package, folder, faults)
+    if declared is None:
         return None
-    check_head(told, expected, f"{folder}/{RECORD}", faults)
-    check_points(told, expected, f"{folder}/{PACKED_CURVE}", faults)
+    check_head(declared, expected, f"{folder}/{RECORD}", faults)
+    check_points(declared, expected, f"{folder}/{PACKED_CURVE}", faults)
     if len(faults) > before:
         return None
-    record, curve = told.record, told.curve
+    record, curve = declared.record, declared.curve
     episodes = _episodes(package, folder, curve, expected, faults)
     if episodes is not None:
         rows.check_base(f"{folder}/{PACKED_EPISODES}", episodes, record, expected.task, expected.base, known, faults)
         if curve[1:]:
             rows.check_last(f"{folder}/{PACKED_EPISODES}", episodes, curve[-1].update, record, faults)
-    summary = None if episodes is None else _summary(episodes, told, expected, folder, faults)
-    measured = measured_anew(package, told.plain, told.points, expected.task, expected.base, folder, faults)
+    summary = None if episodes is None else _summary(episodes, declared, expected, folder, faults)
+    measured = measured_anew(package, declared.plain, declared.points, expected.task, expected.base, folder, faults)
     if summary is None or measured is None:
         return None
     # From here on only recomputed numbers count.
-    return Run(Record.model_validate({**told.plain, **summary.plain(), **measured.plain()}), curve, tuple(expected.task.experts), Path(folder))
+    return Run(Record.model_validate({**declared.plain, **summary.plain(), **measured.plain()}), curve, tuple(expected.task.experts), Path(folder))
 
 
 def kept_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Check that a run without its policy, of a package validated before, agrees with itself. Return it, None if it cannot be read."""
     folder, expected = run_folder(name, seed), Expected.of(name, seed, submission, known)
-    told = _told_run(package, name, seed, submission, known, faults)
-    if told is None:
+    declared = _declared_run(package, name, seed, submission, known, faults)
+    if declared is None:
         return None
-    if (episodes := _episodes(package, folder, told.curve, expected, faults)) is not None:
-        _summary(episodes, told, expected, folder, faults)
-    return told.run(name, known)
+    if (episodes := _episodes(package, folder, declared.curve, expected, faults)) is not None:
+        _summary(episodes, declared, expected, folder, faults)
+    return declared.run(name, known)
 
 
-def told_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
+def declared_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Run | None:
     """Return a run as its package tells it, for a package validated before and unchanged. Checks types, recomputes nothing."""
-    told = _told_run(package, name, seed, submission, known, faults)
-    return None if told is None else told.run(name, known)
+    declared = _declared_run(package, name, seed, submission, known, faults)
+    return None if declared is None else declared.run(name, known)
 
 
-def _told_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Told | None:
-    told = read_told(package, run_folder(name, seed), faults)
-    if told is None:
+def _declared_run(package: Package, name: str, seed: int, submission: Submission, known: Known, faults: Faults) -> Declared | None:
+    declared = read_declared(package, run_folder(name, seed), faults)
+    if declared is None:
         return None
     file = f"{run_folder(name, seed)}/{RECORD}"
-    _hold(told.plain, {"seed": seed, "method.name": submission.method, "budget.name": submission.track.budget}, file, faults)
-    if told.record.task_name != name:
-        faults.add(file, "task", told.record.task, f"a version of {name}")
-    return told
+    _hold(declared.plain, {"seed": seed, "method.name": submission.method, "budget.name": submission.track.budget}, file, faults)
+    if declared.record.task_name != name:
+        faults.add(file, "task", declared.record.task, f"a version of {name}")
+    return declared
 
 
 def check_protocol(record: Record, expected: Expected, file: str, faults: Faults) -> None:
@@ -161,7 +161,7 @@ def check_protocol(record: Record, expected: Expected, file: str, faults: Faults
     )
 
 
-def read_told(package: Package, folder: str, faults: Faults) -> Told | None:
+def read_declared(package: Package, folder: str, faults: Faults) -> Declared | None:
     """Return a run's record and curve, if every value in them is of its kind."""
     before = len(faults)
     texts = {name: package.text(f"{folder}/{name}", faults) for name in (RECORD, PACKED_CURVE)}
@@ -182,12 +182,12 @@ def read_told(package: Package, folder: str, faults: Faults) -> Told | None:
     for where, found, strict, kind in checks:
         if kinds.check(strict, found, where, faults):
             kinds.check(kind, found, where, faults)
-    return None if len(faults) > before else Told(folder, record, points)
+    return None if len(faults) > before else Declared(folder, record, points)
 
 
-def check_head(told: Told, expected: Expected, file: str, faults: Faults) -> None:
+def check_head(declared: Declared, expected: Expected, file: str, faults: Faults) -> None:
     """Check how the run was made, according to its record."""
-    record, config = told.record, told.record.config
+    record, config = declared.record, declared.record.config
     task, base, submission, before = expected.task, expected.base, expected.submission, len(faults)
     check_protocol(record, expected, file, faults)
     caps = expected.known.budgets[submission.track.budget]
@@ -195,13 +195,13 @@ def check_head(told: Told, expected: Expected, file: str, faults: Faults) -> Non
     wanted: dict[str, object] = {"seed": expected.seed, "budget.name": caps.name, "method.name": submission.method}
     if method is not None:
         wanted |= {"method.version": method.version, "method.family": method.family, "budget.old_task_data": method.old_task_data}
-    _hold(told.plain, wanted, file, faults)
+    _hold(declared.plain, wanted, file, faults)
     demos = record.method.demos
     if demos not in task.experts and not demos.startswith(FROM_FILE):
         faults.add(file, "method.demos", demos, f"one of {', '.join(task.experts)}, or sha256: and a file's digest")
     for cost in COSTS:
         _cost(getattr(record.budget, cost), getattr(caps, cost), f"budget.{cost}", file, faults)
-    _config(told, expected, file, faults)
+    _config(declared, expected, file, faults)
     if method is not None and len(faults) == before:
         try:
             spec = run_spec(record, task, base, caps, expected.settings, method)
@@ -215,10 +215,10 @@ def check_head(told: Told, expected: Expected, file: str, faults: Faults) -> Non
                 faults.add(file, "method.code", record.method.code, spec.code)
 
 
-def _config(told: Told, expected: Expected, file: str, faults: Faults) -> None:
+def _config(declared: Declared, expected: Expected, file: str, faults: Faults) -> None:
     """Compare the whole configuration with the registry, except the method's own settings, which the submitter chooses."""
-    known, config, demos = expected.known, told.plain["config"], told.record.method.demos
-    style = told.record.config.demos
+    known, config, demos = expected.known, declared.plain["config"], declared.record.method.demos
+    style = declared.record.config.demos
     wanted = {
         "task": known.node("task", expected.task.id.rpartition("-v")[0]),
         # Where a base's files are is no part of a run.
@@ -257,9 +257,9 @@ def _cost(found: int, cap: int | None, path: str, file: str, faults: Faults) -> 
         faults.add(file, path, found, f"a whole number, 0 or more, at most {cap}")
 
 
-def check_points(told: Told, expected: Expected, file: str, faults: Faults) -> None:
+def check_points(declared: Declared, expected: Expected, file: str, faults: Faults) -> None:
     """Check the snapshots' updates and costs."""
-    curve, start, least = told.curve, len(faults), {"update": 0, **dict.fromkeys(COSTS, 0)}
+    curve, start, least = declared.curve, len(faults), {"update": 0, **dict.fromkeys(COSTS, 0)}
     for number, point in enumerate(curve, 1):
         for key, bound in least.items():
             if (value := getattr(point, key)) < bound:
@@ -272,7 +272,7 @@ def check_points(told: Told, expected: Expected, file: str, faults: Faults) -> N
         faults.add(file, "update", updates, f"{[0, *schedule]}")
     if len(faults) == start:
         for cost in COSTS:
-            if (found := getattr(told.record.budget, cost)) < (last := getattr(curve[-1], cost)):
+            if (found := getattr(declared.record.budget, cost)) < (last := getattr(curve[-1], cost)):
                 faults.add(file, cost, last, f"no more than the record's {found}")
 
 
@@ -283,13 +283,13 @@ def _episodes(package: Package, folder: str, curve: Sequence[Snapshot], expected
     return None if text is None else rows.parse(name, text, wanted, faults)
 
 
-def _summary(episodes: Episodes, told: Told, expected: Expected, folder: str, faults: Faults) -> FinalSuccess:
-    """Recompute rates, forgetting, retention and score, compare them with the told ones, and return the recomputed ones."""
+def _summary(episodes: Episodes, declared: Declared, expected: Expected, folder: str, faults: Faults) -> FinalSuccess:
+    """Recompute rates, forgetting, retention and score, compare them with the declared ones, and return the recomputed ones."""
     subject = expected.subject
     final = subject.final(episodes)
     for path, value in final.plain().items():
-        compare(told.plain.get(path), value, path, f"{folder}/record.json", faults)
-    for number, point in enumerate(told.points, 1):
+        compare(declared.plain.get(path), value, path, f"{folder}/record.json", faults)
+    for number, point in enumerate(declared.points, 1):
         label = "base" if point["update"] == 0 else f"update{point['update']}"
         for path, value in subject.snapshot(episodes, label, expected.settings.skill_episodes).plain().items():
             compare(point.get(path), value, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)

@@ -219,7 +219,7 @@ def check(kind: type[BaseModel], found: object, file: str, faults: Faults) -> bo
         kind.model_validate(found)
     except ValidationError as error:
         for each in error.errors(include_url=False)[:_MOST_SAID]:
-            what = "missing" if each["type"] == "missing" else each["input"] if each["loc"] else "told"
+            what = "missing" if each["type"] == "missing" else each["input"] if each["loc"] else "inconsistent"
             faults.add(file, ".".join(map(str, each["loc"])) or "content", what, _EXPECTED.get(each["type"], each["msg"].removeprefix("Input should be ")))
     for where, word in _words(found):
         if _PATH.search(word):

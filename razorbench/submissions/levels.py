@@ -57,16 +57,16 @@ def _read(folder: Path, path: Path) -> Level:
 def contradiction(level: Level, runs: Sequence[Run]) -> str | None:
     """Return a contradiction between a level and its package's runs, None if there is none."""
     by_key = {(run.task, run.seed): run for run in runs}
-    told = {(each.task, each.seed): each for each in level.fresh.runs}
+    declared = {(each.task, each.seed): each for each in level.fresh.runs}
     whole = level.level != "validated"
-    if len(told) != len(level.fresh.runs) or not told.keys() <= by_key.keys() or (whole and told.keys() != by_key.keys()):
+    if len(declared) != len(level.fresh.runs) or not declared.keys() <= by_key.keys() or (whole and declared.keys() != by_key.keys()):
         return f"its fresh runs are {len(level.fresh.runs)}, not {'each' if whole else 'some'} of the package's {len(by_key)} once"
     if (level.retrained_exact is not None) != (level.level == "retrained") and whole:
         return f"its retrained_exact is {level.retrained_exact}, its level {level.level}"
     for name in ("exact", "retrained_exact"):
-        if (getattr(level, name) or 0) > len(told):
-            return f"its {name} is {getattr(level, name)}, of {len(told)} runs"
-    for key, one in told.items():
+        if (getattr(level, name) or 0) > len(declared):
+            return f"its {name} is {getattr(level, name)}, of {len(declared)} runs"
+    for key, one in declared.items():
         run = by_key[key]
         if one.success.keys() != {run.task, *run.record.original} or not all(rates.keys() == {"base", "final"} for rates in one.success.values()):
             return f"its success of {one.task}, seed {one.seed}, is not of the new task and of each original skill, base and final"
@@ -75,7 +75,7 @@ def contradiction(level: Level, runs: Sequence[Run]) -> str | None:
         wanted = [fresh_score(one.task, one.success, run.base_success), score(rates["final"], rates["base"], kept)]
         if not any(_near(one.score, each) for each in wanted):
             return f"its score of {one.task}, seed {one.seed}, is {one.score}, its success rates come to {wanted[0]}"
-    total = over({key: one.score for key, one in told.items()})
+    total = over({key: one.score for key, one in declared.items()})
     said = None if level.fresh.score is None else {"value": level.fresh.score.value, "ci95": list(level.fresh.score.ci95)}
     if differences(said, total and plain(total), "score", _close):
         return f"its score is {said and said['value']}, those of its runs come to {total and total.value}"

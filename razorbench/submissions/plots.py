@@ -39,7 +39,8 @@ def pareto(suite: str, entries: Sequence[Entry]) -> Picture:
     few = len(shown) <= NAMED
     labels(axes, {name: (x.value, y.value) for k, (name, (_, x, y)) in enumerate(shown.items()) if few or best[k]}, looks)
     rows: list[Sequence[Value]] = [
-        (entry.told.name, entry.digest[:12], entry.told.method, *(_best(entry) or [Undefined("no curve")] * 2), x, y) for entry, x, y in shown.values()
+        (entry.submission.name, entry.digest[:12], entry.submission.method, *(_best(entry) or [Undefined("no curve")] * 2), x, y)
+        for entry, x, y in shown.values()
     ]
     title = f"Learning against keeping, {suite}"
     note = (
@@ -104,7 +105,7 @@ def _pair(entry: Entry) -> tuple[Estimate, Estimate] | None:
 
 def _named(entries: Sequence[Entry]) -> list[tuple[str, Entry]]:
     """Return the entries with distinct names."""
-    names = [entry.told.name for entry in entries]
+    names = [entry.submission.name for entry in entries]
     return [(name if names.count(name) == 1 else f"{name} {entry.digest[:6]}", entry) for name, entry in zip(names, entries, strict=True)]
 
 

@@ -35,7 +35,7 @@ from razorbench.submissions import trials
 from razorbench.submissions.hostile import Faults
 from razorbench.submissions.installed import Known
 from razorbench.submissions.package import Package
-from razorbench.submissions.rows import here, told_rows
+from razorbench.submissions.rows import declared_rows, here
 from razorbench.submissions.schema import Submission
 from razorbench.submissions.trials import Played
 from razorbench.submissions.weights import VISITED, read_policy
@@ -68,7 +68,7 @@ class Replayed:
         return fresh_score(self.task, self.fresh, self.base_success)
 
     def published(self, who: str = "replayed") -> dict[str, dict[str, float]]:
-        """Return greedy success rates on published starts in the form of `fresh`, as replayed here or as told."""
+        """Return greedy success rates on published starts in the form of `fresh`, as replayed here or as declared."""
         return {cell.task: {"base": cell.base, "final": float(getattr(cell, who))} for cell in self.cells if cell.greedy}
 
 
@@ -162,7 +162,7 @@ def score_text(value: Estimate | None) -> str:
 
 
 def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Settings | None]:
-    """Return score, success and retention on the published starts over all runs, as replayed here or as told."""
+    """Return score, success and retention on the published starts over all runs, as replayed here or as declared."""
     rates = {(one.task, one.seed): (one, one.published(who)) for one in found}
     parts = {
         "score": over({key: fresh_score(one.task, each, one.base_success) for key, (one, each) in rates.items()}),
@@ -173,15 +173,15 @@ def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Setti
 
 
 def rates(found: Sequence[Replayed]) -> list[str]:
-    """Return a table of told, replayed and fresh success and retention, a line for each run."""
+    """Return a table of declared, replayed and fresh success and retention, a line for each run."""
 
     def line(one: Replayed) -> str:
-        sides = [one.published("told"), one.published(), one.fresh]
+        sides = [one.published("declared"), one.published(), one.fresh]
         success = "  ".join(f"{each[one.task]['final']:8.2f}" for each in sides)
         kept = "  ".join("undefined" if (value := fresh_retention(one.task, each)) is None else f"{value:9.2f}" for each in sides)
         return f"{one.task + ', seed ' + str(one.seed):26}{success}  {kept}"
 
-    return [f"{'':26}success on the new task        retention", f"{'':26}    told  replayed     fresh       told   replayed      fresh", *map(line, found)]
+    return [f"{'':26}success on the new task        retention", f"{'':26}declared  replayed     fresh   declared   replayed      fresh", *map(line, found)]
 
 
 def same_place(run: Run, world: World) -> bool:
@@ -198,14 +198,14 @@ def _published(
     cells.append(Cell(task, Split.SELECT, starts))
     ours = Episodes.of("final", cells, play_policy(tuned, cells))
     file = f"{run.folder.as_posix()}/{PACKED_EPISODES}"
-    told = told_rows(package, file)
-    other = next((row for row in ours.rows if told[row[:5]] != row[5:]), None) if exact else None
+    declared = declared_rows(package, file)
+    other = next((row for row in ours.rows if declared[row[:5]] != row[5:]), None) if exact else None
     if other is not None:
-        faults.add(file, ",".join(map(str, other[:5])), f"success and length {told[other[:5]]}", f"{other[5:]}, as replayed on the record's own platform")
+        faults.add(file, ",".join(map(str, other[:5])), f"success and length {declared[other[:5]]}", f"{other[5:]}, as replayed on the record's own platform")
     played = []
     for cell in cells:
         about = cell.task.name, cell.split.value, cell.mode
-        of_base, theirs = (np.array([told[who, *about, int(start)][0] for start in starts], dtype=bool) for who in ("base", "final"))
+        of_base, theirs = (np.array([declared[who, *about, int(start)][0] for start in starts], dtype=bool) for who in ("base", "final"))
         played.append(Played.of(about, of_base, theirs, ours.success("final", *about)))
     trials.single(file, played, faults)
     states = probe_states.choose_states(probe_states.visited(tuned, [task])[0].pairs()[0], "tuned", task.id)

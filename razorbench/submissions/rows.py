@@ -89,7 +89,7 @@ def parse(name: str, text: str, wanted: Mapping[Key, int], faults: Faults) -> Ep
     return Episodes(tuple(rows))
 
 
-def told_rows(package: Package, name: str) -> dict[Any, tuple[bool, int]]:
+def declared_rows(package: Package, name: str) -> dict[Any, tuple[bool, int]]:
     """Return the rows of a valid file: success and length by policy, task, split, mode and start."""
     lines = turned(package.text(name, Faults()) or "").splitlines()[1:]
     return {(*line[:4], int(line[4])): (line[5] == "1", int(line[6])) for line in (line.split(",") for line in lines)}
@@ -108,7 +108,7 @@ def check_last(name: str, episodes: Episodes, update: int, record: Record, fault
 
 
 def same(name: str, rows: Iterable[Row], ours: Mapping[tuple[str, str, str, int], tuple[bool, int]], whose: str, exactly: bool, faults: Faults) -> None:
-    """Add told rows that differ from a policy's: any row if exactly, else more rows than rounding can change."""
+    """Add declared rows that differ from a policy's: any row if exactly, else more rows than rounding can change."""
     flips: dict[tuple[str, ...], int] = {}
     total = 0
     for row in rows:

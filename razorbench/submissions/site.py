@@ -52,7 +52,7 @@ def site(boards: Sequence[Board], out: Path) -> Path:
     for each in entries:
         sections = _entry(each)
         folder = out / "entries" / each.page
-        write(folder, page(each.told.name, "An entry of the RazorBench leaderboard.", sections, {}), sections)
+        write(folder, page(each.submission.name, "An entry of the RazorBench leaderboard.", sections, {}), sections)
     return out / "index.html"
 
 
@@ -109,9 +109,9 @@ def _row(each: Entry) -> Sequence[Value]:
     return [
         "" if each.rank is None else each.rank,
         "" if each.place is None else each.place,
-        Links([(each.told.name, f"entries/{each.page}/index.html")]),
-        ", ".join(each.told.authors),
-        each.told.method,
+        Links([(each.submission.name, f"entries/{each.page}/index.html")]),
+        ", ".join(each.submission.authors),
+        each.submission.method,
         each.level,
         each.fresh_score or Undefined("not replayed"),
         *(_number(each, name, where) for name in schema.MEASURES for where in STOPS),
@@ -146,23 +146,23 @@ def _stopped(there: Stop | None) -> list[Value]:
 
 
 def _entry(each: Entry) -> list[Section]:
-    told = each.told
+    submission = each.submission
     about: list[tuple[Value, Value]] = [
         ("board", Links([("all entries", "../../index.html")])),
-        ("authors", ", ".join(told.authors)),
-        ("method", told.method),
-        ("suite", told.suite),
-        ("base, budget", f"{told.track.base}, {told.track.budget}"),
-        *((f"used {words}", "yes" if getattr(told.track, key) else "no") for key, words in _GIVEN.items()),
+        ("authors", ", ".join(submission.authors)),
+        ("method", submission.method),
+        ("suite", submission.suite),
+        ("base, budget", f"{submission.track.base}, {submission.track.budget}"),
+        *((f"used {words}", "yes" if getattr(submission.track, key) else "no") for key, words in _GIVEN.items()),
         ("level", each.level if each.vouches is None else f"{each.level} by {each.vouches.who or 'someone'}, {each.vouches.when}"),
         ("protocol", each.protocol),
         ("track, costs, SELECT rows, snapshots", "retrained" if each.level == RETRAINED else "declared"),
         ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record.budget.uncounted))) or "none"),
         ("rank", str(each.rank) if each.rank is not None else f"none: {each.why}"),
         ("place", "none" if each.place is None else each.place),
-        ("licence", told.licence),
-        ("code", told.code or "none"),
-        ("paper", told.paper or "none"),
+        ("licence", submission.licence),
+        ("code", submission.code or "none"),
+        ("paper", submission.paper or "none"),
         ("package, SHA-256", each.digest),
     ]
     rows: list[Sequence[Value]] = []
@@ -178,5 +178,5 @@ def _entry(each: Entry) -> list[Section]:
             ]
         )
     columns = ("task", "seed", "score, fresh starts", *(f"{name} {_at(where)}" for name in _MEASURED for where in STOPS))
-    tables = [Table("about", "What it is", ("what", "told"), about)]
-    return [Section(told.name, [told.description], [*tables, *([Table("runs", "Its runs", columns, rows)] if rows else [])])]
+    tables = [Table("about", "About", ("field", "value"), about)]
+    return [Section(submission.name, [submission.description], [*tables, *([Table("runs", "Its runs", columns, rows)] if rows else [])])]

@@ -1,4 +1,4 @@
-"""Tests whether told, replayed and fresh rates can belong to one policy, in single cells and in sums, so that no tolerance adds up.
+"""Tests whether declared, replayed and fresh rates can belong to one policy, in single cells and in sums, so that no tolerance adds up.
 
 By rounding, a policy ends some episodes differently on another machine, as many for the better as for the worse. If n differ, the surplus of either kind has
 the standard deviation sqrt(n) (McNemar 1947).
@@ -25,23 +25,23 @@ SUM = 3.0
 
 @dataclass(frozen=True)
 class Played:
-    """A replayed cell. base, told: success rates of the package; replayed: of the policy here; up: told successes replayed as failures; down: the reverse."""
+    """A replayed cell. base, declared: the package's success rates; replayed: the rate here; up: declared successes that fail here; down: the reverse."""
 
     task: str
     split: str
     mode: str
     starts: int
     base: float
-    told: float
+    declared: float
     replayed: float
     up: int
     down: int
 
     @classmethod
-    def of(cls, cell: tuple[str, str, str], base: BoolArray, told: BoolArray, replayed: BoolArray) -> Played:
+    def of(cls, cell: tuple[str, str, str], base: BoolArray, declared: BoolArray, replayed: BoolArray) -> Played:
         """Compare the success of the same starts, (E,) each."""
-        up, down = int((told & ~replayed).sum()), int((replayed & ~told).sum())
-        return cls(*cell, len(told), float(base.mean()), float(told.mean()), float(replayed.mean()), up, down)
+        up, down = int((declared & ~replayed).sum()), int((replayed & ~declared).sum())
+        return cls(*cell, len(declared), float(base.mean()), float(declared.mean()), float(replayed.mean()), up, down)
 
     @property
     def greedy(self) -> bool:
@@ -50,15 +50,15 @@ class Played:
 
 
 def single(file: str, cells: Sequence[Played], faults: Faults) -> None:
-    """Add the cells whose told rate differs from the policy's."""
+    """Add the cells whose declared rate differs from the policy's."""
     for cell in cells:
         if abs(cell.up - cell.down) > (allowed := CELL * math.sqrt(cell.up + cell.down)):
             what = f"success on {cell.task}, {cell.split}, {cell.mode}"
-            faults.add(file, what, f"{cell.told:.2f}", f"{cell.replayed:.2f} give or take {allowed / cell.starts:.2f}, as replayed")
+            faults.add(file, what, f"{cell.declared:.2f}", f"{cell.replayed:.2f} give or take {allowed / cell.starts:.2f}, as replayed")
 
 
 def pooled(runs: Sequence[tuple[str, Sequence[Played]]], faults: Faults) -> None:
-    """Add the kinds of cells that, over all runs, are told better than chance allows. runs: the new task and its cells."""
+    """Add the kinds of cells that, over all runs, are declared better than chance allows. runs: the new task and its cells."""
     kinds: dict[str, list[Played]] = {}
     for task, cells in runs:
         for cell in cells:
@@ -66,9 +66,9 @@ def pooled(runs: Sequence[tuple[str, Sequence[Played]]], faults: Faults) -> None
     for kind, cells in kinds.items():
         up, down, starts = (sum(getattr(cell, name) for cell in cells) for name in ("up", "down", "starts"))
         if up - down > SUM * math.sqrt(up + down):
-            told = f"{up} successes that fail here, {down} failures that succeed here, of {starts}"
+            declared = f"{up} successes that fail here, {down} failures that succeed here, of {starts}"
             faults.add(
-                FILE, f"success on {kind}, all runs together", told, f"as many of the one as of the other, give or take {SUM * math.sqrt(up + down):.0f}"
+                FILE, f"success on {kind}, all runs together", declared, f"as many of the one as of the other, give or take {SUM * math.sqrt(up + down):.0f}"
             )
 
 
@@ -84,7 +84,7 @@ def against_fresh(runs: Sequence[tuple[str, Sequence[Played], Mapping[str, Mappi
         for task, cells, rates in runs:
             for cell in cells:
                 if cell.greedy and (cell.task == task) == new:
-                    published.setdefault(cell.task, []).append(cell.told)
+                    published.setdefault(cell.task, []).append(cell.declared)
                     fresh.setdefault(cell.task, []).append(rates[cell.task]["final"])
                     starts = cell.starts
         pairs = [(float(np.mean(published[name])), float(np.mean(fresh[name]))) for name in published]

@@ -15,7 +15,7 @@ from razorbench.statistics.suite_score import suite
 from razorbench.store.estimate import Estimate
 from razorbench.store.folder import POLICY, PROTOCOL, RECORD
 from razorbench.submissions import hostile, schema
-from razorbench.submissions.check_run import Expected, check_protocol, check_run, kept_run, told_run
+from razorbench.submissions.check_run import Expected, check_protocol, check_run, declared_run, kept_run
 from razorbench.submissions.hostile import Fault, Faults
 from razorbench.submissions.installed import Known, differences
 from razorbench.submissions.package import Package
@@ -35,7 +35,7 @@ def vouched(package: Package, known: Known) -> tuple[Submission | None, list[Run
 
     Its policies, most of its bytes, may be missing. Its numbers are of the protocol of its time: see `off_protocol`.
     """
-    return _read(package, known, told_run, left_out=POLICY)
+    return _read(package, known, declared_run, left_out=POLICY)
 
 
 def kept(package: Package, known: Known) -> tuple[Submission | None, list[Run], Faults]:
@@ -135,18 +135,18 @@ def _sums(package: Package, wanted: Sequence[str], absent: Sequence[str], faults
     text = package.text(SUMS, faults)
     if text is None:
         return
-    told: dict[str, str] = {}
+    declared: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         match = _SUM.fullmatch(line)
-        if match is None or match[2] in told or match[2] not in wanted:
+        if match is None or match[2] in declared or match[2] not in wanted:
             faults.add(SUMS, f"line {number}", line, "the SHA-256 of a file of the package, two spaces, its path; each file once")
             continue
-        told[match[2]] = match[1]
+        declared[match[2]] = match[1]
     for name in wanted:
-        if name not in told:
+        if name not in declared:
             faults.add(SUMS, name, "missing", "its SHA-256")
-        elif name not in absent and (content := package.read(name, faults)) is not None and hostile.sha256(content) != told[name]:
-            faults.add(name, "SHA-256", hostile.sha256(content), told[name])
+        elif name not in absent and (content := package.read(name, faults)) is not None and hostile.sha256(content) != declared[name]:
+            faults.add(name, "SHA-256", hostile.sha256(content), declared[name])
 
 
 def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], faults: Faults) -> None:
@@ -159,10 +159,10 @@ def _totals(submission: Submission, runs: Sequence[Run], tasks: Sequence[str], f
         "track": track(runs).model_dump(),
         "scores": {name: None if value is None else value.model_dump() for name, value in scores(runs, tasks).items()},
     }
-    told = submission.model_dump(include={"track", "scores"})
+    declared = submission.model_dump(include={"track", "scores"})
     # Programs of an earlier protocol computed slightly different ends of narrow intervals, because they included less sampling noise.
     slack = 1e-9 if all(run.record.protocol == PROTOCOL for run in runs) else 1e-4
-    for path, found, expected in differences(_plain(told), totals, "submission", lambda a, b: abs(a - b) <= slack * max(1.0, abs(b))):
+    for path, found, expected in differences(_plain(declared), totals, "submission", lambda a, b: abs(a - b) <= slack * max(1.0, abs(b))):
         faults.add(FILE, path.removeprefix("submission."), found, expected)
 
 

@@ -46,11 +46,11 @@ def measured_anew(package: Package, record: Settings, curve: Sequence[Settings],
             _shape(point[path], keys, path, f"{folder}/{PACKED_CURVE}, line {number}", faults)
     for name, values in last["divergence"].items():
         # The states that the policy itself visits need its physics: replay checks this value.
-        told = record["divergence"].get(name, {}).get(VISITED)
-        if not isinstance(told, float):
-            faults.add(file, f"divergence.{name}.{VISITED}", told, "a number, 0 or more")
+        declared = record["divergence"].get(name, {}).get(VISITED)
+        if not isinstance(declared, float):
+            faults.add(file, f"divergence.{name}.{VISITED}", declared, "a number, 0 or more")
             return None
-        values[VISITED] = told
+        values[VISITED] = declared
     for path, value in last.items():
         compare(record[path], value, path, file, faults, loosely=True)
     return Moved.model_validate(last)

@@ -18,7 +18,7 @@ from attacks import PACKAGES, PAIRS
 from attacks_board import ALIKE, LEVELS, NAMES, PULLS, raw
 from packages import packed
 from test_board import entry as shown
-from test_board import told
+from test_board import submission
 from test_submission import edit, known, results, seal, setting, whole  # noqa: F401
 
 from razorbench.errors import UsageError
@@ -44,9 +44,9 @@ def test_there_are_enough():
 def test_names_are_what_one_sees(name):
     for field in ("name", "licence"):
         with pytest.raises(ValueError, match=field):
-            told("mine").model_validate({**told("mine").model_dump(by_alias=True), field: NAMES[name]})
+            submission("mine").model_validate({**submission("mine").model_dump(by_alias=True), field: NAMES[name]})
     with pytest.raises(ValueError, match="authors"):
-        Submission.model_validate({**told("mine").model_dump(by_alias=True), "authors": [NAMES[name]]})
+        Submission.model_validate({**submission("mine").model_dump(by_alias=True), "authors": [NAMES[name]]})
 
 
 @pytest.mark.parametrize("name", ["SFT, once more", "Müller & Söhne", "李小龙", "カタカナと漢字", "Ольга", "PPO (ours), v2", "sft/2", "Nguyễn Văn A"])
@@ -56,15 +56,15 @@ def test_names_of_every_language_are_fine(name):
 
 @pytest.mark.parametrize(("ours", "theirs"), ALIKE)
 def test_names_that_imitate_an_entry_are_found(ours, theirs):
-    assert reads_like(told(theirs), told(ours)) == f"its name {theirs} reads like {ours}"
-    assert reads_like(told("x", authors=[theirs]), told("y", authors=[ours])) is not None
-    first, second = board.entries_of([replace(shown("one"), told=told(ours)), replace(shown("two"), told=told(theirs))])
+    assert reads_like(submission(theirs), submission(ours)) == f"its name {theirs} reads like {ours}"
+    assert reads_like(submission("x", authors=[theirs]), submission("y", authors=[ours])) is not None
+    first, second = board.entries_of([replace(shown("one"), submission=submission(ours)), replace(shown("two"), submission=submission(theirs))])
     assert (first.level, second.level) == (board.VALIDATED, board.SELF_REPORTED)
 
 
 def test_different_names_are_no_imitations():
     names = ["sft", "sft/2", "sft_cf", "sft_kl", "sft_rl", "ppo", "ppo_kl", "lwf", "lora", "ewc", "grpo", "joint", "SFT 10", "SFT 11"]
-    assert [(a, b) for a in names for b in names if a < b and reads_like(told(a), told(b))] == []
+    assert [(a, b) for a in names for b in names if a < b and reads_like(submission(a), submission(b))] == []
 
 
 @pytest.mark.parametrize("name", PULLS)
@@ -170,9 +170,9 @@ def test_a_package_is_one_experiment(name, known, attacked, tmp_path):
 
 @pytest.fixture(scope="module")
 def vouched(whole, known):
-    told_, runs, faults = validate(package := Package(whole), known)
+    submission, runs, faults = validate(package := Package(whole), known)
     assert not faults
-    found = replay.replay(package, told_, runs, known, fresh_seed=1, episodes=10, faults=faults, say=print)
+    found = replay.replay(package, submission, runs, known, fresh_seed=1, episodes=10, faults=faults, say=print)
     assert not faults
     return replay.entry(package, found, 1, "me", True, None), runs
 
@@ -208,11 +208,11 @@ def test_weights_moved_a_little_are_someone_elses(whole, known, results, tmp_pat
 @pytest.mark.slow
 def test_a_file_that_changes_after_it_was_read_changes_nothing(whole, known, tmp_path):
     package = Package(Path(shutil.copytree(whole, tmp_path / "package")))
-    told_, runs, faults = validate(package, known)
+    submission, runs, faults = validate(package, known)
     before = package.digest
     for path in [path for path in package.root.rglob("*") if path.is_file()]:
         path.write_bytes(b"other")
-    found = replay.replay(package, told_, runs, known, fresh_seed=1, episodes=2, faults=faults, say=print)
+    found = replay.replay(package, submission, runs, known, fresh_seed=1, episodes=2, faults=faults, say=print)
     assert not faults and len(found) == 1
     assert package.digest == before
 

@@ -29,7 +29,7 @@ from razorbench.submissions.validate import validate
 TRACK = {"base": "mlp", "budget": "standard", "old_task_data": False, "demonstrations": True, "environment_steps": False, "expert_queries": False}
 
 
-def told(name, **changes):
+def submission(name, **changes):
     scores = {measure: {"value": 0.5, "ci95": (0.4, 0.6)} for measure in ("score", "success", "retention", "forward_kl")}
     return Submission.model_validate({"schema": 1, **ABOUT, "name": name, "suite": "core", "method": "sft", "track": TRACK, "scores": scores, **changes})
 
@@ -37,7 +37,7 @@ def told(name, **changes):
 def entry(name, scores=None, level=board.RETRAINED, **changes):
     fresh = None if scores is None else {(task, 0): Number.exact(score) for task, score in zip("abcdef", scores, strict=True)}
     level = board.VALIDATED if scores is None else level
-    return Entry(name, (name * 64)[:64], told(name, **changes), level, (), fresh, why="not replayed yet" if scores is None else "")
+    return Entry(name, (name * 64)[:64], submission(name, **changes), level, (), fresh, why="not replayed yet" if scores is None else "")
 
 
 def test_ranks_by_fresh_scores_with_ties_as_ties():
@@ -47,21 +47,21 @@ def test_ranks_by_fresh_scores_with_ties_as_ties():
     last = entry("last", [0.50, 0.51, 0.52, 0.50, 0.51, 0.52])
     off = entry("off")
     found = ranked([last, off, less, like, best])
-    assert [(each.told.name, each.rank) for each in found] == [("best", 1), ("like", 1), ("less", 3), ("last", 4), ("off", None)]
+    assert [(each.submission.name, each.rank) for each in found] == [("best", 1), ("like", 1), ("less", 3), ("last", 4), ("off", None)]
 
 
 def test_who_was_only_replayed_has_a_place_and_no_rank():
     """What it was given, and what it cost, is its own word: so it stands below everyone who was retrained, however good it is."""
     best = entry("best", [0.9] * 6, board.REPLAYED)
     found = ranked([best, entry("less", [0.5, 0.51, 0.52, 0.5, 0.51, 0.52]), entry("last", [0.1] * 6, board.REPLAYED)])
-    assert [(each.told.name, each.rank, each.place) for each in found] == [("less", 1, 2), ("best", None, 1), ("last", None, 3)]
+    assert [(each.submission.name, each.rank, each.place) for each in found] == [("less", 1, 2), ("best", None, 1), ("last", None, 3)]
     assert [each.declared != () for each in found] == [False, True, True]
 
 
 def test_tracks_are_never_ranked_together():
     one, other = entry("one", [0.5] * 6), entry("other", [0.9] * 6, track={**TRACK, "old_task_data": True})
     found = boards([one, other, entry("third", [0.1] * 6, suite="full")])
-    tracks = sorted((each.suite, each.entries[0].told.name, each.entries[0].rank) for each in found)
+    tracks = sorted((each.suite, each.entries[0].submission.name, each.entries[0].rank) for each in found)
     assert tracks == [("core", "one", 1), ("core", "other", 1), ("full", "third", 1)]
 
 
@@ -79,7 +79,7 @@ def test_worlds_and_kl_estimators_are_never_ranked_or_drawn_together(tmp_path):
         with_runs(entry(name, [score] * 6), tmp_path, 0.1, **kind) for score, (name, kind) in zip((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), kinds.items(), strict=True)
     ]
     found = boards([replace(entry("lying"), level=board.SELF_REPORTED), *made])
-    shown = {(each.world, each.estimator): [(one.told.name, one.rank) for one in each.entries] for each in found}
+    shown = {(each.world, each.estimator): [(one.submission.name, one.rank) for one in each.entries] for each in found}
     assert shown == {
         ("elsewhere-1", "closed form"): [("theirs", 1), ("lying", None)],
         ("workcell-2", "closed form"): [("also", 1), ("ours", 2)],
@@ -136,10 +136,10 @@ def with_runs(made, folder, slope, **record):
     """An entry with made-up runs of two tasks and three seeds; the steeper, the more is forgotten. record: parts of the records."""
     for task in ("alpha", "beta"):
         for seed in range(3):
-            write_run(folder / made.told.name, task, "sft", seed, speed=0.15, harm=slope, **record)
-    runs = read_runs(folder / made.told.name, {})
+            write_run(folder / made.submission.name, task, "sft", seed, speed=0.15, harm=slope, **record)
+    runs = read_runs(folder / made.submission.name, {})
     scores = {"success": {"value": 0.9, "ci95": (0.8, 1.0)}, "retention": {"value": 1 - slope, "ci95": (0.9 - slope, 1.1 - slope)}}
-    return replace(made, runs=runs, told=told(made.told.name, scores=scores))
+    return replace(made, runs=runs, submission=submission(made.submission.name, scores=scores))
 
 
 def test_pictures_show_every_valid_entry_and_none_that_is_not(tmp_path):
@@ -175,7 +175,7 @@ def test_what_is_different_between_two_boards():
     ]
     assert changes(after, after) == []
     # All that a reader sees counts: scores, checksums and level files, not standing alone.
-    shifted = replace(one, digest="f" * 64, fresh={(task, 0): Number.exact(0.8) for task in "abcdef"}, told=told("one", licence="BSD"))
+    shifted = replace(one, digest="f" * 64, fresh={(task, 0): Number.exact(0.8) for task in "abcdef"}, submission=submission("one", licence="BSD"))
     (line,) = changes(before, board.as_json(boards([shifted, two])))
     assert line == "one on core: checksums oneoneoneone; now ffffffffffff; score on fresh starts 0.900; now 0.800; licence is another"
 
@@ -205,7 +205,13 @@ def test_two_hundred_entries_are_drawn_in_their_time(tmp_path):
     made = with_runs(entry("one", [0.5] * 6), tmp_path, 0.2)
     runs = [replace(run, record=run.record.model_copy(update={"seed": seed})) for run in made.runs for seed in range(3)]
     entries = [
-        replace(made, told=told(f"entry {k}"), runs=runs, digest=f"{k:064d}"[::-1], fresh={("a", 0): Number.exact(k / 1000), ("b", 0): Number.exact(0.5)})
+        replace(
+            made,
+            submission=submission(f"entry {k}"),
+            runs=runs,
+            digest=f"{k:064d}"[::-1],
+            fresh={("a", 0): Number.exact(k / 1000), ("b", 0): Number.exact(0.5)},
+        )
         for k in range(200)
     ]
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A package of the size that the board asks for, six tasks and three seeds: what it takes to check, and what a pull request with it is told."""
+"""A package of the size that the board asks for, six tasks and three seeds: what it takes to check, and the answer to a pull request with it."""
 
 import hashlib
 import json
@@ -125,7 +125,7 @@ def merged(folder, change):
         git("worktree", "remove", "--force", "../board")
 
 
-def test_a_pull_request_is_told_what_it_changes(full, replayed, tmp_path):
+def test_a_pull_request_learns_what_it_changes(full, replayed, tmp_path):
     assert (full / "levels" / "sft.json").exists(), replayed
     said = tmp_path / "comment.txt"
     merged(tmp_path, lambda place: shutil.copytree(full / "sft", place / "entries" / "sft"))

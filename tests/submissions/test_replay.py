@@ -20,10 +20,10 @@ from razorbench.submissions.validate import validate
 
 
 def replayed(package, known, **settings):
-    told, runs, found = validate(package := Package(package), known)
+    submission, runs, found = validate(package := Package(package), known)
     assert not found
     choice = {"fresh_seed": 5, "episodes": 100, **settings}
-    return replay.replay(package, told, runs, known, faults=found, say=lambda _: None, **choice), [str(fault) for fault in found]
+    return replay.replay(package, submission, runs, known, faults=found, say=lambda _: None, **choice), [str(fault) for fault in found]
 
 
 def swapped(text):
@@ -48,7 +48,7 @@ def test_a_replay_repeats_the_rows_and_plays_fresh_starts(whole, known):
     (again,), _ = replayed(whole, known, episodes=1)
     (other,), _ = replayed(whole, known, fresh_seed=6, episodes=1)
     assert (again.fresh, again.score) == (found.fresh, found.score)
-    assert found.published() == found.published("told") and (found.whole, again.whole) == (True, False)
+    assert found.published() == found.published("declared") and (found.whole, again.whole) == (True, False)
     assert other.fresh != found.fresh
     level = replay.entry(Package(whole), [found], 5, "me", True, None)
     assert level["package"] == hashlib.sha256((whole / "SHA256SUMS").read_bytes()).hexdigest()
@@ -93,8 +93,8 @@ def test_a_replay_finds_another_divergence_and_other_rates(package, known, monke
     assert "divergence.kl_forward.new_tuned_states is 0.001, expected" in wrong[0]
 
 
-def cell(up=0, down=0, told=0.9, task="stack", starts=100, mode="greedy", split="test"):
-    return trials.Played(task, split, mode, starts, 0.0, told, told - (up - down) / starts, up, down)
+def cell(up=0, down=0, declared=0.9, task="stack", starts=100, mode="greedy", split="test"):
+    return trials.Played(task, split, mode, starts, 0.0, declared, declared - (up - down) / starts, up, down)
 
 
 def test_a_cell_may_be_off_as_far_as_rounding_takes_it():
@@ -117,9 +117,11 @@ def test_small_advantages_in_every_cell_add_up_to_a_lie():
     assert not honest
 
 
-@pytest.mark.parametrize(("told", "fresh", "lies"), [(0.93, 0.67, True), (0.93, 0.91, False), (0.67, 0.93, False), (0.93, 0.85, True)])
-def test_what_is_better_on_published_starts_than_on_fresh_ones_was_made_for_them(told, fresh, lies):
-    runs = [(task, [cell(task=task, told=told), cell(task="lift", told=0.5)], {task: {"final": fresh}, "lift": {"final": 0.5}}) for task in "abcdef"]
+@pytest.mark.parametrize(("declared", "fresh", "lies"), [(0.93, 0.67, True), (0.93, 0.91, False), (0.67, 0.93, False), (0.93, 0.85, True)])
+def test_what_is_better_on_published_starts_than_on_fresh_ones_was_made_for_them(declared, fresh, lies):
+    runs = [
+        (task, [cell(task=task, declared=declared), cell(task="lift", declared=0.5)], {task: {"final": fresh}, "lift": {"final": 0.5}}) for task in "abcdef"
+    ]
     trials.against_fresh(runs, 100, found := Faults())
     assert [fault.field for fault in found] == ["success on new tasks, published starts"] * lies
 
@@ -131,10 +133,10 @@ def pair(results, known, tmp_path_factory):
     return out
 
 
-def retrained(package, known, folder, told=None):
+def retrained(package, known, folder, declared=None):
     submission, runs, found = validate(Package(package), known)
     assert not found
-    submission = submission if told is None else submission.model_copy(update=told)
+    submission = submission if declared is None else submission.model_copy(update=declared)
     exact = retrain.retrain(submission, runs, known, folder, found, lambda _: None)
     return exact, [str(fault) for fault in found]
 

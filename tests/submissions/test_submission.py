@@ -54,12 +54,12 @@ def faults(package, known):
 
 
 def test_a_package_is_valid_and_says_what_it_was_given(results, known, tmp_path):
-    told = packed(results, known, tmp_path / "sft")
-    assert told.track.demonstrations and not told.track.environment_steps
+    submission = packed(results, known, tmp_path / "sft")
+    assert submission.track.demonstrations and not submission.track.environment_steps
     assert faults(tmp_path / "sft", known) == []
-    told = packed(results, known, tmp_path / "frozen", arm="frozen", suite="two")
-    assert told.scores["retention"].value == 1.0
-    assert not any((told.track.demonstrations, told.track.environment_steps, told.track.old_task_data, told.track.expert_queries))
+    submission = packed(results, known, tmp_path / "frozen", arm="frozen", suite="two")
+    assert submission.scores["retention"].value == 1.0
+    assert not any((submission.track.demonstrations, submission.track.environment_steps, submission.track.old_task_data, submission.track.expert_queries))
     assert faults(tmp_path / "frozen", known) == []
 
 
