@@ -163,8 +163,8 @@ def whys(runs: Sequence[Run], arms: Sequence[str], place: str) -> list[str]:
 
 SCORES = {
     "r2": "R2",
-    "family_left_out": "R2, each family left out,",
-    "task_left_out": "R2, each task left out,",
+    "family_left_out": "R2 on held-out families",
+    "task_left_out": "R2 on held-out tasks",
 }
 
 
@@ -210,7 +210,7 @@ class Rivals:
             lead = fits[name].leads[self.score] if name in fits else None
             verdict = _judged(lead, 0.0, runs)
             wanted = () if verdict.decided else evidence.missing(evidence.methods, self.base)
-            what = f"{SCORES[self.score]} less that of {name}, from {self.base}"
+            what = f"{SCORES[self.score]} minus that of {name}, from {self.base}"
             findings.append(Finding(what, "", (MORE,), lead, _size(fits.get(name)), verdict, self.beside, wanted=wanted))
         return findings
 
@@ -285,7 +285,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except bounded.Missing:
         return []
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        warn(f"set apart: {path} is not what study=projection writes ({error}): do the study again")
+        warn(f"set apart: {path} is not a file of study=projection ({error}): run the study again")
         return []
 
 

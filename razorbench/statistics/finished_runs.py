@@ -79,7 +79,7 @@ class Run:
     folder: Path = Path()
     setting: str = ""
 
-    @property
+    @cached_property
     def task(self) -> str:
         """The new task's name."""
         return self.record.task_name

@@ -192,15 +192,15 @@ def boards(entries: Sequence[Entry]) -> list[Board]:
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries of one board in order of rank; entries without a rank follow in order of place."""
 
-    def mean(each: Entry) -> float:
-        return each.fresh_score.value if each.fresh_score is not None else float("-inf")
+    def mean(entry: Entry) -> float:
+        return entry.fresh_score.value if entry.fresh_score is not None else float("-inf")
 
-    scored = sorted((each for each in entries if each.fresh is not None), key=lambda each: (-mean(each), each.submission.name))
-    placed = {each.folder + each.digest: number for each, number in _numbered(scored)}
-    ranks = {each.folder + each.digest: number for each, number in _numbered([each for each in scored if each.level == RETRAINED])}
-    numbered = [replace(each, place=placed[key], rank=ranks.get(key)) for each in scored for key in [each.folder + each.digest]]
-    rest = sorted((each for each in entries if each.fresh is None), key=lambda each: each.submission.name)
-    return sorted(numbered, key=lambda each: each.rank is None) + rest
+    scored = sorted((entry for entry in entries if entry.fresh is not None), key=lambda entry: (-mean(entry), entry.submission.name))
+    placed = {entry.folder + entry.digest: number for entry, number in _numbered(scored)}
+    ranks = {entry.folder + entry.digest: number for entry, number in _numbered([entry for entry in scored if entry.level == RETRAINED])}
+    numbered = [replace(entry, place=placed[key], rank=ranks.get(key)) for entry in scored for key in [entry.folder + entry.digest]]
+    rest = sorted((entry for entry in entries if entry.fresh is None), key=lambda entry: entry.submission.name)
+    return sorted(numbered, key=lambda entry: entry.rank is None) + rest
 
 
 def _numbered(ordered: Sequence[Entry]) -> list[tuple[Entry, int]]:
@@ -210,48 +210,48 @@ def _numbered(ordered: Sequence[Entry]) -> list[tuple[Entry, int]]:
     """
     numbered: list[tuple[Entry, int]] = []
     best: Entry | None = None
-    for position, each in enumerate(ordered, 1):
+    for position, entry in enumerate(ordered, 1):
         number = position
-        if best is not None and best.fresh is not None and each.fresh is not None:
-            difference = paired(best.fresh, each.fresh).difference
+        if best is not None and best.fresh is not None and entry.fresh is not None:
+            difference = paired(best.fresh, entry.fresh).difference
             if difference is None or difference.low <= 0.0 <= difference.high:
                 number = numbered[-1][1]
         if number == position:
-            best = each
-        numbered.append((each, number))
+            best = entry
+        numbered.append((entry, number))
     return numbered
 
 
-def as_json(found: Sequence[Board]) -> dict[str, Any]:
+def as_json(boards: Sequence[Board]) -> dict[str, Any]:
     """Return `leaderboard.json`."""
 
-    def one(each: Entry) -> dict[str, Any]:
-        vouches = each.vouches
+    def one(entry: Entry) -> dict[str, Any]:
+        vouches = entry.vouches
         return {
-            "rank": each.rank,
-            "place": each.place,
-            "unranked": each.why or None,
-            "level": each.level,
-            "declared": list(each.declared),
-            "package": each.digest,
-            "folder": each.folder,
+            "rank": entry.rank,
+            "place": entry.place,
+            "unranked": entry.why or None,
+            "level": entry.level,
+            "declared": list(entry.declared),
+            "package": entry.digest,
+            "folder": entry.folder,
             "level_file": None
             if vouches is None
             else {**vouches.model_dump(mode="json", include={"who", "when", "fresh_seed", "exact"}), "sha256": sha(vouches)},
-            "fresh_score": _plain(each.fresh_score),
+            "fresh_score": _plain(entry.fresh_score),
             "replayed": None if vouches is None or vouches.replayed is None else vouches.model_dump(mode="json")["replayed"],
-            "at_best": {name: _plain(each.suite(f"{name}@best")) for name in schema.MEASURES},
-            "retention_at": {f"{level:g}": _plain(each.at(level)) for level in LEVELS},
-            **each.submission.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
+            "at_best": {name: _plain(entry.suite(f"{name}@best")) for name in schema.MEASURES},
+            "retention_at": {f"{level:g}": _plain(entry.at(level)) for level in LEVELS},
+            **entry.submission.model_dump(mode="json", by_alias=True, exclude={"track", "suite"}),
         }
 
     shown = [
         {
-            **{name: getattr(each, name) for name in ("suite", "protocol", "world", "estimator")},
-            "track": each.track.model_dump(),
-            "entries": [one(e) for e in each.entries],
+            **{name: getattr(board, name) for name in ("suite", "protocol", "world", "estimator")},
+            "track": board.track.model_dump(),
+            "entries": [one(e) for e in board.entries],
         }
-        for each in found
+        for board in boards
     ]
     return {"schema": 2, "boards": shown}
 

@@ -123,13 +123,13 @@ def replay(
     return played
 
 
-def entry(package: Package, found: Sequence[Replayed], fresh_seed: int, who: str, whole: bool, retrained: int | None) -> dict[str, Any]:
+def entry(package: Package, runs: Sequence[Replayed], fresh_seed: int, who: str, whole: bool, retrained: int | None) -> dict[str, Any]:
     """Return the board's level file of a replayed package: level, who, when, versions, digest, seed, and the scores on fresh starts.
 
     whole: whether all runs were replayed; otherwise the package stays `validated`. retrained: number of runs that repeated bit for bit in a retraining, None
     without one.
     """
-    value = over({(one.task, one.seed): one.score for one in found})
+    value = over({(one.task, one.seed): one.score for one in runs})
     return {
         "level": "validated" if not whole else "replayed" if retrained is None else "retrained",
         "package": package.digest,
@@ -138,14 +138,14 @@ def entry(package: Package, found: Sequence[Replayed], fresh_seed: int, who: str
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "fresh_seed": fresh_seed,
-        "exact": sum(one.exact for one in found),
+        "exact": sum(one.exact for one in runs),
         "retrained_exact": retrained,
         "fresh": {
             "score": None if value is None else plain(value),
             "score_text": score_text(value),
-            "runs": [{"task": one.task, "seed": one.seed, "score": one.score, "success": one.fresh} for one in found],
+            "runs": [{"task": one.task, "seed": one.seed, "score": one.score, "success": one.fresh} for one in runs],
         },
-        "replayed": summary(found) if whole and all(one.whole for one in found) else None,
+        "replayed": summary(runs) if whole and all(one.whole for one in runs) else None,
     }
 
 
@@ -161,27 +161,27 @@ def score_text(value: Estimate | None) -> str:
     return "no interval: one run" if value is None else value.line()
 
 
-def summary(found: Sequence[Replayed], who: str = "replayed") -> dict[str, Settings | None]:
+def summary(runs: Sequence[Replayed], who: str = "replayed") -> dict[str, Settings | None]:
     """Return score, success and retention on the published starts over all runs, as replayed here or as declared."""
-    rates = {(one.task, one.seed): (one, one.published(who)) for one in found}
+    rates = {(one.task, one.seed): (one, one.published(who)) for one in runs}
     parts = {
-        "score": over({key: fresh_score(one.task, each, one.base_success) for key, (one, each) in rates.items()}),
-        "success": over({key: each[one.task]["final"] for key, (one, each) in rates.items()}),
-        "retention": over({key: fresh_retention(one.task, each) for key, (one, each) in rates.items()}),
+        "score": over({key: fresh_score(one.task, rate, one.base_success) for key, (one, rate) in rates.items()}),
+        "success": over({key: rate[one.task]["final"] for key, (one, rate) in rates.items()}),
+        "retention": over({key: fresh_retention(one.task, rate) for key, (one, rate) in rates.items()}),
     }
     return {name: None if value is None else plain(value) for name, value in parts.items()}
 
 
-def rates(found: Sequence[Replayed]) -> list[str]:
+def rates(runs: Sequence[Replayed]) -> list[str]:
     """Return a table of declared, replayed and fresh success and retention, a line for each run."""
 
     def line(one: Replayed) -> str:
         sides = [one.published("declared"), one.published(), one.fresh]
-        success = "  ".join(f"{each[one.task]['final']:8.2f}" for each in sides)
-        kept = "  ".join("undefined" if (value := fresh_retention(one.task, each)) is None else f"{value:9.2f}" for each in sides)
-        return f"{one.task + ', seed ' + str(one.seed):26}{success}  {kept}"
+        success = "  ".join(f"{side[one.task]['final']:8.2f}" for side in sides)
+        retained = "  ".join("undefined" if (value := fresh_retention(one.task, side)) is None else f"{value:9.2f}" for side in sides)
+        return f"{one.task + ', seed ' + str(one.seed):26}{success}  {retained}"
 
-    return [f"{'':26}success on the new task        retention", f"{'':26}declared  replayed     fresh   declared   replayed      fresh", *map(line, found)]
+    return [f"{'':26}success on the new task        retention", f"{'':26}declared  replayed     fresh   declared   replayed      fresh", *map(line, runs)]
 
 
 def same_place(run: Run, world: World) -> bool:

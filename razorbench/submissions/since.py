@@ -41,35 +41,37 @@ def changes(before: Settings, after: Settings) -> list[str]:
 
 
 def _flat(shown: Settings) -> dict[str, Settings]:
-    return {each["folder"]: {**each, "title": f"{each['name']} on {one['suite']}", "track": one["track"]} for one in shown["boards"] for each in one["entries"]}
+    return {
+        entry["folder"]: {**entry, "title": f"{entry['name']} on {one['suite']}", "track": one["track"]} for one in shown["boards"] for entry in one["entries"]
+    }
 
 
 def _parts(old: Settings, new: Settings) -> list[str]:
     """Return the changes of an entry. A value without words of its own is named by its key."""
-    found = []
+    sentences = []
     if _standing(old) != _standing(new):
-        found.append(f"{_standing(old)}; now {_standing(new)}")
+        sentences.append(f"{_standing(old)}; now {_standing(new)}")
     for key, words in (("package", "checksums"), ("level_file", "level file"), ("fresh_score", "score on fresh starts"), ("replayed", "replayed numbers")):
         # A value that an earlier version did not write is no difference.
         if key in old and old[key] != new.get(key):
-            found.append(f"{words} {_short(old.get(key))}; now {_short(new.get(key))}")
+            sentences.append(f"{words} {_short(old.get(key))}; now {_short(new.get(key))}")
     said = {"rank", "place", "level", "package", "level_file", "fresh_score", "replayed"}
-    found += [f"{key} is another" for key in sorted((old.keys() & new.keys()) - said) if old[key] != new[key]]
-    return found
+    sentences += [f"{key} is another" for key in sorted((old.keys() & new.keys()) - said) if old[key] != new[key]]
+    return sentences
 
 
-def _standing(each: Settings) -> str:
-    rank = "without a rank" if each["rank"] is None else f"rank {each['rank']}"
-    return f"{each['level']}, {rank}" + ("" if each.get("place") is None else f", place {each['place']}")
+def _standing(entry: Settings) -> str:
+    rank = "without a rank" if entry["rank"] is None else f"rank {entry['rank']}"
+    return f"{entry['level']}, {rank}" + ("" if entry.get("place") is None else f", place {entry['place']}")
 
 
-def _short(found: Any) -> str:
-    if found is None:
+def _short(value: Any) -> str:
+    if value is None:
         return "none"
-    if isinstance(found, str):
-        return found[:12]
-    if "sha256" in found:
-        return f"{found['sha256'][:12]} of {found['when']} by {found['who'] or 'someone'}"
-    if "value" in found:
-        return f"{found['value']:.3f}"
-    return ", ".join(f"{key} {_short(each)}" for key, each in found.items())
+    if isinstance(value, str):
+        return value[:12]
+    if "sha256" in value:
+        return f"{value['sha256'][:12]} of {value['when']} by {value['who'] or 'someone'}"
+    if "value" in value:
+        return f"{value['value']:.3f}"
+    return ", ".join(f"{key} {_short(part)}" for key, part in value.items())

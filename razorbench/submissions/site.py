@@ -45,14 +45,14 @@ def site(boards: Sequence[Board], out: Path) -> Path:
             for suite, protocol in dict.fromkeys((board.suite, board.protocol) for board in boards)
         ]
     sections = [Section("How to read it", [_LEVELS], []), *(_section(board, boards) for board in boards), *drawn]
-    entries = [each for board in boards for each in board.entries]
+    entries = [entry for board in boards for entry in board.entries]
     title = f"RazorBench: {len(entries)} submission{'s' if len(entries) != 1 else ''}"
     write(out, page(title, "Robot policies that learn something new: what do they keep?", sections, {}), sections)
     (out / "leaderboard.json").write_text(json.dumps(as_json(boards), indent=2) + "\n", encoding="utf-8")
-    for each in entries:
-        sections = _entry(each)
-        folder = out / "entries" / each.page
-        write(folder, page(each.submission.name, "An entry of the RazorBench leaderboard.", sections, {}), sections)
+    for entry in entries:
+        sections = _entry(entry)
+        folder = out / "entries" / entry.page
+        write(folder, page(entry.submission.name, "An entry of the RazorBench leaderboard.", sections, {}), sections)
     return out / "index.html"
 
 
@@ -84,7 +84,7 @@ def _section(board: Board, boards: Sequence[Board]) -> Section:
     note = f"Track: {DECLARED}."
     if board.protocol != PROTOCOL:
         note += f" These entries were made under protocol {board.protocol}; the present one is {PROTOCOL}. They are compared with one another alone."
-    return Section(title, [note], [Table(name, "Entries", columns, [_row(each) for each in board.entries])])
+    return Section(title, [note], [Table(name, "Entries", columns, [_row(entry) for entry in board.entries])])
 
 
 def _at(where: str) -> str:
@@ -105,31 +105,31 @@ def _pictures(suite: str, protocol: int, boards: Sequence[Board]) -> Section:
     return Section(f"{title}: all entries", [text], [Gallery(drawn)])
 
 
-def _row(each: Entry) -> Sequence[Value]:
+def _row(entry: Entry) -> Sequence[Value]:
     return [
-        "" if each.rank is None else each.rank,
-        "" if each.place is None else each.place,
-        Links([(each.submission.name, f"entries/{each.page}/index.html")]),
-        ", ".join(each.submission.authors),
-        each.submission.method,
-        each.level,
-        each.fresh_score or Undefined("not replayed"),
-        *(_number(each, name, where) for name in schema.MEASURES for where in STOPS),
-        *(_mean(each, name) for name in ("env_steps@best", "env_steps@end", "select_episodes@best")),
-        *("" if each.level != RETRAINED else each.at(level) or Undefined("not reached") for level in LEVELS),
-        each.why,
+        "" if entry.rank is None else entry.rank,
+        "" if entry.place is None else entry.place,
+        Links([(entry.submission.name, f"entries/{entry.page}/index.html")]),
+        ", ".join(entry.submission.authors),
+        entry.submission.method,
+        entry.level,
+        entry.fresh_score or Undefined("not replayed"),
+        *(_number(entry, name, where) for name in schema.MEASURES for where in STOPS),
+        *(_mean(entry, name) for name in ("env_steps@best", "env_steps@end", "select_episodes@best")),
+        *("" if entry.level != RETRAINED else entry.at(level) or Undefined("not reached") for level in LEVELS),
+        entry.why,
     ]
 
 
-def _number(each: Entry, name: str, where: str) -> Value:
-    if where == "best" or (name == "score" and each.runs):
-        return each.suite(f"{name}@{where}") or Undefined("not measured in valid runs")
-    return each.end(name) or Undefined("for some task")
+def _number(entry: Entry, name: str, where: str) -> Value:
+    if where == "best" or (name == "score" and entry.runs):
+        return entry.suite(f"{name}@{where}") or Undefined("not measured in valid runs")
+    return entry.end(name) or Undefined("for some task")
 
 
-def _mean(each: Entry, name: str) -> Value:
-    found = [number.value for run in each.runs if (number := MEASURES[name].number(run)) is not None]
-    return round(sum(found) / len(found)) if found else Undefined("not measured in valid runs")
+def _mean(entry: Entry, name: str) -> Value:
+    values = [number.value for run in entry.runs if (number := MEASURES[name].number(run)) is not None]
+    return round(sum(values) / len(values)) if values else Undefined("not measured in valid runs")
 
 
 def _stopped(there: Stop | None) -> list[Value]:
@@ -145,8 +145,8 @@ def _stopped(there: Stop | None) -> list[Value]:
     ]
 
 
-def _entry(each: Entry) -> list[Section]:
-    submission = each.submission
+def _entry(entry: Entry) -> list[Section]:
+    submission = entry.submission
     about: list[tuple[Value, Value]] = [
         ("board", Links([("all entries", "../../index.html")])),
         ("authors", ", ".join(submission.authors)),
@@ -154,20 +154,20 @@ def _entry(each: Entry) -> list[Section]:
         ("suite", submission.suite),
         ("base, budget", f"{submission.track.base}, {submission.track.budget}"),
         *((f"used {words}", "yes" if getattr(submission.track, key) else "no") for key, words in _GIVEN.items()),
-        ("level", each.level if each.vouches is None else f"{each.level} by {each.vouches.who or 'someone'}, {each.vouches.when}"),
-        ("protocol", each.protocol),
-        ("track, costs, SELECT rows, snapshots", "retrained" if each.level == RETRAINED else "declared"),
-        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in each.runs for said in uncounted(run.record.budget.uncounted))) or "none"),
-        ("rank", str(each.rank) if each.rank is not None else f"none: {each.why}"),
-        ("place", "none" if each.place is None else each.place),
+        ("level", entry.level if entry.vouches is None else f"{entry.level} by {entry.vouches.who or 'someone'}, {entry.vouches.when}"),
+        ("protocol", entry.protocol),
+        ("track, costs, SELECT rows, snapshots", "retrained" if entry.level == RETRAINED else "declared"),
+        ("costs that went uncounted", "; ".join(dict.fromkeys(said for run in entry.runs for said in uncounted(run.record.budget.uncounted))) or "none"),
+        ("rank", str(entry.rank) if entry.rank is not None else f"none: {entry.why}"),
+        ("place", "none" if entry.place is None else entry.place),
         ("licence", submission.licence),
         ("code", submission.code or "none"),
         ("paper", submission.paper or "none"),
-        ("package, SHA-256", each.digest),
+        ("package, SHA-256", entry.digest),
     ]
     rows: list[Sequence[Value]] = []
-    for run in each.runs:
-        fresh = (each.fresh or {}).get((run.task, run.seed))
+    for run in entry.runs:
+        fresh = (entry.fresh or {}).get((run.task, run.seed))
         best, end = (_stopped(stop(run, name)) for name in STOPS)
         rows.append(
             [

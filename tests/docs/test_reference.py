@@ -45,7 +45,7 @@ def test_a_method_with_all_its_runs_becomes_an_entry(tmp_path):
     assert keep(study, kept) == 0
     shown = board.entry(kept / "entries" / "frozen", known, read_levels(kept / "levels"))
     assert (shown.level, shown.why, len(shown.runs)) == ("replayed", "not retrained: its track, costs and curve are declared", 2)
-    assert shown.told.description.startswith("Frozen: no update at all.")
+    assert shown.submission.description.startswith("Frozen: no update at all.")
     assert not list(kept.rglob("policy.safetensors"))
 
 
