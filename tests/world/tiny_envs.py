@@ -42,10 +42,6 @@ class Point(gymnasium.Env):
         self.steps += 1
         noise = random.random() if self.fault == "noisy" else 0.0
         self.at = self.at + self.push * np.asarray(action) / 100 + 0.01 * noise
-        if self.fault == "slow":
-            until = time.process_time() + 0.001
-            while time.process_time() < until:
-                pass
         if self.steps == 3 and self.fault == "dies":
             print("the motor burns", file=sys.stderr)
             os._exit(7)
