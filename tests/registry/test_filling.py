@@ -130,3 +130,11 @@ def test_a_searching_sweeper_is_told_of_a_wrong_setting(mine, capsys):
     code, _, err = razorbench(capsys, *sweep, "method.epoch=choice(1,2)")
     assert code == 2
     assert "method.epoch: no such setting of method=sft (did you mean epochs?)" in err
+
+
+@pytest.mark.parametrize("group", ["method", "budget", "suite"])
+def test_a_group_composed_at_once_is_each_of_its_objects(group, monkeypatch):
+    with config.registry() as registry:
+        alone = {name: registry.item(group, name) for name in registry.names(group)}
+        monkeypatch.setattr(registry, "_sound_alone", lambda *arguments: pytest.fail("they were built one by one"))
+        assert registry.sound(group) == alone
