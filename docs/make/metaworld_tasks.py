@@ -82,7 +82,7 @@ def page(tasks: list[Measured], id: str) -> str:
     lines = [
         "# Meta-World: new tasks",
         "",
-        "Written by `docs/make/metaworld_tasks.py`, whose first lines state the rules.",
+        "Written by `docs/make/metaworld_tasks.py`; its docstring states the rules.",
         f"{len(EXPERT_STARTS)} SELECT starts a scripted policy, {len(STARTS)} sampled episodes a policy and an instruction.",
         f"The base was one without rounds. The rules leave {len(taken)} tasks; twelve were wanted.",
         "",
